@@ -1,1 +1,38 @@
-fn main() {}
+//! `cargo xtask`: every chore of the project. One file per command; anyhow throughout, since a chore
+//! that fails has nothing better to do than to say why.
+
+mod ci;
+mod licences;
+mod test;
+mod up;
+mod wasm;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Set-up and chores of Sallyport")]
+struct Cli {
+    #[command(subcommand)]
+    command: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Start a sample site, the control plane and Envoy with the filter, until Ctrl-C
+    Up(up::Args),
+    /// Check formatting, lints and licences, then run every test, with a real Envoy
+    Test,
+    /// Build the filter for Envoy and print its path and size
+    Wasm,
+    /// What continuous integration runs
+    Ci,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Chore::Up(args) => up::run(&args),
+        Chore::Test => test::run(),
+        Chore::Wasm => wasm::run(),
+        Chore::Ci => ci::run(),
+    }
+}
