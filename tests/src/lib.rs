@@ -1,1 +1,6 @@
-//! placeholder
+//! Everything the scenarios in `tests/e2e` stand on: a harness that runs real processes, the sample site
+//! they protect, and visitors of several kinds.
+
+pub mod harness;
+pub mod site;
+pub mod visitor;

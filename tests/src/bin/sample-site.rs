@@ -1,0 +1,23 @@
+//! The sample site as a program: `sample-site --port 9000`.
+
+use std::net::Ipv4Addr;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+
+#[derive(Parser)]
+#[command(about = "A small site to stand behind Envoy")]
+struct Args {
+    /// Loopback port to listen on
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
+    println!("sample site: http://{}", listener.local_addr()?);
+    axum::serve(listener, sallyport_e2e::site::router()).await?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The whole thing: site, control plane where wanted, Envoy with the filter, ready to be visited.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{ControlPlane, Envoy, EnvoyConfig, Site, filter_wasm};
+
+const TEMPLATE: &str = include_str!("../../envoy/scenario.yaml");
+
+/// What a scenario wants started.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Plugin configuration of the filter; its `control_plane` is filled in from the two fields below.
+    pub plugin: Value,
+    /// Envoy's workers.
+    pub workers: u32,
+    /// How many entries of X-Forwarded-For are trusted.
+    pub trusted_hops: u32,
+}
+
+impl Plan {
+    /// The filter with this policy, one worker, one trusted hop (so that visitors can have addresses).
+    #[must_use]
+    pub fn with_policy(policy: Value) -> Self {
+        let plugin = json!({ "policy": policy, "poll_interval_ms": 200 });
+        Self { plugin, workers: 1, trusted_hops: 1 }
+    }
+
+    /// The same with this many workers.
+    #[must_use]
+    pub fn workers(self, workers: u32) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// The same with a further key of the plugin configuration.
+    #[must_use]
+    pub fn plugin(mut self, key: &str, value: Value) -> Self {
+        self.plugin[key] = value;
+        self
+    }
+
+    /// Starts the filter alone, without a control plane.
+    pub async fn start_alone(self) -> Gate {
+        let api_port = super::unused_port();
+        self.start(api_port, None).await
+    }
+
+    /// Starts a control plane with the same policy, then Envoy, and waits until the filter has its snapshot.
+    pub async fn start_with_control_plane(self) -> Gate {
+        let control = ControlPlane::start(&self.plugin["policy"]);
+        let (port, token) = (control.port(), control.filter_token().to_owned());
+        let gate = self.calling(&token).start(port, Some(control)).await;
+        gate.envoy.wait_for_stat("wasmcustom.sallyport_snapshot_version", |version| version > 0);
+        gate
+    }
+
+    /// Starts the filter with whatever listens (or not) on this port as its control plane.
+    pub async fn start_with_control_plane_at(self, port: u16, token: &str) -> Gate {
+        self.calling(token).start(port, None).await
+    }
+
+    fn calling(self, token: &str) -> Self {
+        self.plugin(
+            "control_plane",
+            json!({"cluster": "sallyport", "authority": "sallyport", "token": token}),
+        )
+    }
+
+    async fn start(self, api_port: u16, control: Option<ControlPlane>) -> Gate {
+        let site = Site::start().await;
+        let envoy = Envoy::start(&EnvoyConfig {
+            template: TEMPLATE,
+            values: vec![
+                ("FILTER_WASM", filter_wasm().display().to_string()),
+                ("PLUGIN", self.plugin.to_string()),
+                ("TRUSTED_HOPS", self.trusted_hops.to_string()),
+                ("ORIGIN_PORT", site.port().to_string()),
+                ("API_PORT", api_port.to_string()),
+            ],
+            workers: self.workers,
+        });
+        let port = envoy.port("visitors");
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(20))
+            .build()
+            .expect("an HTTP client");
+        Gate { envoy, control, site, client, port }
+    }
+}
+
+/// A protected site. A scenario that fails prints what Envoy and the control plane were doing.
+#[derive(Debug)]
+pub struct Gate {
+    /// Envoy with the filter.
+    pub envoy: Envoy,
+    /// The control plane, where the plan wanted one.
+    pub control: Option<ControlPlane>,
+    /// The origin.
+    pub site: Site,
+    /// Follows no redirects.
+    pub client: reqwest::Client,
+    /// Where visitors arrive on 127.0.0.1.
+    pub port: u16,
+}
+
+impl Gate {
+    /// The address of a path as visitors see it.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// How often the filter had to be started anew after a crash; has to stay 0.
+    #[must_use]
+    pub fn reloads(&self) -> u64 {
+        self.envoy.stats("vm_reload").values().sum()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- Envoy\n{}", self.envoy.report());
+            if let Some(control) = &self.control {
+                eprintln!("---- control plane\n{}", control.report());
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Real processes for the scenarios: Envoy with the filter, the control plane, the sample site. Builders start
+//! them and wait until they answer; dropping ends them by id. A failing scenario prints what they were doing.
+//!
+//! The binaries come from `SALLYPORT_ENVOY`, `SALLYPORT_WASM` and `SALLYPORT_BIN`, which `cargo xtask test` sets.
+
+mod binaries;
+mod control_plane;
+mod envoy;
+mod gate;
+mod ports;
+mod site;
+
+pub use binaries::{control_plane_binary, envoy_binary, filter_wasm};
+pub use control_plane::ControlPlane;
+pub use envoy::{Envoy, EnvoyConfig};
+pub use gate::{Gate, Plan};
+pub use ports::unused_port;
+pub use site::Site;
