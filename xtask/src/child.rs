@@ -24,7 +24,8 @@ const TAIL_LINES: usize = 40;
 pub struct Guarded {
     name: String,
     command: String,
-    log: PathBuf,
+    /// None: its output is shown as it comes.
+    log: Option<PathBuf>,
     child: Child,
 }
 
@@ -36,10 +37,29 @@ impl Guarded {
     pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let out = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let err = out.try_clone()?;
-        command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
+        command.stdout(out).stderr(err);
+        Self::spawn(name, command, Some(log.to_path_buf()))
+    }
+
+    /// Starts `command` likewise, with its output shown.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start_shown(name: &str, command: Command) -> Result<Self> {
+        Self::spawn(name, command, None)
+    }
+
+    fn spawn(name: &str, mut command: Command, log: Option<PathBuf>) -> Result<Self> {
+        command.stdin(Stdio::null()).process_group(0);
         let shown = shown(&command);
         let child = command.spawn().with_context(|| format!("cannot start {name}: `{shown}`"))?;
-        Ok(Self { name: name.to_owned(), command: shown, log: log.to_path_buf(), child })
+        Ok(Self { name: name.to_owned(), command: shown, log, child })
+    }
+
+    /// What it was called by its owner.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The process id.
@@ -74,7 +94,12 @@ impl Guarded {
     /// The command and the last lines of the log, for a failure's message.
     #[must_use]
     pub fn report(&self) -> String {
-        format!("command: {}\nlog tail ({}):\n{}", self.command, self.log.display(), tail(&self.log))
+        match &self.log {
+            Some(log) => {
+                format!("command: {}\nlog tail ({}):\n{}", self.command, log.display(), tail(log))
+            }
+            None => format!("command: {}", self.command),
+        }
     }
 
     /// Ends it: SIGTERM, up to five seconds of grace, SIGKILL.

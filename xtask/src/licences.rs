@@ -89,43 +89,40 @@ fn allowed(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words: Vec<&str> = spaced.split_whitespace().collect();
     words.reverse();
-    either(&mut words) && words.is_empty()
+    either(&mut words) == Some(true) && words.is_empty()
 }
 
-// The operands are read to the end even where the first one decides: no short circuit.
-fn either(words: &mut Vec<&str>) -> bool {
-    let mut met = both(words);
+// Each reads its operands to the end, even where the first one decides; `None` for what is no expression.
+fn either(words: &mut Vec<&str>) -> Option<bool> {
+    let mut met = both(words)?;
     while words.last() == Some(&"OR") {
         words.pop();
-        met |= both(words);
+        met |= both(words)?;
     }
-    met
+    Some(met)
 }
 
-fn both(words: &mut Vec<&str>) -> bool {
-    let mut met = one(words);
+fn both(words: &mut Vec<&str>) -> Option<bool> {
+    let mut met = one(words)?;
     while words.last() == Some(&"AND") {
         words.pop();
-        met &= one(words);
+        met &= one(words)?;
     }
-    met
+    Some(met)
 }
 
-fn one(words: &mut Vec<&str>) -> bool {
-    match words.pop() {
-        Some("(") => {
-            let met = either(words);
-            words.pop() == Some(")") && met
-        }
-        Some(name) if words.last() == Some(&"WITH") => {
-            words.pop();
-            let exception = words.pop().unwrap_or_default();
-            let full = format!("{name} WITH {exception}");
-            LICENCES.contains(&full.as_str())
-        }
-        Some(name) => LICENCES.contains(&name),
-        None => false,
+fn one(words: &mut Vec<&str>) -> Option<bool> {
+    let name = words.pop()?;
+    if name == "(" {
+        let met = either(words)?;
+        return (words.pop() == Some(")")).then_some(met);
     }
+    if words.last() == Some(&"WITH") {
+        words.pop();
+        let full = format!("{name} WITH {}", words.pop()?);
+        return Some(LICENCES.contains(&full.as_str()));
+    }
+    Some(LICENCES.contains(&name))
 }
 
 #[cfg(test)]

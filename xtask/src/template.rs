@@ -56,7 +56,7 @@ fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
         if length > 0 && inner[length..].starts_with("}}") {
             return Some((&text[..open], &inner[..length], &inner[length + 2..]));
         }
-        from = open + 2;
+        from = open + 1;
     }
     None
 }
