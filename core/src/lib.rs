@@ -1,1 +1,40 @@
-//! placeholder
+//! The judge of Sallyport: pure functions from request facts and client state to a decision.
+//!
+//! No clock, randomness, I/O, async or proxy-wasm: time and keys come in as arguments, so the filter in
+//! Envoy, the control plane, replay and training all run the same code. Every decoder is total: hostile
+//! bytes give an error, never a panic.
+
+mod address;
+mod agent;
+mod check;
+mod client;
+mod decay;
+mod decision;
+mod engine;
+mod facts;
+mod features;
+mod headers;
+mod keys;
+mod model;
+pub mod observation;
+mod path;
+pub mod policy;
+mod ranges;
+mod record;
+mod score;
+pub mod snapshot;
+mod wire;
+
+pub use address::AddressState;
+pub use agent::{Agent, AgentKind};
+pub use check::{Check, Evidence};
+pub use client::ClientState;
+pub use decision::{Action, Basis, Decision, Reasons};
+pub use engine::{Answer, Engine, LoginOutcome, Watch};
+pub use facts::{BrowserHeaders, RequestFacts, canonical, strip_query};
+pub use features::{FEATURE_COUNT, FEATURE_NAMES, FEATURE_VERSION, Features};
+pub use keys::HashKey;
+pub use model::{Model, ModelError};
+pub use path::PathClass;
+pub use policy::{Policy, PolicyConfig, Problem};
+pub use ranges::AddressSet;

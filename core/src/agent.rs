@@ -1,0 +1,240 @@
+//! Judging a user agent by itself: declared tools and crawlers, empty, impossible and long outdated claims.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind};
+
+/// What kind of program a user agent says it is. The numbers are part of the client record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum AgentKind {
+    /// A mainstream browser.
+    Browser = 0,
+    /// Neither a known browser nor a known tool: apps, rare browsers.
+    Other = 1,
+    /// No user agent at all.
+    Empty = 2,
+    /// Declares itself a tool, library, crawler or scanner.
+    Declared = 3,
+    /// Claims a browser that cannot exist.
+    Impossible = 4,
+}
+
+/// The judgement of one user agent at one time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agent {
+    /// What it says it is.
+    pub kind: AgentKind,
+    /// How much it looks like a bot by itself, in [0, 1].
+    pub suspicion: f32,
+}
+
+/// A browser that a user agent claims, with its major version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Chromium(u32),
+    Firefox(u32),
+    Safari(u32),
+}
+
+/// How much of a user agent is read: longer ones are not longer work, and no browser's is.
+const READ_BYTES: usize = 512;
+const DAY_MS: u64 = 86_400_000;
+
+impl Agent {
+    /// Judges a user agent as of `now_ms` (Unix milliseconds): a version that was new in 2015 was no lie then.
+    pub fn judge(user_agent: &[u8], now_ms: u64) -> Self {
+        let text = user_agent.get(..READ_BYTES).unwrap_or(user_agent).trim_ascii();
+        if text.is_empty() || text == b"-" {
+            return Self { kind: AgentKind::Empty, suspicion: 1.0 };
+        }
+        if is_declared(text) {
+            return Self { kind: AgentKind::Declared, suspicion: 1.0 };
+        }
+        match claim(text) {
+            None if text.starts_with(b"Mozilla/") || text.starts_with(b"Opera/") => {
+                let suspicion =
+                    if is_internet_explorer(text) && now_ms < EXPLORER_RETIRED_MS { 0.0 } else { 0.4 };
+                Self { kind: AgentKind::Browser, suspicion }
+            }
+            None => Self { kind: AgentKind::Other, suspicion: 0.6 },
+            Some(claim) => Self::of_claim(claim, now_ms),
+        }
+    }
+
+    fn of_claim(claim: Claim, now_ms: u64) -> Self {
+        let behind = versions_behind(claim, now_ms);
+        if behind < -IMPOSSIBLY_AHEAD {
+            return Self { kind: AgentKind::Impossible, suspicion: 0.9 };
+        }
+        Self { kind: AgentKind::Browser, suspicion: 0.5 * ((behind - 25.0) / 50.0).clamp(0.0, 1.0) }
+    }
+}
+
+/// A claim this many versions ahead of what is released is a lie; betas are four ahead at most.
+const IMPOSSIBLY_AHEAD: f32 = 15.0;
+
+/// How many versions the claim lies behind what was current at `now_ms`, negative for ahead.
+///
+/// Chromium and Firefox number their releases alike: 32 and 27 early in 2014, one every six weeks until 94
+/// and 92 in September 2021, every four weeks since (their published release calendars). Safari's are yearly
+/// and bound to the system, so they tell little: never behind.
+fn versions_behind(claim: Claim, now_ms: u64) -> f32 {
+    const EARLY_2014: f32 = 16_085.0; // days since 1970
+    const AUTUMN_2021: f32 = 18_891.0;
+    let (version, in_2014, in_2021) = match claim {
+        Claim::Chromium(version) => (version, 32.0, 94.0),
+        Claim::Firefox(version) => (version, 27.0, 92.0),
+        Claim::Safari(version) => return if version > 100 { -100.0 } else { 0.0 },
+    };
+    let today = (now_ms / DAY_MS) as f32;
+    let current = if today < AUTUMN_2021 {
+        in_2014 + (today - EARLY_2014) * (in_2021 - in_2014) / (AUTUMN_2021 - EARLY_2014)
+    } else {
+        in_2021 + (today - AUTUMN_2021) / 28.0
+    };
+    current.max(1.0) - version as f32
+}
+
+/// The browser that a user agent claims to be, if it claims one of the big engines.
+pub(crate) fn claim(user_agent: &[u8]) -> Option<Claim> {
+    let text = user_agent.get(..READ_BYTES).unwrap_or(user_agent);
+    if !text.starts_with(b"Mozilla/5.0 (") {
+        return None;
+    }
+    for token in [b"Chrome/".as_slice(), b"CriOS/"] {
+        if let Some(version) = version_after(text, token) {
+            // Chrome on iOS is Safari's engine under another name and number.
+            return Some(if token == b"CriOS/" { Claim::Safari(17) } else { Claim::Chromium(version) });
+        }
+    }
+    if let Some(version) = version_after(text, b" Firefox/") {
+        return Some(Claim::Firefox(version));
+    }
+    version_after(text, b" Version/").filter(|_| find(text, b" Safari/").is_some()).map(Claim::Safari)
+}
+
+fn version_after(text: &[u8], token: &[u8]) -> Option<u32> {
+    let digits = text.get(find(text, token)? + token.len()..)?;
+    let mut version = None;
+    for digit in digits.iter().take(9).take_while(|b| b.is_ascii_digit()) {
+        version = Some(version.unwrap_or(0) * 10 + u32::from(digit - b'0'));
+    }
+    version
+}
+
+fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    text.windows(needle.len()).position(|window| window == needle)
+}
+
+/// Internet Explorer was switched off on 14 February 2023 (Microsoft's lifecycle announcement).
+const EXPLORER_RETIRED_MS: u64 = 1_676_332_800_000;
+
+fn is_internet_explorer(text: &[u8]) -> bool {
+    find(text, b"MSIE ").is_some() || find(text, b"Trident/").is_some()
+}
+
+struct Declared {
+    anywhere: AhoCorasick,
+    at_start: AhoCorasick,
+}
+
+fn is_declared(text: &[u8]) -> bool {
+    static DECLARED: LazyLock<Option<Declared>> = LazyLock::new(|| Declared::read().ok());
+    DECLARED.as_ref().is_some_and(|declared| declared.matches(text))
+}
+
+impl Declared {
+    fn read() -> Result<Self, aho_corasick::BuildError> {
+        let lines = [include_str!("../data/crawlers.tsv"), include_str!("../data/tools.tsv")];
+        let literals = || {
+            lines
+                .into_iter()
+                .flat_map(str::lines)
+                .filter(|l| !l.starts_with('#'))
+                .filter_map(|l| l.split('\t').next())
+        };
+        let build = |kind, literals: Vec<&str>| {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::Standard)
+                .start_kind(kind)
+                .build(literals)
+        };
+        Ok(Self {
+            anywhere: build(
+                aho_corasick::StartKind::Unanchored,
+                literals().filter(|l| !l.starts_with('^')).collect(),
+            )?,
+            at_start: build(
+                aho_corasick::StartKind::Anchored,
+                literals().filter_map(|l| l.strip_prefix('^')).collect(),
+            )?,
+        })
+    }
+
+    fn matches(&self, text: &[u8]) -> bool {
+        self.anywhere.is_match(text) || self.at_start.is_match(Input::new(text).anchored(Anchored::Yes))
+    }
+}
+
+impl AgentKind {
+    /// The kind of a number in a client record; an unknown number is [`AgentKind::Other`].
+    pub(crate) fn from_u8(number: u8) -> Self {
+        match number {
+            0 => Self::Browser,
+            2 => Self::Empty,
+            3 => Self::Declared,
+            4 => Self::Impossible,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOVEMBER_2026: u64 = 1_795_000_000_000;
+    const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/V.0.0.0 Safari/537.36";
+
+    fn judge(user_agent: &str) -> Agent {
+        Agent::judge(user_agent.as_bytes(), NOVEMBER_2026)
+    }
+
+    #[test]
+    fn tools_and_crawlers_declare_themselves() {
+        for text in [
+            "curl/8.5.0",
+            "python-requests/2.28.0",
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+            "Go-http-client/2.0",
+        ] {
+            assert_eq!(judge(text), Agent { kind: AgentKind::Declared, suspicion: 1.0 }, "{text}");
+        }
+        assert_eq!(judge(" ").kind, AgentKind::Empty);
+        assert_eq!(judge("-").kind, AgentKind::Empty);
+    }
+
+    #[test]
+    fn browsers_are_judged_by_the_time() {
+        assert_eq!(judge(&CHROME.replace('V', "156")).suspicion, 0.0);
+        assert_eq!(judge(&CHROME.replace('V', "999")).kind, AgentKind::Impossible);
+        assert_eq!(judge(&CHROME.replace('V', "60")).suspicion, 0.5);
+        let in_2017 = Agent::judge(CHROME.replace('V', "60").as_bytes(), 1_502_000_000_000);
+        assert_eq!(in_2017, Agent { kind: AgentKind::Browser, suspicion: 0.0 });
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0";
+        assert_eq!(judge(firefox), Agent { kind: AgentKind::Browser, suspicion: 0.0 });
+        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
+        assert_eq!(judge(safari), Agent { kind: AgentKind::Browser, suspicion: 0.0 });
+    }
+
+    #[test]
+    fn any_bytes_are_judged() {
+        for bytes in [&[0xff; 3][..], b"Chrome/", b"Mozilla/5.0 (Chrome/99999999999999", &[b'A'; 100_000]] {
+            let agent = Agent::judge(bytes, 0);
+            assert!((0.0..=1.0).contains(&agent.suspicion));
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The client's state: a fixed-size record, updated in constant time by every request.
+
+use crate::agent::{Agent, AgentKind};
+use crate::decay::{moving_mean, remaining};
+use crate::keys::path_hash;
+use crate::path::PathClass;
+use crate::record::record;
+
+/// Per-request decay of the shares (probe, login, api, …): half is forgotten after 14 requests.
+const SHARE_DECAY: f32 = 0.95;
+/// Page events closer than this are one event: a redirect, a frame, a double click.
+const ONE_EVENT_MS: u64 = 2_000;
+/// A longer gap counts as this long: the visitor was away.
+const LONGEST_GAP_S: f32 = 1_800.0;
+/// τ of the typical gap that `fast` measures against, in seconds.
+const FAST_GAP_S: f32 = 5.0;
+/// Window of the moving means of timing, in page events.
+const TIMING_WINDOW: u32 = 32;
+/// Window of `repeat` and `back`, in pages.
+const VISIT_WINDOW: u32 = 16;
+/// τ of login attempts and failures, in seconds.
+pub(crate) const LOGIN_TAU_S: f32 = 900.0;
+/// τ of trap and probe hits, in seconds.
+const HIT_TAU_S: f32 = 1_800.0;
+
+record! {
+    /// What is remembered of one client. All floats are finite and at least 0.
+    pub struct ClientState {
+        /// Keyed hash of the client (see [`crate::HashKey::client`]).
+        key: u64,
+        /// Unix milliseconds.
+        first_seen_ms: u64,
+        /// Unix milliseconds; never runs backwards.
+        last_seen_ms: u64,
+        /// Start of the latest page event, Unix milliseconds.
+        event_ms: u64,
+        /// The rate cell of pages and API calls: theoretical arrival time, Unix µs.
+        rate_tat_us: u64,
+        /// Until when the control plane's verdict holds, Unix milliseconds.
+        verdict_until_ms: u64,
+        /// Decayed count of pages, τ = 60 s.
+        pages_60s: f32,
+        /// Decayed count of pages, τ = 2 s.
+        pages_2s: f32,
+        /// Requests, decayed ×0.95 per request, like the ten that follow.
+        requests: f32,
+        pages: f32,
+        assets: f32,
+        probes: f32,
+        client_errors: f32,
+        logins: f32,
+        api_calls: f32,
+        heads: f32,
+        without_referer: f32,
+        /// Moving mean of the gaps between page events, seconds.
+        gap_mean: f32,
+        /// Moving variance of the gaps, seconds².
+        gap_variance: f32,
+        /// Moving mean of exp(−gap / 5 s).
+        fast: f32,
+        /// Moving mean of "the same page again".
+        repeat: f32,
+        /// Moving mean of "A → B → A".
+        back: f32,
+        /// Login attempts, τ = 900 s.
+        attempts: f32,
+        /// Failed logins, τ = 900 s.
+        failures: f32,
+        /// Trap hit: 1 at the hit, τ = 1,800 s.
+        trap: f32,
+        /// Probe hits, τ = 1,800 s.
+        probe_hits: f32,
+        /// The user agent's suspicion, judged once per record.
+        agent_suspicion: f32,
+        /// Gaps seen.
+        gaps: u32,
+        /// Pages seen.
+        page_count: u32,
+        /// Hash of the latest page and the one before.
+        last_page: u32,
+        previous_page: u32,
+        /// Pages by hashed path, halved when one is full.
+        histogram: [u8; 16],
+        /// [`AgentKind`] as a number.
+        agent_kind: u8,
+        /// 1 once `/robots.txt` was read.
+        read_robots: u8,
+        /// The control plane's verdict as a strength in [-1, 1]: 128 is 0.
+        verdict: u8,
+    }
+}
+
+/// What a request is to the record that it updates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit<'a> {
+    pub(crate) class: PathClass,
+    pub(crate) path: &'a [u8],
+    pub(crate) has_referer: bool,
+    pub(crate) is_head: bool,
+    pub(crate) is_attempt: bool,
+    pub(crate) is_probe: bool,
+    pub(crate) is_trap: bool,
+    pub(crate) is_robots: bool,
+}
+
+impl ClientState {
+    /// The record of a client never seen before.
+    pub fn new(key: u64) -> Self {
+        Self {
+            key,
+            first_seen_ms: 0,
+            last_seen_ms: 0,
+            event_ms: 0,
+            rate_tat_us: 0,
+            verdict_until_ms: 0,
+            pages_60s: 0.0,
+            pages_2s: 0.0,
+            requests: 0.0,
+            pages: 0.0,
+            assets: 0.0,
+            probes: 0.0,
+            client_errors: 0.0,
+            logins: 0.0,
+            api_calls: 0.0,
+            heads: 0.0,
+            without_referer: 0.0,
+            gap_mean: 0.0,
+            gap_variance: 0.0,
+            fast: 0.0,
+            repeat: 0.0,
+            back: 0.0,
+            attempts: 0.0,
+            failures: 0.0,
+            trap: 0.0,
+            probe_hits: 0.0,
+            agent_suspicion: 0.0,
+            gaps: 0,
+            page_count: 0,
+            last_page: 0,
+            previous_page: 0,
+            histogram: [0; 16],
+            agent_kind: AgentKind::Other as u8,
+            read_robots: 0,
+            verdict: 128,
+        }
+    }
+
+    /// What the user agent was judged to be when the record began.
+    pub fn agent(&self) -> Agent {
+        Agent { kind: AgentKind::from_u8(self.agent_kind), suspicion: self.agent_suspicion.min(1.0) }
+    }
+
+    /// Whether no request has been counted yet.
+    pub fn is_new(&self) -> bool {
+        self.first_seen_ms == 0
+    }
+
+    /// Counts one request. A clock that runs backwards stands still.
+    pub(crate) fn visit(&mut self, visit: Visit<'_>, now_ms: u64) {
+        let now_ms = self.pass_time(now_ms);
+        for share in [
+            &mut self.requests,
+            &mut self.pages,
+            &mut self.assets,
+            &mut self.probes,
+            &mut self.client_errors,
+            &mut self.logins,
+            &mut self.api_calls,
+            &mut self.heads,
+            &mut self.without_referer,
+        ] {
+            *share *= SHARE_DECAY;
+        }
+        self.requests += 1.0;
+        self.heads += one_if(visit.is_head);
+        self.probes += one_if(visit.is_probe);
+        self.probe_hits += one_if(visit.is_probe);
+        self.logins += one_if(visit.is_attempt);
+        self.attempts += one_if(visit.is_attempt);
+        if visit.is_trap {
+            self.trap = 1.0;
+        }
+        if visit.is_robots {
+            self.read_robots = 1;
+        }
+        match visit.class {
+            PathClass::Asset => self.assets += 1.0,
+            PathClass::Api => self.api_calls += 1.0,
+            PathClass::Page | PathClass::Login => self.page(visit, now_ms),
+            PathClass::Ignore => {}
+        }
+    }
+
+    /// Lets the time-decayed numbers forget up to now; gives the time that counts, in Unix milliseconds.
+    pub(crate) fn pass_time(&mut self, now_ms: u64) -> u64 {
+        let now_ms = now_ms.max(self.last_seen_ms).max(1);
+        if self.is_new() {
+            self.first_seen_ms = now_ms;
+        } else {
+            let elapsed = now_ms - self.last_seen_ms;
+            self.pages_60s *= remaining(elapsed, 60.0);
+            self.pages_2s *= remaining(elapsed, 2.0);
+            if self.attempts > 0.0 || self.failures > 0.0 {
+                let left = remaining(elapsed, LOGIN_TAU_S);
+                self.attempts *= left;
+                self.failures *= left;
+            }
+            if self.trap > 0.0 || self.probe_hits > 0.0 {
+                let left = remaining(elapsed, HIT_TAU_S);
+                self.trap *= left;
+                self.probe_hits *= left;
+            }
+        }
+        self.last_seen_ms = now_ms;
+        now_ms
+    }
+
+    fn page(&mut self, visit: Visit<'_>, now_ms: u64) {
+        self.pages += 1.0;
+        self.pages_60s += 1.0;
+        self.pages_2s += 1.0;
+        self.without_referer += one_if(!visit.has_referer);
+        self.page_event(now_ms);
+
+        let hash = path_hash(visit.path);
+        let page = (hash >> 32) as u32;
+        if self.page_count > 0 {
+            let again = one_if(page == self.last_page);
+            let back = one_if(page != self.last_page && page == self.previous_page && self.page_count > 1);
+            self.repeat = moving_mean(self.repeat, again, self.page_count - 1, VISIT_WINDOW);
+            self.back = moving_mean(self.back, back, self.page_count - 1, VISIT_WINDOW);
+        }
+        self.previous_page = self.last_page;
+        self.last_page = page;
+        self.page_count = self.page_count.saturating_add(1);
+        if let Some(bucket) = self.histogram.get_mut((hash % 16) as usize) {
+            *bucket += 1;
+            if *bucket == u8::MAX {
+                self.histogram.iter_mut().for_each(|count| *count /= 2);
+            }
+        }
+    }
+
+    fn page_event(&mut self, now_ms: u64) {
+        let since = now_ms.saturating_sub(self.event_ms);
+        if self.event_ms != 0 {
+            if since < ONE_EVENT_MS {
+                return;
+            }
+            let gap = (since as f32 / 1000.0).min(LONGEST_GAP_S);
+            let mean = moving_mean(self.gap_mean, gap, self.gaps, TIMING_WINDOW);
+            let spread = (gap - self.gap_mean) * (gap - mean);
+            self.gap_variance = moving_mean(self.gap_variance, spread, self.gaps, TIMING_WINDOW).max(0.0);
+            self.gap_mean = mean;
+            self.fast = moving_mean(self.fast, libm::expf(-gap / FAST_GAP_S), self.gaps, TIMING_WINDOW);
+            self.gaps = self.gaps.saturating_add(1);
+        }
+        self.event_ms = now_ms;
+    }
+}
+
+pub(crate) fn one_if(condition: bool) -> f32 {
+    if condition { 1.0 } else { 0.0 }
+}

@@ -1,0 +1,65 @@
+//! Numbers that forget: exponential decay, moving means and the GCRA rate cell.
+
+/// What remains of 1 after `elapsed_ms` with time constant `tau_s` seconds, in [0, 1].
+pub(crate) fn remaining(elapsed_ms: u64, tau_s: f32) -> f32 {
+    libm::expf(-(elapsed_ms as f32) / (1000.0 * tau_s))
+}
+
+/// One step of a moving mean over about `window` events; the first events are averaged plainly.
+pub(crate) fn moving_mean(mean: f32, value: f32, seen: u32, window: u32) -> f32 {
+    let weight = 1.0 / (seen.saturating_add(1).min(window) as f32);
+    mean + weight * (value - mean)
+}
+
+/// A rate limit: `per_second` requests on the long run, `burst` at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rate {
+    /// Emission interval in µs.
+    pub(crate) interval_us: u64,
+    /// How far ahead of the clock the cell may run, in µs.
+    pub(crate) tolerance_us: u64,
+}
+
+impl Rate {
+    pub(crate) fn new(per_second: f32, burst: u32) -> Self {
+        let interval_us = ((1e6 / per_second.max(1e-3)) as u64).max(1);
+        Self { interval_us, tolerance_us: interval_us.saturating_mul(u64::from(burst.max(1)) - 1) }
+    }
+}
+
+/// The generic cell rate algorithm (ITU-T I.371): `tat_us` is the theoretical arrival time of the next
+/// conforming request, in Unix µs. `Err` is how long to wait, in µs; a refused request does not count.
+pub(crate) fn gcra(tat_us: &mut u64, now_ms: u64, rate: Rate) -> Result<(), u64> {
+    let now_us = now_ms.saturating_mul(1000);
+    let arrival = (*tat_us).max(now_us);
+    let ahead = arrival - now_us;
+    if ahead > rate.tolerance_us {
+        return Err(ahead - rate.tolerance_us);
+    }
+    *tat_us = arrival.saturating_add(rate.interval_us);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gcra_lets_the_burst_pass_then_the_rate() {
+        let (mut tat, rate) = (0, Rate::new(10.0, 5));
+        let passed = (0..20).filter(|_| gcra(&mut tat, 1_000_000, rate).is_ok()).count();
+        assert_eq!(passed, 5);
+        assert_eq!(gcra(&mut tat, 1_000_000, rate), Err(100_000));
+        let passed = (0..1000).filter(|i| gcra(&mut tat, 1_000_000 + i * 10, rate).is_ok()).count();
+        assert!((99..=101).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn a_moving_mean_starts_as_a_plain_one() {
+        let mut mean = 0.0;
+        for (seen, value) in [4.0, 2.0, 0.0].into_iter().enumerate() {
+            mean = moving_mean(mean, value, seen as u32, 32);
+        }
+        assert!((mean - 2.0).abs() < 1e-6);
+    }
+}

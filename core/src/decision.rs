@@ -1,0 +1,139 @@
+//! What is decided about a request, and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Check, Evidence};
+use crate::engine::Watch;
+use crate::features::Features;
+
+/// What is done with a request. The numbers are part of the wire formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[repr(u8)]
+pub enum Action {
+    /// Passes.
+    #[default]
+    Allow = 0,
+    /// Passes, and is worth a look.
+    Monitor = 1,
+    /// Must show that it is a browser or a person.
+    Challenge = 2,
+    /// Too many: 429.
+    RateLimit = 3,
+    /// Refused: 403.
+    Block = 4,
+}
+
+impl Action {
+    /// All actions, in the order of their numbers.
+    pub const ALL: [Action; 5] =
+        [Action::Allow, Action::Monitor, Action::Challenge, Action::RateLimit, Action::Block];
+
+    /// The name in headers, API and database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Allow => "ALLOW",
+            Action::Monitor => "MONITOR",
+            Action::Challenge => "CHALLENGE",
+            Action::RateLimit => "RATE_LIMIT",
+            Action::Block => "BLOCK",
+        }
+    }
+
+    /// The action of a number.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether the request does not reach the origin.
+    pub fn refuses(self) -> bool {
+        matches!(self, Action::Challenge | Action::RateLimit | Action::Block)
+    }
+}
+
+/// What a decision rests on. The numbers are part of the wire formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Basis {
+    /// The score and its thresholds.
+    #[default]
+    Score = 0,
+    /// The allow list.
+    AllowList = 1,
+    /// The deny list.
+    DenyList = 2,
+    /// A rate limit.
+    RateLimit = 3,
+    /// A route of class `ignore`: neither judged nor counted.
+    Ignored = 4,
+}
+
+impl Basis {
+    /// The basis of a number.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        [Self::Score, Self::AllowList, Self::DenyList, Self::RateLimit, Self::Ignored]
+            .get(usize::from(number))
+            .copied()
+    }
+}
+
+/// A judgement.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// What to do. Under `enforcement: monitor` the caller lets a refusing action pass and reports it.
+    pub action: Action,
+    /// What the decision rests on.
+    pub basis: Basis,
+    /// 0 (certainly a person) to 100 (certainly a bot).
+    pub score: f32,
+    /// The model's probability that the client is a bot, in [0, 1].
+    pub ml_probability: f32,
+    /// The seven features.
+    pub features: Features,
+    /// What the checks found.
+    pub evidence: Evidence,
+    /// Why, strongest first.
+    pub reasons: Reasons,
+    /// With RATE_LIMIT: after how many whole seconds to try again.
+    pub retry_after_s: Option<u32>,
+    /// Where the answer's status matters: hand it to [`crate::Engine::answered`].
+    pub watch: Option<Watch>,
+}
+
+/// How many reasons a decision keeps.
+const REASONS: usize = 6;
+
+/// The reasons of a decision: checks with their points, strongest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reasons([Option<(Check, f32)>; REASONS]);
+
+impl Reasons {
+    /// A single reason.
+    pub fn one(check: Check, points: f32) -> Self {
+        let mut reasons = Self::default();
+        reasons.add(check, points);
+        reasons
+    }
+
+    /// Adds a reason in its place by |points|; the weakest falls out where there is no room.
+    pub(crate) fn add(&mut self, check: Check, points: f32) {
+        let mut carried = Some((check, points));
+        for slot in &mut self.0 {
+            let weaker = slot.is_none_or(|(_, held)| carried.is_some_and(|(_, new)| held.abs() < new.abs()));
+            if weaker {
+                std::mem::swap(slot, &mut carried);
+            }
+        }
+    }
+
+    /// The checks and their points: how many points of the score it would lack without that check.
+    pub fn iter(&self) -> impl Iterator<Item = (Check, f32)> + '_ {
+        self.0.iter().flatten().copied()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}

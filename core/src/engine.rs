@@ -1,0 +1,296 @@
+//! The judge: policy, model, ranges and key together, and the life of one request through them.
+
+use crate::address::AddressState;
+use crate::agent::Agent;
+use crate::check::{Check, Evidence};
+use crate::client::{ClientState, Visit, one_if};
+use crate::decay::gcra;
+use crate::decision::{Action, Basis, Decision, Reasons};
+use crate::facts::RequestFacts;
+use crate::features::Features;
+use crate::headers::{headers_mismatch, ja4_mismatch};
+use crate::keys::HashKey;
+use crate::model::{Model, sigmoid};
+use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
+use crate::policy::{Consult, Policy, Responses, Route};
+use crate::ranges::AddressSet;
+use crate::score::judge;
+
+/// Everything a judgement needs besides the request and the records. Immutable: a new snapshot is a new engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    policy: Policy,
+    model: Model,
+    ranges: AddressSet,
+    key: HashKey,
+    version: u64,
+}
+
+/// What must be known of a request when its answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    is_attempt: bool,
+    /// The login route's place in the policy, where one is configured.
+    login: Option<u16>,
+}
+
+impl Watch {
+    /// Whether the answer's `location` is needed besides its status.
+    pub fn is_login_attempt(&self) -> bool {
+        self.is_attempt
+    }
+}
+
+/// The origin's answer to a watched request.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The request's path without query.
+    pub path: &'a [u8],
+    /// `:status`.
+    pub status: u16,
+    /// `location`; only read for login attempts.
+    pub location: &'a [u8],
+}
+
+/// How a login attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginOutcome {
+    /// Refused by the application.
+    Failed,
+    /// Accepted, as far as the status tells.
+    Passed,
+}
+
+impl Engine {
+    /// The judge of one snapshot; `version` is the snapshot's, 0 for none.
+    pub fn new(policy: Policy, model: Model, ranges: AddressSet, key: HashKey, version: u64) -> Self {
+        Self { policy, model, ranges, key, version }
+    }
+
+    /// The compiled policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The snapshot's version, 0 for none.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The deployment's hash key.
+    pub fn key(&self) -> &HashKey {
+        &self.key
+    }
+
+    /// The address ranges.
+    pub fn ranges(&self) -> &AddressSet {
+        &self.ranges
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Counts the request in both records and judges it; `now_ms` is Unix milliseconds. A route of class
+    /// `ignore` changes neither record.
+    pub fn decide(
+        &self,
+        facts: &RequestFacts<'_>,
+        client: &mut ClientState,
+        address: &mut AddressState,
+        now_ms: u64,
+    ) -> Decision {
+        let route = self.policy.route(facts.path);
+        let class = route.class.unwrap_or_else(|| classify(facts));
+        if class == PathClass::Ignore {
+            return Decision { basis: Basis::Ignored, ..Decision::default() };
+        }
+        if client.is_new() {
+            let agent = Agent::judge(facts.user_agent, now_ms);
+            client.agent_kind = agent.kind as u8;
+            client.agent_suspicion = agent.suspicion;
+        }
+        let login = self.policy.login_route(facts.method, facts.path);
+        let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
+        let visit = Visit {
+            class,
+            path: facts.path,
+            has_referer: !matches!(facts.referer, b"" | b"-"),
+            is_head: facts.method == b"HEAD",
+            is_attempt,
+            is_probe: route.class.is_none() && class != PathClass::Asset && is_probe(facts.path),
+            is_trap: self.policy.is_trap(facts.path),
+            is_robots: is_robots(facts.path),
+        };
+        client.visit(visit, now_ms);
+        address.visit(client.key, class == PathClass::Asset, is_attempt, now_ms);
+
+        let mismatch = Mismatch { headers: headers_mismatch(facts), ja4: ja4_mismatch(facts) };
+        let features = Features::of(client, mismatch.headers.max(mismatch.ja4));
+        let mut decision = self
+            .listed(facts, features)
+            .or_else(|| self.limited(class, client, address, features))
+            .unwrap_or_else(|| {
+                let evidence = self.evidence(facts, client, address, mismatch);
+                judge(&self.policy, &self.model, &features, &evidence)
+            });
+        let reads_pages = self.policy.responses() == Responses::Pages;
+        let watched = is_attempt || (reads_pages && class != PathClass::Asset && !is_icon(facts.path));
+        decision.watch = watched.then_some(Watch { is_attempt, login });
+        decision
+    }
+
+    /// Judges given features and evidence, without any record: the control plane's part in a consult.
+    pub fn score(&self, features: &Features, evidence: &Evidence) -> Decision {
+        judge(&self.policy, &self.model, features, evidence)
+    }
+
+    /// Whether to ask the control plane: the route's `consult`, and under `uncertain` a score between the
+    /// monitor and block thresholds without a verdict that is still fresh at `now_ms`.
+    pub fn needs_consult(
+        &self,
+        route: &Route,
+        decision: &Decision,
+        client: &ClientState,
+        now_ms: u64,
+    ) -> bool {
+        if decision.basis != Basis::Score {
+            return false;
+        }
+        match route.consult.unwrap_or(self.policy.consult()) {
+            Consult::Never => false,
+            Consult::Always => true,
+            Consult::Uncertain => {
+                let thresholds = self.policy.thresholds();
+                client.verdict_until_ms <= now_ms
+                    && (thresholds.monitor..thresholds.block).contains(&decision.score)
+            }
+        }
+    }
+
+    /// Keeps the control plane's score (0 to 100) of a decision in the record, for the policy's TTL, as the
+    /// difference that it makes; later requests of the client are judged with it, and go on being judged.
+    pub fn remember_verdict(&self, decision: &Decision, score: f32, client: &mut ClientState, now_ms: u64) {
+        let logit = |score: f32| {
+            let p = (score / 100.0).clamp(0.0005, 0.9995);
+            libm::logf(p / (1.0 - p))
+        };
+        let held = decision.evidence.get(Check::ControlPlane) * self.policy.weight(Check::ControlPlane);
+        let difference = logit(score) - logit(decision.score) + held;
+        let strength = (difference / self.policy.weight(Check::ControlPlane).max(0.1)).clamp(-1.0, 1.0);
+        client.verdict = (128.0 + 127.0 * strength) as u8;
+        client.verdict_until_ms = now_ms.saturating_add(self.policy.consult_ttl_ms());
+    }
+
+    /// Feeds the answer back into the records.
+    pub fn answered(
+        &self,
+        watch: Watch,
+        answer: Answer<'_>,
+        client: &mut ClientState,
+        address: &mut AddressState,
+        now_ms: u64,
+    ) -> Option<LoginOutcome> {
+        let Answer { path, status, location } = answer;
+        let is_error = (400..500).contains(&status) && !matches!(status, 401 | 408 | 429);
+        client.client_errors += one_if(is_error && !watch.is_attempt);
+        if !watch.is_attempt {
+            return None;
+        }
+        client.pass_time(now_ms);
+        address.pass_time(now_ms);
+        if !self.policy.login_failed(watch.login, path, status, location) {
+            return Some(LoginOutcome::Passed);
+        }
+        client.failures += 1.0;
+        address.failures += 1.0;
+        Some(LoginOutcome::Failed)
+    }
+
+    fn listed(&self, facts: &RequestFacts<'_>, features: Features) -> Option<Decision> {
+        let lists = self.policy.lists();
+        let (action, basis, check) = if lists.allows(facts) {
+            (Action::Allow, Basis::AllowList, Check::AllowList)
+        } else if lists.denies(facts) {
+            (Action::Block, Basis::DenyList, Check::DenyList)
+        } else {
+            return None;
+        };
+        let (score, points) = if action == Action::Block { (100.0, 100.0) } else { (0.0, -50.0) };
+        Some(self.at_once(features, action, basis, check, score, points))
+    }
+
+    /// Assets count for the address's limit only: one page loads many.
+    fn limited(
+        &self,
+        class: PathClass,
+        client: &mut ClientState,
+        address: &mut AddressState,
+        features: Features,
+    ) -> Option<Decision> {
+        let limits = self.policy.rate_limit();
+        let wait_us = gcra(&mut address.rate_tat_us, address.last_seen_ms, limits.address)
+            .and_then(|()| match class {
+                PathClass::Asset => Ok(()),
+                _ => gcra(&mut client.rate_tat_us, client.last_seen_ms, limits.client),
+            })
+            .err()?;
+        let mut decision =
+            self.at_once(features, Action::RateLimit, Basis::RateLimit, Check::RateLimit, 0.0, 0.0);
+        decision.score = 100.0 * decision.ml_probability;
+        decision.retry_after_s = Some(wait_us.div_ceil(1_000_000).clamp(1, 3600) as u32);
+        Some(decision)
+    }
+
+    fn at_once(
+        &self,
+        features: Features,
+        action: Action,
+        basis: Basis,
+        check: Check,
+        score: f32,
+        points: f32,
+    ) -> Decision {
+        let reasons = Reasons::one(check, points);
+        let ml_probability = sigmoid(self.model.logit(&features));
+        Decision { action, basis, score, ml_probability, features, reasons, ..Decision::default() }
+    }
+
+    fn evidence(
+        &self,
+        facts: &RequestFacts<'_>,
+        client: &ClientState,
+        address: &AddressState,
+        mismatch: Mismatch,
+    ) -> Evidence {
+        let mut evidence = Evidence::default();
+        if facts.address.is_some_and(|ip| self.ranges.lookup(ip).is_some()) {
+            evidence.set(Check::DatacenterIp, 1.0);
+        }
+        evidence.set(Check::UserAgent, client.agent_suspicion);
+        evidence.set(Check::HeadersMismatch, mismatch.headers);
+        evidence.set(Check::Ja4Mismatch, mismatch.ja4);
+        evidence.set(Check::FailedLogins, failed_logins(client, address));
+        evidence.set(Check::TrapPath, client.trap);
+        evidence.set(Check::ProbePath, client.probe_hits / 4.0);
+        evidence.set(Check::AddressClients, address.rotation());
+        if client.verdict_until_ms > client.last_seen_ms {
+            evidence.set(Check::ControlPlane, (f32::from(client.verdict) - 128.0) / 127.0);
+        }
+        evidence
+    }
+}
+
+/// How strongly headers and TLS contradict the user agent, each in [0, 1].
+#[derive(Clone, Copy)]
+struct Mismatch {
+    headers: f32,
+    ja4: f32,
+}
+
+/// Ten failures that are nearly all attempts count fully; whoever also succeeds counts less.
+fn failed_logins(client: &ClientState, address: &AddressState) -> f32 {
+    let of = |failures: f32, attempts: f32| failures / 10.0 * (failures / attempts.max(1.0)).min(1.0);
+    of(client.failures, client.attempts).max(of(address.failures, address.attempts))
+}

@@ -1,0 +1,54 @@
+//! What is known of one request: borrowed bytes, never assumed to be UTF-8.
+
+use std::net::IpAddr;
+
+/// The facts a judgement rests on. Absent text is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestFacts<'a> {
+    /// The client's address as Envoy resolved it, canonical (see [`canonical`]); `None` where unknown.
+    pub address: Option<IpAddr>,
+    /// `:method`.
+    pub method: &'a [u8],
+    /// `:authority`.
+    pub authority: &'a [u8],
+    /// `:path` without the query (see [`strip_query`]).
+    pub path: &'a [u8],
+    /// `user-agent`.
+    pub user_agent: &'a [u8],
+    /// `referer`.
+    pub referer: &'a [u8],
+    /// The JA4 TLS fingerprint, from a header that Envoy itself has set.
+    pub ja4: &'a [u8],
+    /// The configured session cookie or header.
+    pub session: &'a [u8],
+    /// `None` where the headers are not known, as in most access logs: then nothing is judged from them.
+    pub headers: Option<BrowserHeaders<'a>>,
+}
+
+/// The request headers that tell browsers from tools.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "each field is the header of its name")]
+pub struct BrowserHeaders<'a> {
+    pub accept: &'a [u8],
+    pub accept_language: &'a [u8],
+    pub accept_encoding: &'a [u8],
+    pub sec_fetch_site: &'a [u8],
+    pub sec_fetch_mode: &'a [u8],
+    pub sec_fetch_dest: &'a [u8],
+    pub sec_ch_ua: &'a [u8],
+    pub sec_ch_ua_mobile: &'a [u8],
+    pub sec_ch_ua_platform: &'a [u8],
+    /// Whether the client spoke https: browsers send Sec-Fetch-* and Sec-CH-UA only to trustworthy origins.
+    pub secure: bool,
+}
+
+/// The address with an IPv4-mapped IPv6 one (`::ffff:192.0.2.1`) turned into its IPv4 form.
+pub fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// `:path` up to the first `?` or `#`.
+pub fn strip_query(path: &[u8]) -> &[u8] {
+    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
+    path.get(..end).unwrap_or(path)
+}

@@ -1,0 +1,119 @@
+//! The seven features: one implementation for filter, control plane, replay and training.
+//!
+//! All lie in [0, 1] and point the same way: higher means more like a bot. The formulas started from
+//! measurements on labelled logs of several sites: what counts pages, not requests, carries over between sites,
+//! because people load assets and crawlers do not.
+
+use crate::client::ClientState;
+
+/// How many features there are.
+pub const FEATURE_COUNT: usize = 7;
+
+/// Version of the formulas; weights trained on another version are refused.
+pub const FEATURE_VERSION: u16 = 1;
+
+/// The names, in the order of the numbers.
+pub const FEATURE_NAMES: [&str; FEATURE_COUNT] = [
+    "request_rate",
+    "user_agent",
+    "endpoint_pattern",
+    "timing_regularity",
+    "request_entropy",
+    "failed_login_rate",
+    "burst",
+];
+
+/// The seven numbers, each in [0, 1], in the order of [`FEATURE_NAMES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Features([f32; FEATURE_COUNT]);
+
+impl Features {
+    /// The features of a client after its latest request was counted; `mismatch` in [0, 1] is how strongly
+    /// its headers or JA4 contradict its user agent.
+    pub fn of(client: &ClientState, mismatch: f32) -> Self {
+        Self(
+            [
+                request_rate(client),
+                user_agent(client, mismatch),
+                endpoint_pattern(client),
+                timing_regularity(client),
+                request_entropy(client),
+                failed_login_rate(client),
+                burst(client),
+            ]
+            .map(|value| value.clamp(0.0, 1.0)),
+        )
+    }
+
+    /// Features from outside; `None` where one is not a number in [0, 1].
+    pub fn new(values: [f32; FEATURE_COUNT]) -> Option<Self> {
+        values.iter().all(|value| (0.0..=1.0).contains(value)).then_some(Self(values))
+    }
+
+    /// The numbers.
+    pub fn values(&self) -> &[f32; FEATURE_COUNT] {
+        &self.0
+    }
+}
+
+/// `p60 / (p60 + 10)`; p60 = decayed count of pages, τ = 60 s.
+fn request_rate(client: &ClientState) -> f32 {
+    client.pages_60s / (client.pages_60s + 10.0)
+}
+
+/// `1 − (1 − suspicion)(1 − 0.8·mismatch)`: 0 is a current mainstream browser whose other headers agree, 1 is
+/// empty or a declared tool or crawler; between lie outdated browsers, unknown programs, contradicted claims.
+fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
+    1.0 - (1.0 - client.agent_suspicion) * (1.0 - 0.8 * mismatch)
+}
+
+/// `max(0.9·robots, 1 − (1 − hard)(1 − 0.6·noreferer)(1 − 0.5·noassets))`, with
+/// `hard = min(1, (probe + 0.7·client_error + 0.7·login + 0.5·api + head) / (n + 1))`,
+/// `noreferer = pages without referer / (pages + 1)`, and
+/// `noassets = max(0, 1 − assets / (0.8·pages + 0.5))`, 0.3 before two pages.
+/// n and all counts are decayed ×0.95 per request.
+fn endpoint_pattern(client: &ClientState) -> f32 {
+    let c = client;
+    let hard = (c.probes + 0.7 * c.client_errors + 0.7 * c.logins + 0.5 * c.api_calls + c.heads)
+        / (c.requests + 1.0);
+    let no_referer = c.without_referer / (c.pages + 1.0);
+    let no_assets = if c.page_count < 2 { 0.3 } else { (1.0 - c.assets / (0.8 * c.pages + 0.5)).max(0.0) };
+    let pattern = 1.0 - (1.0 - hard.min(1.0)) * (1.0 - 0.6 * no_referer) * (1.0 - 0.5 * no_assets);
+    pattern.max(0.9 * f32::from(c.read_robots.min(1)))
+}
+
+/// `1 − (1 − regular)(1 − fast)`: regular = max(0, 1 − CV) of the gaps between page events, from 5 gaps on;
+/// fast = moving mean of exp(−gap / 5 s). Page events under 2 s apart are one; gaps are capped at 1,800 s.
+fn timing_regularity(client: &ClientState) -> f32 {
+    let regular = if client.gaps >= 5 && client.gap_mean > 0.0 {
+        (1.0 - libm::sqrtf(client.gap_variance) / client.gap_mean).max(0.0)
+    } else {
+        0.0
+    };
+    1.0 - (1.0 - regular) * (1.0 - client.fast)
+}
+
+/// `0.3 + 0.5·H + repeat − back`: H = Shannon entropy of the pages over 16 hashed path buckets, divided by
+/// ln 16; repeat and back = moving means of "same page again" and "A → B → A".
+fn request_entropy(client: &ClientState) -> f32 {
+    let total: f32 = client.histogram.iter().map(|count| f32::from(*count)).sum();
+    let mut entropy = 0.0;
+    for count in client.histogram.iter().filter(|count| **count > 0) {
+        let share = f32::from(*count) / total;
+        entropy -= share * libm::logf(share);
+    }
+    const LN_16: f32 = 2.772_588_7;
+    0.3 + 0.5 * entropy / LN_16 + client.repeat - client.back
+}
+
+/// `failures / (attempts + 1)`, both decayed, τ = 900 s.
+fn failed_login_rate(client: &ClientState) -> f32 {
+    client.failures / (client.attempts + 1.0)
+}
+
+/// `e / (e + 2)`, `e = max(0, p2 − 1 − p60 / 30)`: pages beyond the client's own pace; p2 = decayed count of
+/// pages, τ = 2 s, p60 the same with τ = 60 s.
+fn burst(client: &ClientState) -> f32 {
+    let excess = (client.pages_2s - 1.0 - client.pages_60s / 30.0).max(0.0);
+    excess / (excess + 2.0)
+}

@@ -1,0 +1,166 @@
+//! Headers and TLS against the browser that the user agent claims.
+//!
+//! Absence alone proves nothing where a browser may leave a header out: Sec-Fetch-* and Sec-CH-UA go only to
+//! trustworthy origins, and older Safari sends neither. So only contradictions count, and what every browser
+//! sends on every request.
+
+use crate::agent::{Claim, claim};
+use crate::facts::{BrowserHeaders, RequestFacts};
+use crate::path::contains;
+
+/// How strongly the headers contradict the claimed browser, in [0, 1]; 0 for whoever claims none.
+pub(crate) fn headers_mismatch(facts: &RequestFacts<'_>) -> f32 {
+    let (Some(headers), Some(claim)) = (&facts.headers, claim(facts.user_agent)) else { return 0.0 };
+    let signs = [
+        (headers.accept.is_empty(), 0.4),
+        (headers.accept_language.is_empty(), 0.5),
+        (headers.accept_encoding.is_empty(), 0.5),
+        (lacks_fetch_metadata(headers, claim), 0.6),
+        (contradicting_hints(facts, headers, claim), 0.8),
+        (contains(headers.sec_ch_ua, b"Headless"), 1.0),
+        (headers.sec_fetch_mode == b"navigate" && !contains(headers.accept, b"text/html"), 0.6),
+    ];
+    1.0 - signs.into_iter().filter(|(seen, _)| *seen).map(|(_, strength)| 1.0 - strength).product::<f32>()
+}
+
+/// Chromium sends Sec-Fetch-* since 80 and Firefox since 90, to https.
+fn lacks_fetch_metadata(headers: &BrowserHeaders<'_>, claim: Claim) -> bool {
+    let sends = matches!(claim, Claim::Chromium(80..) | Claim::Firefox(90..));
+    headers.secure && sends && headers.sec_fetch_mode.is_empty() && headers.sec_fetch_site.is_empty()
+}
+
+/// Client hints are Chromium's alone, name the version that the user agent names, and the same platform.
+fn contradicting_hints(facts: &RequestFacts<'_>, headers: &BrowserHeaders<'_>, claim: Claim) -> bool {
+    if headers.sec_ch_ua.is_empty() {
+        return false;
+    }
+    let Claim::Chromium(version) = claim else { return true };
+    let mut quoted = [0_u8; 16];
+    let names_version =
+        write_quoted(version, &mut quoted).is_some_and(|text| contains(headers.sec_ch_ua, text));
+    let platform = headers.sec_ch_ua_platform;
+    let elsewhere =
+        [(b"Windows".as_slice(), b"Windows".as_slice()), (b"macOS", b"Mac OS X"), (b"Android", b"Android")]
+            .iter()
+            .any(|(hint, system)| contains(platform, hint) && !contains(facts.user_agent, system));
+    !names_version || elsewhere
+}
+
+/// `v="156"`, as Sec-CH-UA writes a major version.
+fn write_quoted(version: u32, buffer: &mut [u8; 16]) -> Option<&[u8]> {
+    use std::io::Write;
+    let mut rest = buffer.as_mut_slice();
+    write!(rest, "v=\"{version}\"").ok()?;
+    let left = rest.len();
+    buffer.get(..16 - left)
+}
+
+/// How strongly the JA4 contradicts the claimed browser, in [0, 1]; 0 without JA4 or claim.
+///
+/// Read from JA4's first part (`t13d1516h2`: protocol, TLS version, SNI, number of ciphers, of extensions,
+/// ALPN; FoxIO's published format): current browsers speak TLS 1.3 and HTTP/2 or later; Chromium offers
+/// 15 or 16 ciphers, Firefox 16 to 18 (observed).
+pub(crate) fn ja4_mismatch(facts: &RequestFacts<'_>) -> f32 {
+    let Some(claim) = claim(facts.user_agent) else { return 0.0 };
+    let (Some(version), Some(ciphers), Some(alpn)) =
+        (facts.ja4.get(1..3), facts.ja4.get(4..6).and_then(two_digits), facts.ja4.get(8..10))
+    else {
+        return 0.0;
+    };
+    let modern = match claim {
+        Claim::Chromium(v) | Claim::Firefox(v) => v >= 100,
+        Claim::Safari(v) => v >= 15,
+    };
+    if !modern {
+        return 0.0;
+    }
+    let usual_ciphers = match claim {
+        Claim::Chromium(_) => 15..=16,
+        Claim::Firefox(_) => 16..=18,
+        Claim::Safari(_) => 10..=30,
+    };
+    let odd_protocol = version != b"13" || !matches!(alpn, b"h2" | b"h3" | b"h1");
+    let odd_ciphers = !usual_ciphers.contains(&ciphers);
+    if odd_protocol {
+        0.9
+    } else if odd_ciphers {
+        0.7
+    } else {
+        0.0
+    }
+}
+
+fn two_digits(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHROME: &[u8] = b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
+
+    fn navigation() -> BrowserHeaders<'static> {
+        BrowserHeaders {
+            accept: b"text/html,*/*;q=0.8",
+            accept_language: b"en",
+            accept_encoding: b"gzip, br",
+            sec_fetch_site: b"none",
+            sec_fetch_mode: b"navigate",
+            sec_fetch_dest: b"document",
+            sec_ch_ua: br#""Chromium";v="156", "Not.A/Brand";v="8""#,
+            sec_ch_ua_platform: b"\"Linux\"",
+            secure: true,
+            ..Default::default()
+        }
+    }
+
+    fn mismatch(user_agent: &[u8], headers: BrowserHeaders<'_>) -> f32 {
+        headers_mismatch(&RequestFacts { user_agent, headers: Some(headers), ..Default::default() })
+    }
+
+    #[test]
+    fn a_browser_agrees_with_itself() {
+        assert_eq!(mismatch(CHROME, navigation()), 0.0);
+        let plain = BrowserHeaders {
+            secure: false,
+            sec_fetch_site: b"",
+            sec_fetch_mode: b"",
+            sec_fetch_dest: b"",
+            sec_ch_ua: b"",
+            ..navigation()
+        };
+        assert_eq!(mismatch(CHROME, plain), 0.0, "http gets no fetch metadata");
+    }
+
+    #[test]
+    fn contradictions_add_up() {
+        assert!(mismatch(CHROME, BrowserHeaders::default()) > 0.8);
+        assert!(
+            mismatch(CHROME, BrowserHeaders { sec_ch_ua: br#""Chromium";v="99""#, ..navigation() }) >= 0.8
+        );
+        assert_eq!(
+            mismatch(CHROME, BrowserHeaders { sec_ch_ua: br#""HeadlessChrome";v="156""#, ..navigation() }),
+            1.0
+        );
+        let firefox = b"Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0";
+        assert!(mismatch(firefox, navigation()) >= 0.8, "client hints are Chromium's");
+        assert_eq!(
+            mismatch(b"curl/8", BrowserHeaders::default()),
+            0.0,
+            "claims nothing, contradicts nothing"
+        );
+    }
+
+    #[test]
+    fn ja4_of_curl_is_not_chrome() {
+        let ja4 = |ja4: &'static [u8]| {
+            ja4_mismatch(&RequestFacts { user_agent: CHROME, ja4, ..Default::default() })
+        };
+        assert_eq!(ja4(b"t13d1516h2_8daaf6152771_b0da82dd1658"), 0.0);
+        assert_eq!(ja4(b"t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"), 0.7);
+        assert_eq!(ja4(b"t12d1909_"), 0.0, "cut short");
+        assert_eq!(ja4(b"t12d190900_x_y"), 0.9);
+        assert_eq!(ja4(b""), 0.0);
+    }
+}

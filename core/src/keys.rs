@@ -1,0 +1,82 @@
+//! Keyed hashes: who a client is, without keeping its address.
+//!
+//! An unkeyed hash of an IPv4 address can be reversed by trying all of them, and a table keyed by what
+//! clients send needs a seed they cannot guess: both get the deployment's secret key.
+
+use std::hash::Hasher;
+use std::net::IpAddr;
+
+use siphasher::sip::SipHasher24;
+
+use crate::facts::RequestFacts;
+
+/// The deployment's secret 128-bit key for SipHash-2-4.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HashKey([u8; 16]);
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey(secret)")
+    }
+}
+
+impl HashKey {
+    /// The key from its 16 bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes, to store or send; never to log.
+    pub fn to_bytes(&self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The key of the address record: the IPv4 address, or the IPv6 /64. `None` is a client of its own.
+    pub fn address(&self, address: Option<IpAddr>) -> u64 {
+        let mut hasher = self.domain(b'a');
+        write_address(&mut hasher, address);
+        hasher.finish()
+    }
+
+    /// The key of the client record: address (IPv4 or IPv6 /64), user agent and JA4; or the session,
+    /// where there is one.
+    pub fn client(&self, facts: &RequestFacts<'_>) -> u64 {
+        if !facts.session.is_empty() {
+            return self.text(b's', facts.session);
+        }
+        let mut hasher = self.domain(b'c');
+        write_address(&mut hasher, facts.address);
+        hasher.write_u64(facts.user_agent.len() as u64);
+        hasher.write(facts.user_agent);
+        hasher.write(facts.ja4);
+        hasher.finish()
+    }
+
+    /// A keyed hash of any text; `domain` keeps the same text in different roles apart.
+    pub fn text(&self, domain: u8, text: &[u8]) -> u64 {
+        let mut hasher = self.domain(domain);
+        hasher.write(text);
+        hasher.finish()
+    }
+
+    fn domain(&self, domain: u8) -> SipHasher24 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write_u8(domain);
+        hasher
+    }
+}
+
+fn write_address(hasher: &mut SipHasher24, address: Option<IpAddr>) {
+    match address.map(|a| a.to_canonical()) {
+        None => hasher.write_u8(0),
+        Some(IpAddr::V4(v4)) => hasher.write(&v4.octets()),
+        Some(IpAddr::V6(v6)) => hasher.write_u64((v6.to_bits() >> 64) as u64),
+    }
+}
+
+/// A fixed hash of a path, the same in every process: it only spreads one client's own pages over buckets.
+pub(crate) fn path_hash(path: &[u8]) -> u64 {
+    let mut hasher = SipHasher24::new();
+    hasher.write(path);
+    hasher.finish()
+}

@@ -1,0 +1,234 @@
+//! The policy as an operator writes it: the `policy` section of `config.yaml` and of the plugin config.
+//!
+//! Every key has a default; unknown keys are refused. [`super::Policy::compile`] turns it into what the judge runs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::path::PathClass;
+
+/// What to do with whom.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// Whether refusals are carried out. Default `monitor`.
+    pub enforcement: Enforcement,
+    /// When the filter asks the control plane. Default `uncertain`.
+    pub consult: Consult,
+    /// How long a control plane's verdict holds for a client, in seconds, 1 to 86,400. Default 300.
+    pub consult_ttl_s: ConsultTtl,
+    /// Scores at which the actions begin.
+    pub thresholds: Thresholds,
+    /// Weight of each check in log-odds, -10 to 10, by the check's name; what is not named keeps its default.
+    pub weights: BTreeMap<String, f32>,
+    /// Who is never and who is always refused.
+    pub lists: ListsConfig,
+    /// How many requests are too many.
+    pub rate_limit: RateLimitConfig,
+    /// Where visitors sign in, besides the paths that are known by their names.
+    pub login: LoginConfig,
+    /// Paths that no visitor is ever linked to: exact, or with `*` at the end for a prefix.
+    pub trap_paths: Vec<String>,
+    /// What differs by path prefix; the longest prefix that fits counts.
+    pub routes: Vec<Route>,
+    /// Which requests tell the origin about their judgement in the header `x-sallyport`. Default `always`.
+    pub header: HeaderPolicy,
+    /// Above this many ALLOW records per second and worker, observations of ALLOW are sampled. Default 200.
+    pub observe_allow_per_second: ObserveRate,
+    /// What the filter does with responses. Default `pages`.
+    pub responses: Responses,
+}
+
+/// Whether refusals are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enforcement {
+    /// Compute everything, refuse nothing.
+    #[default]
+    Monitor,
+    /// Carry out.
+    Enforce,
+}
+
+/// When the filter asks the control plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Consult {
+    /// Never: the filter judges alone.
+    Never,
+    /// When the score lies between the monitor and block thresholds and no verdict is fresh.
+    #[default]
+    Uncertain,
+    /// For every judged request.
+    Always,
+}
+
+/// What happens to a request whose consult fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailMode {
+    /// The filter's own decision counts.
+    #[default]
+    Open,
+    /// The request is refused with 503.
+    Closed,
+}
+
+/// Which requests carry `x-sallyport` to the origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderPolicy {
+    /// All.
+    #[default]
+    Always,
+    /// All but plain ALLOW; a client's own copy is removed.
+    Flagged,
+    /// None; a client's own copy is removed.
+    Never,
+}
+
+/// Which answers the filter reads the status of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Responses {
+    /// Pages, API calls and logins: failed logins and probing for what does not exist.
+    #[default]
+    Pages,
+    /// Login attempts only.
+    Logins,
+}
+
+/// Seconds that a verdict holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConsultTtl(pub u32);
+
+impl Default for ConsultTtl {
+    fn default() -> Self {
+        Self(300)
+    }
+}
+
+/// Records per second and worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ObserveRate(pub u32);
+
+impl Default for ObserveRate {
+    fn default() -> Self {
+        Self(200)
+    }
+}
+
+/// Scores, 0 to 100, at which the actions begin; in rising order.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// MONITOR from here. Default 50.
+    pub monitor: f32,
+    /// CHALLENGE from here. Default 70.
+    pub challenge: f32,
+    /// BLOCK from here. Default 90.
+    pub block: f32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { monitor: 50.0, challenge: 70.0, block: 90.0 }
+    }
+}
+
+/// Lists decide at once; the allow list comes first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListsConfig {
+    /// Addresses and ranges that always pass: `192.0.2.7`, `2001:db8::/32`.
+    pub allow: Vec<String>,
+    /// Addresses and ranges that are always refused.
+    pub deny: Vec<String>,
+    /// User agents that always pass, by a part of their text. A user agent is only a claim: prefer addresses.
+    pub allow_user_agents: Vec<String>,
+}
+
+/// Rate limits (GCRA): so many per second on the long run, so many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimitConfig {
+    /// All requests of an IPv4 address or IPv6 /64. Default 100 per second, 500 at once.
+    pub address: Limit,
+    /// Pages and API calls of one client. Default 5 per second, 60 at once.
+    pub client: Limit,
+}
+
+impl Default for RateLimitConfig {
+    fn default() -> Self {
+        Self {
+            address: Limit { per_second: 100.0, burst: 500 },
+            client: Limit { per_second: 5.0, burst: 60 },
+        }
+    }
+}
+
+/// One rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Requests per second, above 0, at most 1,000,000.
+    pub per_second: f32,
+    /// Requests at once, 1 to 1,000,000.
+    pub burst: u32,
+}
+
+/// Sign-in routes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginConfig {
+    /// The site's own; paths that end in `/login`, `/signin`, `/session` and the like are known.
+    pub routes: Vec<LoginRoute>,
+}
+
+/// One sign-in route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRoute {
+    /// The exact path.
+    pub path: String,
+    /// The method of an attempt. Default POST.
+    #[serde(default = "post")]
+    pub method: String,
+    /// Statuses of a failed attempt. Default 400, 401, 403, 422.
+    #[serde(default = "failing_statuses")]
+    pub failing_statuses: Vec<u16>,
+    /// Whether a 200, or a redirect to the same path, is a failed attempt too: many sites show the form again.
+    #[serde(default)]
+    pub same_page: bool,
+}
+
+fn post() -> String {
+    "POST".to_owned()
+}
+
+pub(super) fn failing_statuses() -> Vec<u16> {
+    vec![400, 401, 403, 422]
+}
+
+/// What differs for the paths that begin with a prefix.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Beginning of the path, with its `/`.
+    pub prefix: String,
+    /// What the paths are: `page`, `asset`, `api`, `login`, or `ignore` for what is neither judged nor counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<PathClass>,
+    /// Overrides `enforcement`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<Enforcement>,
+    /// Overrides `consult`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consult: Option<Consult>,
+    /// What happens where a consult fails. Default `open`.
+    #[serde(default)]
+    pub fail_mode: FailMode,
+}

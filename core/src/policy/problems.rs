@@ -1,0 +1,184 @@
+//! What is wrong with a policy: everything, in one report.
+
+use super::config::{Limit, PolicyConfig};
+use super::lists::parse_net;
+use crate::check::Check;
+
+/// One mistake: where it stands and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, as `thresholds.block` or `routes[2].prefix`.
+    pub key: String,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+const MOST_ROUTES: usize = 256;
+const MOST_ENTRIES: usize = 10_000;
+
+struct Report(Vec<Problem>);
+
+impl Report {
+    fn check(&mut self, good: bool, key: &str, message: impl FnOnce() -> String) {
+        if !good {
+            self.0.push(Problem { key: key.to_owned(), message: message() });
+        }
+    }
+}
+
+impl PolicyConfig {
+    /// All mistakes that the schema alone does not catch, in the order of the keys.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut report = Report(Vec::new());
+        self.check_numbers(&mut report);
+        self.check_weights(&mut report);
+        self.check_lists(&mut report);
+        self.check_paths(&mut report);
+        report.0
+    }
+
+    fn check_numbers(&self, report: &mut Report) {
+        let ttl = self.consult_ttl_s.0;
+        report.check((1..=86_400).contains(&ttl), "consult_ttl_s", || {
+            format!("{ttl} is not between 1 and 86400 seconds")
+        });
+        let t = &self.thresholds;
+        for (key, value) in [("monitor", t.monitor), ("challenge", t.challenge), ("block", t.block)] {
+            report.check((0.0..=100.0).contains(&value), &format!("thresholds.{key}"), || {
+                format!("{value} is not a score between 0 and 100")
+            });
+        }
+        report.check(t.monitor <= t.challenge && t.challenge <= t.block, "thresholds", || {
+            format!(
+                "monitor ({}), challenge ({}) and block ({}) must be in rising order",
+                t.monitor, t.challenge, t.block
+            )
+        });
+        for (key, Limit { per_second, burst }) in
+            [("address", self.rate_limit.address), ("client", self.rate_limit.client)]
+        {
+            report.check(
+                per_second > 0.0 && per_second <= 1e6,
+                &format!("rate_limit.{key}.per_second"),
+                || format!("{per_second} is not above 0 and at most 1000000 requests per second"),
+            );
+            report.check((1..=1_000_000).contains(&burst), &format!("rate_limit.{key}.burst"), || {
+                format!("{burst} is not between 1 and 1000000 requests")
+            });
+        }
+    }
+
+    fn check_weights(&self, report: &mut Report) {
+        for (name, weight) in &self.weights {
+            let known = Check::from_name(name).is_some_and(|check| Check::weighted().any(|c| c == check));
+            let key = format!("weights.{name}");
+            report.check(known, &key, || {
+                let names: Vec<_> = Check::weighted().map(Check::name).collect();
+                format!("no such check; the checks are {}", names.join(", "))
+            });
+            report.check((-10.0..=10.0).contains(weight), &key, || {
+                format!("{weight} is not between -10 and 10 log-odds")
+            });
+        }
+    }
+
+    fn check_lists(&self, report: &mut Report) {
+        for (list, entries) in [("allow", &self.lists.allow), ("deny", &self.lists.deny)] {
+            report.check(entries.len() <= MOST_ENTRIES, &format!("lists.{list}"), || {
+                format!("more than {MOST_ENTRIES} entries")
+            });
+            for (i, entry) in entries.iter().enumerate() {
+                report.check(parse_net(entry).is_some(), &format!("lists.{list}[{i}]"), || {
+                    format!(
+                        "'{entry}' is neither an address nor a range such as 192.0.2.0/24 or 2001:db8::/32"
+                    )
+                });
+            }
+        }
+        for (i, net) in
+            self.lists.deny.iter().enumerate().filter_map(|(i, entry)| Some((i, parse_net(entry)?)))
+        {
+            report.check(net.prefix_len() > 0, &format!("lists.deny[{i}]"), || {
+                "would refuse the whole Internet".to_owned()
+            });
+        }
+        for (i, part) in self.lists.allow_user_agents.iter().enumerate() {
+            report.check(part.trim().len() >= 4, &format!("lists.allow_user_agents[{i}]"), || {
+                format!("'{part}' is too short: write at least 4 characters of the user agent")
+            });
+        }
+    }
+
+    fn check_paths(&self, report: &mut Report) {
+        report
+            .check(self.routes.len() <= MOST_ROUTES, "routes", || format!("more than {MOST_ROUTES} routes"));
+        report.check(self.login.routes.len() <= MOST_ROUTES, "login.routes", || {
+            format!("more than {MOST_ROUTES} routes")
+        });
+        report.check(self.trap_paths.len() <= MOST_ROUTES, "trap_paths", || {
+            format!("more than {MOST_ROUTES} paths")
+        });
+        let routes = self.routes.iter().enumerate().map(|(i, r)| (format!("routes[{i}].prefix"), &r.prefix));
+        let logins =
+            self.login.routes.iter().enumerate().map(|(i, r)| (format!("login.routes[{i}].path"), &r.path));
+        let traps = self.trap_paths.iter().enumerate().map(|(i, path)| (format!("trap_paths[{i}]"), path));
+        for (key, path) in routes.chain(logins).chain(traps) {
+            report.check(path.starts_with('/'), &key, || format!("'{path}' must begin with /"));
+        }
+        for (i, trap) in self.trap_paths.iter().enumerate() {
+            report.check(trap != "/" && trap != "/*", &format!("trap_paths[{i}]"), || {
+                "would trap every visitor".to_owned()
+            });
+        }
+        for (i, login) in self.login.routes.iter().enumerate() {
+            for status in &login.failing_statuses {
+                report.check(
+                    (100..600).contains(status),
+                    &format!("login.routes[{i}].failing_statuses"),
+                    || format!("{status} is not an HTTP status"),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Policy, Route};
+
+    #[test]
+    fn the_defaults_are_right() {
+        assert_eq!(PolicyConfig::default().problems(), []);
+        assert_eq!(serde_json::from_str::<PolicyConfig>("{}").expect("defaults"), PolicyConfig::default());
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let mut config = PolicyConfig::default();
+        config.thresholds.block = 20.0;
+        config.thresholds.monitor = f32::NAN;
+        config.weights.insert("colour".into(), 99.0);
+        config.lists.deny = vec!["0.0.0.0/0".into(), "10.0.0.300".into()];
+        config.trap_paths = vec!["secret".into(), "/*".into()];
+        config.routes = vec![Route { prefix: String::new(), ..Default::default() }];
+        config.rate_limit.client.per_second = 0.0;
+        let keys: Vec<String> =
+            Policy::compile(config).expect_err("mistakes").into_iter().map(|p| p.key).collect();
+        assert_eq!(
+            keys,
+            [
+                "thresholds.monitor",
+                "thresholds",
+                "rate_limit.client.per_second",
+                "weights.colour",
+                "weights.colour",
+                "lists.deny[1]",
+                "lists.deny[0]",
+                "routes[0].prefix",
+                "trap_paths[0]",
+                "trap_paths[1]",
+            ]
+        );
+    }
+}
