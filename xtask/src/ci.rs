@@ -4,6 +4,6 @@ use anyhow::Result;
 
 /// The whole of `test`, then the size of the filter.
 pub(crate) fn run() -> Result<()> {
-    crate::test::run()?;
+    crate::test::run(&crate::test::Args::default())?;
     crate::wasm::run()
 }

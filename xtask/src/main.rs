@@ -21,7 +21,9 @@ enum Chore {
     /// Start a sample site, the control plane and Envoy with the filter, until Ctrl-C
     Up(up::Args),
     /// Check formatting, lints and licences, then run every test, with a real Envoy
-    Test,
+    Test(test::Args),
+    /// Check licences, bans and duplicate versions of all dependencies, offline
+    Licences,
     /// Build the filter for Envoy and print its path and size
     Wasm,
     /// What continuous integration runs
@@ -31,7 +33,8 @@ enum Chore {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Chore::Up(args) => up::run(&args),
-        Chore::Test => test::run(),
+        Chore::Test(args) => test::run(&args),
+        Chore::Licences => licences::check(),
         Chore::Wasm => wasm::run(),
         Chore::Ci => ci::run(),
     }
