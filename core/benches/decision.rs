@@ -1,0 +1,98 @@
+//! What one decision costs natively: `cargo bench -p sallyport-core`.
+#![expect(clippy::expect_used, missing_docs, reason = "a benchmark")]
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use sallyport_core::{
+    AddressSet, AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Model, Policy,
+    RequestFacts, snapshot,
+};
+
+/// 28,000 /20 networks spread over the address space.
+fn ranges() -> Vec<(ipnet::IpNet, u16)> {
+    (0..28_000_u32)
+        .map(|i| {
+            let network = i.wrapping_mul(0x9E37_79B1) & 0xFFFF_F000;
+            (ipnet::Ipv4Net::new(Ipv4Addr::from_bits(network), 20).expect("a range").into(), (i % 7) as u16)
+        })
+        .collect()
+}
+
+fn facts(i: u32) -> RequestFacts<'static> {
+    RequestFacts {
+        address: Some(IpAddr::V4(Ipv4Addr::from_bits(i.wrapping_mul(0x85EB_CA6B)))),
+        method: b"GET",
+        authority: b"site.example",
+        path: b"/products/garden/chairs-and-tables",
+        user_agent: b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+        referer: b"https://site.example/products",
+        ja4: b"t13d1516h2_8daaf6152771_b0da82dd1658",
+        session: b"",
+        headers: Some(BrowserHeaders {
+            accept: b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+            accept_language: b"en-US,en;q=0.9",
+            accept_encoding: b"gzip, deflate, br, zstd",
+            sec_fetch_site: b"same-origin",
+            sec_fetch_mode: b"navigate",
+            sec_fetch_dest: b"document",
+            sec_ch_ua: br#""Chromium";v="156", "Not.A/Brand";v="8""#,
+            sec_ch_ua_mobile: b"?0",
+            sec_ch_ua_platform: b"\"Windows\"",
+            secure: true,
+        }),
+    }
+}
+
+fn decision(c: &mut Criterion) {
+    let key = HashKey::from_bytes([1; 16]);
+    let model = Model::built_in().expect("weights");
+    let set = AddressSet::new(ranges());
+    let engine = Engine::new(Policy::default(), model.clone(), set.clone(), key.clone(), 1);
+
+    let mut clients: Vec<_> = (0..10_000).map(|i| (ClientState::new(i), AddressState::new(i))).collect();
+    let (mut i, mut now) = (0_u32, 1_795_000_000_000);
+    c.bench_function("decide: keys, state, features, 28,000 ranges, model, score", |b| {
+        b.iter(|| {
+            i = i.wrapping_add(1);
+            now += 3;
+            let facts = facts(i);
+            black_box((key.client(&facts), key.address(facts.address)));
+            let slot = i as usize % clients.len();
+            let (client, address) = clients.get_mut(slot).expect("in range");
+            black_box(engine.decide(&facts, client, address, now))
+        });
+    });
+    c.bench_function("model", |b| {
+        let features = Features::new([0.4, 0.1, 0.5, 0.3, 0.6, 0.0, 0.2]).expect("in range");
+        b.iter(|| black_box(model.logit(black_box(&features))));
+    });
+    c.bench_function("range lookup in 28,000", |b| {
+        b.iter(|| {
+            i = i.wrapping_add(0x9E37_79B1);
+            black_box(set.lookup(IpAddr::V4(Ipv4Addr::from_bits(i))))
+        });
+    });
+    c.bench_function("client record: read and write", |b| {
+        let bytes = ClientState::new(5).to_bytes();
+        b.iter(|| ClientState::from_bytes(black_box(&bytes)).map(|record| record.to_bytes()));
+    });
+    let parts = snapshot::Parts {
+        version: 1,
+        created_ms: 0,
+        hash_key: key,
+        policy: Default::default(),
+        model: model.clone(),
+        ranges: ranges(),
+    };
+    let bytes = snapshot::encode(&parts).expect("encodes");
+    c.bench_function("snapshot with 28,000 ranges: decode and compile", |b| {
+        b.iter(|| {
+            snapshot::decode(black_box(&bytes)).and_then(snapshot::Parts::into_engine).expect("decodes")
+        });
+    });
+}
+
+criterion_group!(benches, decision);
+criterion_main!(benches);

@@ -1,0 +1,283 @@
+//! The judge as its users meet it: visitors, tools, scans, stuffing, lists, limits and verdicts.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+use sallyport_core::policy::{ListsConfig, Route};
+use sallyport_core::{
+    Action, AddressSet, AddressState, Answer, Basis, BrowserHeaders, Check, ClientState, Decision, Engine,
+    HashKey, LoginOutcome, Model, PathClass, Policy, PolicyConfig, RequestFacts,
+};
+
+const NOW: u64 = 1_795_000_000_000;
+const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
+
+fn engine(config: PolicyConfig) -> Engine {
+    let policy = Policy::compile(config).expect("a valid policy");
+    let ranges = AddressSet::new([("203.0.113.0/24".parse().expect("a range"), 0)]);
+    Engine::new(policy, Model::built_in().expect("weights"), ranges, HashKey::from_bytes([7; 16]), 1)
+}
+
+/// One client in front of the judge.
+struct Visitor<'a> {
+    engine: &'a Engine,
+    user_agent: &'a str,
+    ip: IpAddr,
+    client: ClientState,
+    address: AddressState,
+    now: u64,
+    referer: &'a str,
+}
+
+impl<'a> Visitor<'a> {
+    fn new(engine: &'a Engine, user_agent: &'a str) -> Self {
+        let ip = "198.51.100.7".parse().expect("an address");
+        let facts =
+            RequestFacts { address: Some(ip), user_agent: user_agent.as_bytes(), ..Default::default() };
+        let client = ClientState::new(engine.key().client(&facts));
+        let address = AddressState::new(engine.key().address(Some(ip)));
+        Self { engine, user_agent, ip, client, address, now: NOW, referer: "" }
+    }
+
+    fn facts(&self, method: &'a str, path: &'a str) -> RequestFacts<'a> {
+        let browser = BrowserHeaders {
+            accept: b"text/html,*/*;q=0.8",
+            accept_language: b"en",
+            accept_encoding: b"gzip",
+            ..Default::default()
+        };
+        RequestFacts {
+            address: Some(self.ip),
+            method: method.as_bytes(),
+            authority: b"site.example",
+            path: path.as_bytes(),
+            user_agent: self.user_agent.as_bytes(),
+            referer: self.referer.as_bytes(),
+            headers: Some(browser),
+            ..Default::default()
+        }
+    }
+
+    fn send(
+        &mut self,
+        method: &'a str,
+        path: &'a str,
+        status: u16,
+        after_ms: u64,
+    ) -> (Decision, Option<LoginOutcome>) {
+        self.now += after_ms;
+        let decision =
+            self.engine.decide(&self.facts(method, path), &mut self.client, &mut self.address, self.now);
+        let outcome = decision.watch.filter(|_| !decision.action.refuses()).and_then(|watch| {
+            let answer = Answer { path: path.as_bytes(), status, location: b"" };
+            self.engine.answered(watch, answer, &mut self.client, &mut self.address, self.now)
+        });
+        (decision, outcome)
+    }
+
+    fn get(&mut self, path: &'a str, after_ms: u64) -> Decision {
+        self.send("GET", path, 200, after_ms).0
+    }
+}
+
+#[test]
+fn a_person_reading_is_allowed() {
+    let engine = engine(PolicyConfig::default());
+    let mut person = Visitor::new(&engine, CHROME);
+    for (page, gap) in
+        [("/", 0), ("/blog", 9_000), ("/blog/one", 31_000), ("/blog", 64_000), ("/about", 12_000)]
+    {
+        let decision = person.get(page, gap);
+        assert_eq!(decision.action, Action::Allow, "{page}: {decision:?}");
+        person.referer = "https://site.example/";
+        for asset in ["/site.css", "/app.js", "/logo.png", "/photo.jpg"] {
+            assert_eq!(person.get(asset, 40).action, Action::Allow);
+        }
+    }
+}
+
+#[test]
+fn a_declared_tool_is_refused_with_its_reason() {
+    let engine = engine(PolicyConfig::default());
+    let decision = Visitor::new(&engine, "python-requests/2.28.0").get("/", 0);
+    assert!(decision.action.refuses(), "{decision:?}");
+    assert!(decision.reasons.iter().any(|(check, points)| check == Check::UserAgent && points > 0.0));
+}
+
+#[test]
+fn a_scan_is_blocked() {
+    let engine = engine(PolicyConfig::default());
+    let mut scanner = Visitor::new(&engine, CHROME);
+    let paths = [
+        "/.env",
+        "/wp-login.php",
+        "/.git/config",
+        "/phpmyadmin/",
+        "/xmlrpc.php",
+        "/.aws/credentials",
+        "/admin.php",
+    ];
+    let last = paths.map(|path| scanner.send("GET", path, 404, 300).0.action);
+    assert_eq!(last[6], Action::Block, "{last:?}");
+}
+
+#[test]
+fn stuffing_is_blocked_by_its_failures() {
+    let engine = engine(PolicyConfig::default());
+    let mut stuffer = Visitor::new(&engine, CHROME);
+    let mut actions = Vec::new();
+    for _ in 0..20 {
+        let (decision, outcome) = stuffer.send("POST", "/login", 401, 700);
+        assert!(decision.action.refuses() || outcome == Some(LoginOutcome::Failed));
+        actions.push(decision.action);
+    }
+    assert_eq!(actions[0], Action::Allow);
+    assert!(actions[8..].iter().any(|action| action.refuses()), "{actions:?}");
+}
+
+#[test]
+fn one_mistyped_password_is_no_crime() {
+    let engine = engine(PolicyConfig::default());
+    let mut person = Visitor::new(&engine, CHROME);
+    person.get("/login", 0);
+    person.get("/site.css", 50);
+    for _ in 0..2 {
+        let (decision, outcome) = person.send("POST", "/login", 401, 12_000);
+        assert!(!decision.action.refuses(), "{decision:?}");
+        assert_eq!(outcome, Some(LoginOutcome::Failed));
+    }
+    assert_eq!(person.send("POST", "/login", 303, 12_000).1, Some(LoginOutcome::Passed));
+}
+
+#[test]
+fn the_rate_limit_says_when_to_return() {
+    let engine = engine(PolicyConfig {
+        lists: ListsConfig::default(),
+        rate_limit: serde_json::from_str(r#"{"client": {"per_second": 1, "burst": 3}}"#).expect("limits"),
+        ..Default::default()
+    });
+    let mut visitor = Visitor::new(&engine, CHROME);
+    let actions = [0; 5].map(|gap| visitor.get("/", gap).action);
+    assert!(actions[..3].iter().all(|action| *action != Action::RateLimit));
+    assert_eq!(actions[3..], [Action::RateLimit, Action::RateLimit]);
+    let refused = visitor.get("/", 0);
+    assert_eq!((refused.basis, refused.retry_after_s), (Basis::RateLimit, Some(1)));
+    assert_ne!(visitor.get("/site.css", 0).basis, Basis::RateLimit, "assets are not the client's to count");
+    assert_ne!(visitor.get("/", 1100).action, Action::RateLimit);
+}
+
+#[test]
+fn lists_and_ignored_routes_decide_at_once() {
+    let engine = engine(PolicyConfig {
+        lists: ListsConfig {
+            allow: vec!["198.51.100.7".into()],
+            deny: vec!["198.51.100.0/24".into()],
+            allow_user_agents: vec!["FriendlyBot".into()],
+        },
+        routes: vec![Route {
+            prefix: "/healthz".into(),
+            class: Some(PathClass::Ignore),
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    let mut listed = Visitor::new(&engine, "curl/8");
+    assert_eq!(listed.get("/", 0).basis, Basis::AllowList, "allow comes before deny");
+    listed.ip = "::ffff:198.51.100.9".parse().expect("an address");
+    assert_eq!(listed.get("/", 0).action, Action::Block);
+    listed.user_agent = "FriendlyBot/1.0";
+    assert_eq!(listed.get("/", 0).action, Action::Allow);
+    let before = listed.client.clone();
+    assert_eq!(listed.get("/healthz", 5).basis, Basis::Ignored);
+    assert_eq!(listed.client, before, "ignored is not counted");
+}
+
+#[test]
+fn a_single_check_never_blocks() {
+    let mut config = PolicyConfig::default();
+    config.weights.insert("datacenter_ip".into(), 10.0);
+    let engine = engine(config);
+    let mut visitor = Visitor::new(&engine, CHROME);
+    visitor.ip = "203.0.113.5".parse().expect("an address");
+    let decision = visitor.get("/", 0);
+    assert!(decision.score > 90.0);
+    assert_eq!(decision.action, Action::Challenge);
+}
+
+#[test]
+fn a_verdict_is_remembered_and_runs_out() {
+    let engine = engine(PolicyConfig::default());
+    let mut visitor = Visitor::new(&engine, CHROME);
+    let first = visitor.get("/", 0);
+    engine.remember_verdict(&first, 95.0, &mut visitor.client, visitor.now);
+    let judged = visitor.get("/about", 3_000);
+    assert!(judged.score > 85.0, "{judged:?}");
+    assert!(judged.reasons.iter().any(|(check, _)| check == Check::ControlPlane));
+    let route = engine.policy().route(b"/about");
+    assert!(!engine.needs_consult(route, &judged, &visitor.client, visitor.now));
+    assert!(visitor.get("/blog", 301_000).score < 50.0);
+}
+
+#[test]
+fn rotating_user_agents_show_at_the_address() {
+    let engine = engine(PolicyConfig::default());
+    let mut address = AddressState::new(1);
+    let mut last = Decision::default();
+    for i in 0..60 {
+        let user_agent = CHROME.replace("156", &format!("156.0.{i}"));
+        let mut visitor = Visitor::new(&engine, &user_agent);
+        visitor.address = address.clone();
+        last = visitor.get("/item", 1_000 * i);
+        address = visitor.address;
+    }
+    assert!(last.evidence.get(Check::AddressClients) > 0.9, "{:?}", last.evidence);
+}
+
+proptest! {
+    #[test]
+    fn any_request_is_judged(
+        requests in prop::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>(), any::<Vec<u8>>(), any::<u64>(), any::<u16>()), 1..30),
+        address in any::<Option<IpAddr>>(),
+    ) {
+        let engine = engine(PolicyConfig::default());
+        let (mut client, mut at) = (ClientState::new(1), AddressState::new(2));
+        for (path, user_agent, other, now, status) in &requests {
+            let headers = BrowserHeaders { accept: other, sec_ch_ua: other, secure: true, ..Default::default() };
+            let facts = RequestFacts { address, method: other, path, user_agent, ja4: other, headers: Some(headers), ..Default::default() };
+            let decision = engine.decide(&facts, &mut client, &mut at, *now);
+            prop_assert!((0.0..=100.0).contains(&decision.score));
+            prop_assert!((0.0..=1.0).contains(&decision.ml_probability));
+            prop_assert!(decision.features.values().iter().all(|value| (0.0..=1.0).contains(value)));
+            if let Some(watch) = decision.watch {
+                let answer = Answer { path, status: *status, location: other };
+                engine.answered(watch, answer, &mut client, &mut at, *now);
+            }
+            prop_assert_eq!(ClientState::from_bytes(&client.to_bytes()), Some(client.clone()));
+            prop_assert_eq!(AddressState::from_bytes(&at.to_bytes()), Some(at.clone()));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_record_or_not(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let engine = engine(PolicyConfig::default());
+        let _ = AddressState::from_bytes(&bytes);
+        let mut exact = bytes;
+        exact.resize(ClientState::BYTES, 0);
+        if let Some(mut client) = ClientState::from_bytes(&exact) {
+            let facts = RequestFacts { path: b"/", ..Default::default() };
+            let decision = engine.decide(&facts, &mut client, &mut AddressState::new(1), NOW);
+            prop_assert!(decision.features.values().iter().all(|value| (0.0..=1.0).contains(value)), "{:?}", decision);
+        }
+    }
+}
+
+#[test]
+fn records_stay_small() {
+    assert!(
+        ClientState::BYTES < 256 && AddressState::BYTES < 128,
+        "{} {}",
+        ClientState::BYTES,
+        AddressState::BYTES
+    );
+}
