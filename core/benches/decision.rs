@@ -1,5 +1,5 @@
 //! What one decision costs natively: `cargo bench -p sallyport-core`.
-#![expect(clippy::expect_used, missing_docs, reason = "a benchmark")]
+#![expect(clippy::expect_used, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};

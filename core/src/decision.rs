@@ -117,7 +117,7 @@ impl Reasons {
     }
 
     /// Adds a reason in its place by |points|; the weakest falls out where there is no room.
-    pub(crate) fn add(&mut self, check: Check, points: f32) {
+    pub fn add(&mut self, check: Check, points: f32) {
         let mut carried = Some((check, points));
         for slot in &mut self.0 {
             let weaker = slot.is_none_or(|(_, held)| carried.is_some_and(|(_, new)| held.abs() < new.abs()));
