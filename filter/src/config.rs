@@ -1,0 +1,168 @@
+//! The plugin's configuration: a JSON object, checked as a whole so that one message names every mistake.
+
+use std::fmt;
+
+use sallyport_core::PolicyConfig;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::gather::Sources;
+
+const KEYS: [&str; 7] = [
+    "control_plane",
+    "poll_interval_ms",
+    "consult_deadline_ms",
+    "policy",
+    "state_slots",
+    "ja4_header",
+    "session_cookie",
+];
+
+/// What the operator configured in Envoy.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to fetch snapshots, consult and report; `None` to run on this configuration alone.
+    pub control_plane: Option<ControlPlane>,
+    /// Milliseconds between two polls for a snapshot; 100 to 3,600,000, default 5,000.
+    pub poll_interval_ms: u32,
+    /// Milliseconds a consult may take; 1 to 10,000, default 50.
+    pub consult_deadline_ms: u32,
+    /// The policy until the first snapshot arrives.
+    pub policy: PolicyConfig,
+    /// Slots of shared state for clients, and as many for addresses; 16 to 1,048,576, default 16,384.
+    pub state_slots: u32,
+    /// Where facts are found.
+    pub sources: Sources,
+}
+
+/// The control plane as Envoy knows it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlane {
+    /// Name of an Envoy cluster.
+    pub cluster: String,
+    /// `:authority` of the filter's calls, default `sallyport`.
+    #[serde(default = "default_authority")]
+    pub authority: String,
+    /// The filter's token.
+    pub token: Secret,
+}
+
+impl ControlPlane {
+    /// The value of the `authorization` header.
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.token.0)
+    }
+}
+
+/// Text that does not print itself.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+fn default_authority() -> String {
+    "sallyport".to_owned()
+}
+
+impl Config {
+    /// Reads and checks a configuration; no bytes at all are the defaults.
+    ///
+    /// # Errors
+    /// Every mistake found, each with its key.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Vec<String>> {
+        let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+        let mut keys: Map<String, Value> =
+            serde_json::from_slice(text).map_err(|error| vec![format!("not a JSON object: {error}")])?;
+        let mut problems = Vec::new();
+        let config = Self {
+            control_plane: control_plane(keys.remove("control_plane"), &mut problems),
+            poll_interval_ms: number(&mut keys, "poll_interval_ms", 5_000, 100..=3_600_000, &mut problems),
+            consult_deadline_ms: number(&mut keys, "consult_deadline_ms", 50, 1..=10_000, &mut problems),
+            policy: policy(keys.remove("policy"), &mut problems),
+            state_slots: number(&mut keys, "state_slots", 16_384, 16..=1_048_576, &mut problems),
+            sources: Sources {
+                ja4_header: token(&mut keys, "ja4_header", &mut problems).to_ascii_lowercase(),
+                session_cookie: token(&mut keys, "session_cookie", &mut problems),
+            },
+        };
+        for key in keys.keys() {
+            problems.push(format!("{key}: unknown key; known are {}", KEYS.join(", ")));
+        }
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+fn control_plane(value: Option<Value>, problems: &mut Vec<String>) -> Option<ControlPlane> {
+    let control: ControlPlane = read("control_plane", value.filter(|value| !value.is_null())?, problems)?;
+    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let fields =
+        [("cluster", &control.cluster), ("authority", &control.authority), ("token", &control.token.0)];
+    for (name, text) in fields {
+        if !visible(text) {
+            problems.push(format!("control_plane.{name}: must be visible ASCII text without spaces"));
+        }
+    }
+    Some(control)
+}
+
+/// Reads the policy key by key, so that a mistake in one does not hide the next one's.
+fn policy(value: Option<Value>, problems: &mut Vec<String>) -> PolicyConfig {
+    let Some(value) = value else { return PolicyConfig::default() };
+    let known = problems.len();
+    if let Value::Object(keys) = &value {
+        for (key, value) in keys {
+            let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+            let _: Option<PolicyConfig> = read(&format!("policy.{key}"), alone, problems);
+        }
+    }
+    if problems.len() > known {
+        return PolicyConfig::default();
+    }
+    let policy: PolicyConfig = read("policy", value, problems).unwrap_or_default();
+    problems.extend(
+        policy.problems().iter().map(|problem| format!("policy.{}: {}", problem.key, problem.message)),
+    );
+    policy
+}
+
+fn number(
+    keys: &mut Map<String, Value>,
+    key: &str,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+    problems: &mut Vec<String>,
+) -> u32 {
+    let Some(value) = keys.remove(key) else { return default };
+    match value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number))
+    {
+        Some(number) => number,
+        None => {
+            problems.push(format!("{key}: must be a whole number from {} to {}", range.start(), range.end()));
+            default
+        }
+    }
+}
+
+/// A header or cookie name; empty where there is none.
+fn token(keys: &mut Map<String, Value>, key: &str, problems: &mut Vec<String>) -> String {
+    let Some(value) = keys.remove(key) else { return String::new() };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    match value {
+        Value::String(name) if name.bytes().all(allowed) => name,
+        _ => {
+            problems.push(format!("{key}: must be a name of letters, digits and -_. (or empty for none)"));
+            String::new()
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(key: &str, value: Value, problems: &mut Vec<String>) -> Option<T> {
+    serde_json::from_value(value).map_err(|error| problems.push(format!("{key}: {error}"))).ok()
+}

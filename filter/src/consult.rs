@@ -1,0 +1,97 @@
+//! Asking the inner gate about one request: `POST /check` with a deadline of its own.
+//!
+//! Envoy's timeout is the same deadline, but it was seen not to fire, so the root's tick ends what is overdue.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use sallyport_core::{Action, Decision};
+use serde::{Deserialize, Serialize};
+
+use crate::config::ControlPlane;
+use crate::gather::Gathered;
+use crate::host::{Call, Host};
+
+/// Longer paths and user agents are cut for the control plane, in bytes.
+const LONGEST_TEXT: usize = 1024;
+/// A longer answer is not one, in bytes.
+const LARGEST_ANSWER: usize = 65_536;
+
+#[derive(Serialize)]
+struct Question<'a> {
+    ip: String,
+    user_agent: Cow<'a, str>,
+    endpoint: Cow<'a, str>,
+    method: Cow<'a, str>,
+    request_id: &'a str,
+    features: &'a [f32],
+    evidence: BTreeMap<&'static str, f32>,
+}
+
+/// What the control plane thinks of the request.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Verdict {
+    /// What to do.
+    pub action: Action,
+    /// 0 to 100.
+    pub score: f32,
+    /// In [0, 1].
+    pub ml_probability: f32,
+    /// Why, strongest first.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
+}
+
+/// One reason of a verdict.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Reason {
+    /// The check's name.
+    pub check: String,
+    /// Its points of the score.
+    pub points: f32,
+}
+
+/// Sends the question; its token, or `None` where it cannot be asked: no address is known, or the proxy refused.
+pub fn ask(
+    host: &impl Host,
+    control: &ControlPlane,
+    deadline_ms: u32,
+    gathered: &Gathered<'_>,
+    id: &str,
+    decision: &Decision,
+) -> Option<u32> {
+    let facts = &gathered.facts;
+    let question = Question {
+        ip: facts.address?.to_string(),
+        user_agent: text(facts.user_agent),
+        endpoint: text(facts.path),
+        method: text(facts.method),
+        request_id: id,
+        features: decision.features.values(),
+        evidence: decision.evidence.found().map(|(check, strength)| (check.name(), strength)).collect(),
+    };
+    let body = serde_json::to_vec(&question).ok()?;
+    let bearer = control.bearer();
+    let headers = vec![
+        (":method", "POST"),
+        (":path", "/check"),
+        (":authority", control.authority.as_str()),
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    host.call(&Call { cluster: &control.cluster, headers, body: &body, timeout_ms: deadline_ms })
+}
+
+/// Reads the answer's body; `None` where it is not a verdict.
+pub fn read_verdict(host: &impl Host, body_bytes: usize) -> Option<Verdict> {
+    if body_bytes > LARGEST_ANSWER {
+        return None;
+    }
+    let verdict: Verdict = serde_json::from_slice(&host.answer_body(body_bytes)).ok()?;
+    let plausible = (0.0..=100.0).contains(&verdict.score) && (0.0..=1.0).contains(&verdict.ml_probability);
+    plausible.then_some(verdict)
+}
+
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.get(..LONGEST_TEXT).unwrap_or(bytes))
+}

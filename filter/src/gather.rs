@@ -1,0 +1,113 @@
+//! From the header map and `source.address` to the facts a judgement rests on, in one pass and without copying.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use sallyport_core::{BrowserHeaders, RequestFacts, canonical, strip_query};
+
+/// The request header that tells the origin what was decided.
+pub const VERDICT_HEADER: &str = "x-sallyport";
+
+/// What the configuration says about where to look.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The request header that holds the JA4 fingerprint, lower case; empty for none. Envoy must overwrite it
+    /// on every request, or clients choose their own fingerprint.
+    pub ja4_header: String,
+    /// The cookie that names the session; empty for none.
+    pub session_cookie: String,
+}
+
+/// The facts, and what acting on them needs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gathered<'a> {
+    /// For the judge.
+    pub facts: RequestFacts<'a>,
+    /// `x-request-id`; empty where there is none.
+    pub request_id: &'a [u8],
+    /// The client sent an `x-sallyport` of its own.
+    pub spoofed: bool,
+}
+
+impl Gathered<'_> {
+    /// Whether a person looks at the answer: a GET or HEAD that navigates, or, where `Sec-Fetch-Mode` is absent,
+    /// one that accepts HTML.
+    pub fn is_navigation(&self) -> bool {
+        let headers = self.facts.headers.unwrap_or_default();
+        matches!(self.facts.method, b"GET" | b"HEAD")
+            && contains(headers.accept, b"text/html")
+            && matches!(headers.sec_fetch_mode, b"" | b"navigate")
+    }
+}
+
+/// Reads the facts. Of repeated headers the first counts; what is absent is empty.
+pub fn gather<'a>(
+    headers: &'a [(String, Vec<u8>)],
+    source: Option<&[u8]>,
+    sources: &Sources,
+) -> Gathered<'a> {
+    let mut gathered = Gathered::default();
+    let facts = &mut gathered.facts;
+    let mut browser = BrowserHeaders::default();
+    let (mut scheme, mut forwarded_proto): (&[u8], &[u8]) = (b"", b"");
+    for (name, value) in headers.iter().rev() {
+        let value = value.as_slice();
+        match name.as_str() {
+            ":method" => facts.method = value,
+            ":authority" => facts.authority = value,
+            ":path" => facts.path = strip_query(value),
+            ":scheme" => scheme = value,
+            "accept" => browser.accept = value,
+            "accept-encoding" => browser.accept_encoding = value,
+            "accept-language" => browser.accept_language = value,
+            "cookie" if !sources.session_cookie.is_empty() => {
+                if let Some(session) = cookie(value, sources.session_cookie.as_bytes()) {
+                    facts.session = session;
+                }
+            }
+            "referer" => facts.referer = value,
+            "sec-ch-ua" => browser.sec_ch_ua = value,
+            "sec-ch-ua-mobile" => browser.sec_ch_ua_mobile = value,
+            "sec-ch-ua-platform" => browser.sec_ch_ua_platform = value,
+            "sec-fetch-dest" => browser.sec_fetch_dest = value,
+            "sec-fetch-mode" => browser.sec_fetch_mode = value,
+            "sec-fetch-site" => browser.sec_fetch_site = value,
+            "user-agent" => facts.user_agent = value,
+            "x-forwarded-proto" => forwarded_proto = value,
+            "x-request-id" => gathered.request_id = value,
+            VERDICT_HEADER => gathered.spoofed = true,
+            other if other == sources.ja4_header => facts.ja4 = value,
+            _ => {}
+        }
+    }
+    browser.secure = if forwarded_proto.is_empty() { scheme } else { forwarded_proto } == b"https";
+    facts.headers = Some(browser);
+    facts.address = source.and_then(parse_address);
+    gathered
+}
+
+/// The address in `1.2.3.4:56` or `[2001:db8::1%scope]:56`, canonical. `None` for pipes and all else.
+pub fn parse_address(source: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(source).ok()?;
+    let (host, port) = text.rsplit_once(':')?;
+    port.parse::<u16>().ok()?;
+    let address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => {
+            let unscoped = inner.split_once('%').map_or(inner, |(address, _)| address);
+            IpAddr::V6(unscoped.parse::<Ipv6Addr>().ok()?)
+        }
+        None => IpAddr::V4(host.parse().ok()?),
+    };
+    Some(canonical(address))
+}
+
+/// The value of a cookie in a `cookie` header.
+fn cookie<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    header.split(|byte| *byte == b';').find_map(|pair| {
+        let rest = pair.trim_ascii().strip_prefix(name)?;
+        rest.strip_prefix(b"=").filter(|value| !value.is_empty())
+    })
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,121 @@
+//! One judgement on shared records: load, let the engine count and judge, store; again where another worker
+//! was quicker.
+
+use sallyport_core::{
+    AddressState, Answer, ClientState, Decision, Engine, LoginOutcome, RequestFacts, Watch,
+};
+
+use crate::host::Host;
+use crate::metrics::Counter;
+use crate::state::{Held, Record};
+use crate::worker::Worker;
+
+/// After this many lost writes an update is given up: one request goes uncounted.
+const ATTEMPTS: usize = 3;
+
+/// Whose records: keyed hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Of the client: address, user agent and JA4, or the session.
+    pub client: u64,
+    /// Of the address.
+    pub address: u64,
+}
+
+impl Keys {
+    /// The keys of a request.
+    pub fn of(engine: &Engine, facts: &RequestFacts<'_>) -> Self {
+        Self { client: engine.key().client(facts), address: engine.key().address(facts.address) }
+    }
+}
+
+/// A decision, and the client's record after it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The decision.
+    pub decision: Decision,
+    /// The client's record with this request counted.
+    pub client: ClientState,
+    /// Whose records they are.
+    pub keys: Keys,
+}
+
+/// Counts the request in both records and judges it.
+pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Judged {
+    let keys = Keys::of(engine, facts);
+    update(worker, keys, now_ms, |client, address| {
+        let decision = engine.decide(facts, client, address, now_ms);
+        Judged { decision, client: client.clone(), keys }
+    })
+}
+
+/// Feeds the answer to a watched request back into both records.
+pub fn feed_back<H: Host>(
+    worker: &Worker<H>,
+    engine: &Engine,
+    (keys, watch): (Keys, Watch),
+    answer: Answer<'_>,
+    now_ms: u64,
+) -> Option<LoginOutcome> {
+    update(worker, keys, now_ms, |client, address| engine.answered(watch, answer, client, address, now_ms))
+}
+
+/// Keeps the control plane's score of a decision in the client's record.
+pub fn remember<H: Host>(worker: &Worker<H>, engine: &Engine, judged: &Judged, score: f32, now_ms: u64) {
+    update(worker, judged.keys, now_ms, |client, _| {
+        engine.remember_verdict(&judged.decision, score, client, now_ms);
+    });
+}
+
+/// Changes both records. `change` is called anew on fresh records for as long as storing one of them fails;
+/// a record that it leaves as it was is not stored.
+fn update<H: Host, T>(
+    worker: &Worker<H>,
+    keys: Keys,
+    now_ms: u64,
+    mut change: impl FnMut(&mut ClientState, &mut AddressState) -> T,
+) -> T {
+    let mut client = Slot::<ClientState>::new(worker, keys.client, now_ms);
+    let mut address = Slot::<AddressState>::new(worker, keys.address, now_ms);
+    let mut attempt = 1;
+    loop {
+        let (mut new_client, mut new_address) = (client.held.record.clone(), address.held.record.clone());
+        let outcome = change(&mut new_client, &mut new_address);
+        let stored = client.store(worker, &new_client, now_ms) & address.store(worker, &new_address, now_ms);
+        if stored {
+            return outcome;
+        }
+        if attempt == ATTEMPTS {
+            worker.metrics.count(Counter::StateConflict);
+            return outcome;
+        }
+        attempt += 1;
+    }
+}
+
+struct Slot<R> {
+    held: Held<R>,
+    key: u64,
+    stored: bool,
+}
+
+impl<R: Record> Slot<R> {
+    fn new<H: Host>(worker: &Worker<H>, key: u64, now_ms: u64) -> Self {
+        Self { held: Held::load(&worker.host, worker.config.state_slots, key, now_ms), key, stored: false }
+    }
+
+    /// Stores once; where another worker was quicker, loads what it wrote.
+    fn store<H: Host>(&mut self, worker: &Worker<H>, record: &R, now_ms: u64) -> bool {
+        if self.stored || *record == self.held.record {
+            return true;
+        }
+        let evicts = self.held.evicts;
+        self.stored = self.held.store(&worker.host, record).is_ok();
+        if !self.stored {
+            self.held = Held::load(&worker.host, worker.config.state_slots, self.key, now_ms);
+        } else if evicts {
+            worker.metrics.count(Counter::StateEvicted);
+        }
+        self.stored
+    }
+}

@@ -1,0 +1,298 @@
+//! One stream: gather, decide, act; and the answer's part in it.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::rc::{Rc, Weak};
+
+use sallyport_core::policy::{FailMode, HeaderPolicy};
+use sallyport_core::{Action, Answer, Basis, Check, Engine, LoginOutcome, Reasons, Watch};
+
+use crate::consult::{self, Verdict};
+use crate::gather::{Gathered, VERDICT_HEADER, gather};
+use crate::host::{Headers, Host, answer_status, parse_status};
+use crate::judge::{Judged, Keys, feed_back, judge, remember};
+use crate::metrics::Counter;
+use crate::reply::{Reply, printable_id, refusal, unavailable};
+use crate::worker::Worker;
+
+/// The response header that tells what `enforcement: monitor` did not do.
+pub const WOULD_HEADER: &str = "x-sallyport-would";
+
+/// What the proxy does next with the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Goes on.
+    Continue,
+    /// Waits: for the filter's own reply, or to be resumed.
+    Pause,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct Request<H: Host> {
+    worker: Rc<Worker<H>>,
+    me: Weak<RefCell<Self>>,
+    context: u32,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Not judged yet.
+    Fresh,
+    /// Waits for the control plane.
+    Held(Box<Question>),
+    /// On its way to the origin.
+    Passed(After),
+    /// Nothing more to do.
+    Done,
+}
+
+/// A held request: its facts are gathered again when it goes on, so that nothing is copied.
+#[derive(Debug)]
+struct Question {
+    token: u32,
+    engine: Rc<Engine>,
+    headers: Headers,
+    source: Option<Vec<u8>>,
+    judged: Judged,
+}
+
+/// What the answer is needed for.
+#[derive(Debug, Default)]
+struct After {
+    watched: Option<Watched>,
+    would: Option<Action>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    watch: Watch,
+    engine: Rc<Engine>,
+    keys: Keys,
+    /// For login attempts only.
+    path: Vec<u8>,
+}
+
+impl<H: Host> Request<H> {
+    /// A stream with the context id `context`.
+    pub fn new(worker: Rc<Worker<H>>, context: u32) -> Rc<RefCell<Self>> {
+        Rc::new_cyclic(|me| RefCell::new(Self { worker, me: me.clone(), context, phase: Phase::Fresh }))
+    }
+
+    /// Whether it waits for the control plane.
+    pub fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::Held(_))
+    }
+
+    /// The request headers have come.
+    pub fn on_request_headers(&mut self) -> Flow {
+        let worker = self.worker.clone();
+        let engine = worker.engine();
+        let now_ms = worker.host.now_ms();
+        let headers = worker.host.request_headers();
+        let source = worker.host.source_address();
+        let gathered = gather(&headers, source.as_deref(), &worker.config.sources);
+
+        let judged = judge(&worker, &engine, &gathered.facts, now_ms);
+        let route = engine.policy().route(gathered.facts.path);
+        if !engine.needs_consult(route, &judged.decision, &judged.client, now_ms) {
+            return self.act(&engine, &gathered, judged, now_ms);
+        }
+        match self.ask(&gathered, &judged, now_ms) {
+            Some(token) => {
+                self.phase = Phase::Held(Box::new(Question { token, engine, headers, source, judged }));
+                Flow::Pause
+            }
+            None => self.fail(&engine, &gathered, judged, now_ms),
+        }
+    }
+
+    /// An answer to a call of this stream has come.
+    pub fn on_answer(&mut self, token: u32, header_count: usize, body_bytes: usize) {
+        if !matches!(&self.phase, Phase::Held(question) if question.token == token) {
+            return;
+        }
+        let host = &self.worker.host;
+        let verdict = match answer_status(host, header_count) {
+            Some(200) => consult::read_verdict(host, body_bytes),
+            _ => None,
+        };
+        self.worker.metrics.count(match verdict {
+            Some(_) => Counter::ConsultAnswered,
+            None => Counter::ConsultFailed,
+        });
+        self.go_on(verdict);
+    }
+
+    /// The deadline of the consult has passed.
+    pub fn on_deadline(&mut self) {
+        self.worker.metrics.count(Counter::ConsultLate);
+        self.go_on(None);
+    }
+
+    /// The response headers have come: the origin's, or those of a reply made in its place.
+    pub fn on_response_headers(&mut self) {
+        let Phase::Passed(after) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
+        let host = &self.worker.host;
+        if let Some(would) = after.would {
+            host.set_response_header(WOULD_HEADER, would.as_str());
+        }
+        if let Some(watched) = after.watched
+            && let Some(status) = host.response_header(":status").as_deref().and_then(parse_status)
+        {
+            self.learn(&watched, status);
+        }
+    }
+
+    fn ask(&self, gathered: &Gathered<'_>, judged: &Judged, now_ms: u64) -> Option<u32> {
+        let worker = &self.worker;
+        let control = worker.config.control_plane.as_ref()?;
+        let deadline_ms = worker.config.consult_deadline_ms;
+        let id = printable_id(gathered.request_id);
+        let token = consult::ask(&worker.host, control, deadline_ms, gathered, id, &judged.decision)?;
+        worker.metrics.count(Counter::ConsultSent);
+        worker.hold(self.context, now_ms + u64::from(deadline_ms), self.me.clone());
+        Some(token)
+    }
+
+    /// Ends the wait: with the control plane's verdict, or without.
+    fn go_on(&mut self, verdict: Option<Verdict>) {
+        let worker = self.worker.clone();
+        let Phase::Held(question) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
+        let Question { engine, headers, source, mut judged, .. } = *question;
+        let gathered = gather(&headers, source.as_deref(), &worker.config.sources);
+        let now_ms = worker.host.now_ms();
+        let flow = match verdict {
+            Some(verdict) => {
+                remember(&worker, &engine, &judged, verdict.score, now_ms);
+                let decision = &mut judged.decision;
+                decision.action = verdict.action;
+                decision.score = verdict.score;
+                decision.ml_probability = verdict.ml_probability;
+                decision.reasons = reasons(&verdict);
+                self.act(&engine, &gathered, judged, now_ms)
+            }
+            None => self.fail(&engine, &gathered, judged, now_ms),
+        };
+        if flow == Flow::Continue {
+            worker.host.resume();
+        }
+    }
+
+    /// Without an answer the route's fail mode counts: open leaves it at the filter's own decision, closed
+    /// refuses with 503, where refusals are carried out.
+    fn fail(&mut self, engine: &Rc<Engine>, gathered: &Gathered<'_>, judged: Judged, now_ms: u64) -> Flow {
+        let worker = &self.worker;
+        let route = engine.policy().route(gathered.facts.path);
+        if route.fail_mode == FailMode::Open || !engine.policy().enforces(route) {
+            worker.metrics.count(Counter::ConsultFailOpen);
+            return self.act(engine, gathered, judged, now_ms);
+        }
+        worker.metrics.count(Counter::ConsultFailClosed);
+        let id = printable_id(gathered.request_id);
+        self.refuse(&unavailable(gathered.is_navigation(), id))
+    }
+
+    fn refuse(&mut self, reply: &Reply) -> Flow {
+        let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.phase = Phase::Done;
+        self.worker.host.reply(reply.status, &headers, reply.body.as_bytes());
+        Flow::Pause
+    }
+
+    fn act(&mut self, engine: &Rc<Engine>, gathered: &Gathered<'_>, judged: Judged, now_ms: u64) -> Flow {
+        let Judged { decision, keys, .. } = &judged;
+        let worker = &self.worker;
+        let policy = engine.policy();
+        let action = decision.action;
+        let enforced = policy.enforces(policy.route(gathered.facts.path));
+        if decision.basis != Basis::Ignored {
+            worker.metrics.decided(action);
+            worker.observe(|observer, _| {
+                observer.decided(engine, gathered, &judged, enforced, now_ms, &worker.metrics);
+            });
+        }
+
+        let id = printable_id(gathered.request_id);
+        if enforced && let Some(reply) = refusal(action, gathered.is_navigation(), id, decision.retry_after_s)
+        {
+            return self.refuse(&reply);
+        }
+        let told = match policy.config().header {
+            HeaderPolicy::Always => decision.basis != Basis::Ignored,
+            HeaderPolicy::Flagged => action != Action::Allow,
+            HeaderPolicy::Never => false,
+        };
+        if told {
+            worker.host.set_request_header(VERDICT_HEADER, &verdict_header(&judged, enforced, id));
+        } else if gathered.spoofed {
+            worker.host.remove_request_header(VERDICT_HEADER);
+        }
+        let would = (action.refuses() && !enforced).then_some(action);
+        if would.is_some() {
+            worker.metrics.count(Counter::NotEnforced);
+        }
+        let watched = decision.watch.map(|watch| {
+            let path = if watch.is_login_attempt() { gathered.facts.path.to_vec() } else { Vec::new() };
+            Watched { watch, engine: engine.clone(), keys: *keys, path }
+        });
+        self.phase = Phase::Passed(After { watched, would });
+        Flow::Continue
+    }
+
+    fn learn(&self, watched: &Watched, status: u16) {
+        let worker = &self.worker;
+        let is_attempt = watched.watch.is_login_attempt();
+        if !is_attempt && !(400..500).contains(&status) {
+            return;
+        }
+        let location = if is_attempt { worker.host.response_header("location") } else { None };
+        let location = location.as_deref().unwrap_or_default();
+        let answer = Answer { path: &watched.path, status, location };
+        let now_ms = worker.host.now_ms();
+        let whose = (watched.keys, watched.watch);
+        let outcome = feed_back(worker, &watched.engine, whose, answer, now_ms);
+        if outcome == Some(LoginOutcome::Failed) {
+            worker.observe(|observer, _| {
+                observer.login_failed(&watched.engine, watched.keys, &watched.path, now_ms, &worker.metrics);
+            });
+        }
+    }
+}
+
+/// The RFC 9651 dictionary for the origin: `action=MONITOR, score=57, id="…", reasons=("user_agent")`; with
+/// `enforced=?0` where a refusal was not carried out.
+fn verdict_header(judged: &Judged, enforced: bool, id: &str) -> String {
+    let decision = &judged.decision;
+    let mut header = String::with_capacity(128);
+    // Writing to a String cannot fail.
+    let _ = write!(header, "action={}, score={:.0}", decision.action.as_str(), decision.score);
+    if decision.action.refuses() && !enforced {
+        header.push_str(", enforced=?0");
+    }
+    if !id.is_empty() {
+        let _ = write!(header, ", id=\"{id}\"");
+    }
+    let mut separator = ", reasons=(";
+    for (check, points) in decision.reasons.iter() {
+        if points > 0.0 {
+            let _ = write!(header, "{separator}\"{}\"", check.name());
+            separator = " ";
+        }
+    }
+    if separator == " " {
+        header.push(')');
+    }
+    header
+}
+
+fn reasons(verdict: &Verdict) -> Reasons {
+    let mut reasons = Reasons::default();
+    for reason in &verdict.reasons {
+        if let Some(check) = Check::from_name(&reason.check) {
+            reasons.add(check, reason.points);
+        }
+    }
+    reasons
+}

@@ -1,0 +1,90 @@
+//! What one machine holds for all of its streams: configuration, engine, metrics, observations, held requests.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use sallyport_core::Engine;
+
+use crate::config::{Config, ControlPlane};
+use crate::host::Host;
+use crate::metrics::{Gauge, Metrics};
+use crate::observe::Observer;
+use crate::request::Request;
+
+/// Shared by the root context and the streams of one machine. Nothing in it runs in parallel.
+#[derive(Debug)]
+pub struct Worker<H: Host> {
+    /// The proxy.
+    pub host: H,
+    /// The plugin's configuration.
+    pub config: Config,
+    /// The metrics.
+    pub metrics: Metrics,
+    engine: RefCell<Rc<Engine>>,
+    observer: RefCell<Observer>,
+    held: RefCell<Vec<HeldRequest<H>>>,
+}
+
+/// A request that waits for the control plane.
+#[derive(Debug)]
+struct HeldRequest<H: Host> {
+    context: u32,
+    until_ms: u64,
+    request: Weak<RefCell<Request<H>>>,
+}
+
+impl<H: Host> Worker<H> {
+    /// A machine that judges with `engine`.
+    pub fn new(host: H, config: Config, metrics: Metrics, engine: Engine, observer: Observer) -> Self {
+        Self {
+            host,
+            config,
+            metrics,
+            engine: RefCell::new(Rc::new(engine)),
+            observer: RefCell::new(observer),
+            held: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// The engine in use.
+    pub fn engine(&self) -> Rc<Engine> {
+        self.engine.borrow().clone()
+    }
+
+    /// Judges with another engine from now on. Requests that are held keep theirs.
+    pub fn use_engine(&self, engine: Engine) {
+        self.metrics.set(&self.host, Gauge::SnapshotVersion, engine.version());
+        self.observe(|observer, _| observer.begin(engine.version(), &self.metrics));
+        self.engine.replace(Rc::new(engine));
+    }
+
+    /// Works with the observer, where there is a control plane to tell.
+    pub fn observe(&self, work: impl FnOnce(&mut Observer, &ControlPlane)) {
+        if let Some(control) = &self.config.control_plane {
+            work(&mut self.observer.borrow_mut(), control);
+        }
+    }
+
+    /// Ends the wait of `request` at `until_ms`, if it still waits then.
+    pub fn hold(&self, context: u32, until_ms: u64, request: Weak<RefCell<Request<H>>>) {
+        self.held.borrow_mut().push(HeldRequest { context, until_ms, request });
+    }
+
+    /// Ends all waits that are over; afterwards calls act on the context `root` again.
+    pub fn end_waits(&self, now_ms: u64, root: u32) {
+        if self.held.borrow().is_empty() {
+            return;
+        }
+        let over: Vec<_> = self.held.borrow_mut().extract_if(.., |held| held.until_ms <= now_ms).collect();
+        for held in over {
+            let Some(request) = held.request.upgrade() else { continue };
+            if let Ok(mut request) = request.try_borrow_mut()
+                && request.is_held()
+                && self.host.enter(held.context)
+            {
+                request.on_deadline();
+            }
+        }
+        self.host.enter(root);
+    }
+}
