@@ -1,0 +1,80 @@
+//! The same core that judges in Envoy, at log time: records per client and per address, and a clock that never runs backwards.
+
+use std::time::{Duration, Instant};
+
+use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine};
+
+use super::line::LogLine;
+use super::recent::Recent;
+
+/// Judges one line after the other.
+pub(crate) struct Judge {
+    engine: Engine,
+    clients: Recent<ClientState>,
+    addresses: Recent<AddressState>,
+    now_ms: u64,
+    late: u64,
+    busy: Duration,
+}
+
+/// A judged line.
+pub(crate) struct Judged {
+    /// The client's key.
+    pub(crate) client: u64,
+    /// What core decided.
+    pub(crate) decision: Decision,
+}
+
+impl Judge {
+    /// A judge that remembers at most `capacity` clients and as many addresses.
+    pub(crate) fn new(engine: Engine, capacity: usize) -> Self {
+        Self {
+            engine,
+            clients: Recent::new(capacity),
+            addresses: Recent::new(capacity),
+            now_ms: 0,
+            late: 0,
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// Judges a request and feeds its answer back, as the filter does.
+    pub(crate) fn judge(&mut self, line: &LogLine<'_>) -> Judged {
+        let started = Instant::now();
+        if line.time_ms < self.now_ms {
+            self.late += 1;
+        }
+        self.now_ms = self.now_ms.max(line.time_ms);
+        let facts = line.facts();
+        let client_key = self.engine.key().client(&facts);
+        // Clients whose address the log does not tell must not share one address record.
+        let address_key = match facts.address {
+            Some(_) => self.engine.key().address(facts.address),
+            None => client_key,
+        };
+        let client = self.clients.entry(client_key, || ClientState::new(client_key));
+        let address = self.addresses.entry(address_key, || AddressState::new(address_key));
+        let decision = self.engine.decide(&facts, client, address, self.now_ms);
+        if let (Some(watch), Some(status)) = (decision.watch, line.status) {
+            let answer = Answer { path: line.path(), status, location: &line.location };
+            self.engine.answered(watch, answer, client, address, self.now_ms);
+        }
+        self.busy += started.elapsed();
+        Judged { client: client_key, decision }
+    }
+
+    /// Lines that were older than one before them and were judged at that one's time.
+    pub(crate) fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Clients forgotten because more came than fit.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.clients.forgotten()
+    }
+
+    /// The time spent in core alone.
+    pub(crate) fn busy(&self) -> Duration {
+        self.busy
+    }
+}

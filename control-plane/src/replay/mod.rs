@@ -1,0 +1,60 @@
+//! `sallyport replay`: what the gates would have done with the traffic of an access log.
+//!
+//! Lines come in by [`input`], become requests by [`format`], are judged by the same core that judges in Envoy
+//! ([`judge`]), are counted ([`tally`], [`accuracy`]) and go out as a summary, JSON lines or a page.
+
+mod accuracy;
+mod decisions;
+mod format;
+mod html;
+mod input;
+mod judge;
+mod labels;
+mod line;
+mod progress;
+mod recent;
+mod run;
+mod summary;
+mod tally;
+
+use std::path::PathBuf;
+
+pub use format::{Format, Mapping};
+pub use run::run;
+
+/// What to replay, and what to write.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Access logs, oldest first; `-` is standard input. Gzip is unpacked.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// The logs' format; found from the first lines if not given.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+
+    /// Where a JSON log keeps a field: `ip=remote_addr,ts=time,user_agent=request.headers.ua`.
+    #[arg(long, value_name = "FIELD=KEY", value_delimiter = ',')]
+    pub map: Vec<Mapping>,
+
+    /// Judge by these weights instead of the built-in ones.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+
+    /// Labels of the lines, one file per log: tab-separated, a header `line label …`, then `bot`, `human` or
+    /// anything else for unknown.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Vec<PathBuf>,
+
+    /// Write one decision per line to standard output, as JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write a self-contained report page.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// How many clients are remembered at a time.
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
+    pub max_clients: usize,
+}

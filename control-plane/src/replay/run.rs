@@ -1,0 +1,201 @@
+//! From the arguments to the output: reads, judges, counts, writes.
+
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use sallyport_core::{AddressSet, Engine, HashKey, Model, Policy, PolicyConfig};
+
+use super::accuracy::{Measure, Report};
+use super::format::{Format, KeyMap};
+use super::input::Input;
+use super::judge::Judge;
+use super::labels::Labels;
+use super::progress::Progress;
+use super::summary::Style;
+use super::tally::Tally;
+use super::{Args, decisions, html, summary};
+
+/// The key of a replay: nothing that is keyed by it leaves the process but as a name within one output, and the
+/// same log gives the same output every time.
+const KEY: [u8; 16] = *b"sallyport replay";
+
+/// What one run found, for the writers.
+pub(super) struct Outcome {
+    pub(super) files: Vec<String>,
+    pub(super) tally: Tally,
+    pub(super) accuracy: Vec<Report>,
+    /// Lines judged at a later time than their own.
+    pub(super) late: u64,
+    /// Client records dropped for lack of room.
+    pub(super) forgotten: u64,
+    /// The whole run and core's part in it, seconds.
+    pub(super) seconds: f64,
+    pub(super) core_seconds: f64,
+}
+
+/// Replays the logs under a policy and address ranges, and writes what was asked for.
+///
+/// # Errors
+/// If a file cannot be read or written, its format is not known, or labels or weights are malformed. Broken lines
+/// are counted, not fatal; a reader that closes the pipe ends the run quietly.
+pub fn run(args: Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<()> {
+    match replay(&args, policy, ranges) {
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        result => result,
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn replay(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<()> {
+    ensure!(
+        args.labels.is_empty() || args.labels.len() == args.files.len(),
+        "--labels must be given once for each log: {} given for {} logs",
+        args.labels.len(),
+        args.files.len(),
+    );
+    let started = Instant::now();
+    let mut replay = Replay {
+        judge: Judge::new(engine(args, policy, ranges)?, args.max_clients),
+        tally: Tally::new(args.max_clients),
+        measure: None,
+        keys: KeyMap::new(&args.map),
+        progress: Progress::over(args.files.iter().map(AsRef::as_ref)),
+        decisions: args.json.then(|| BufWriter::new(io::stdout().lock())),
+    };
+    for (index, file) in args.files.iter().enumerate() {
+        let labels = args.labels.get(index).map(|path| Labels::read(path)).transpose()?;
+        replay.file(args, file, labels.as_ref())?;
+    }
+    replay.progress.done();
+    if let Some(mut decisions) = replay.decisions.take() {
+        decisions.flush()?;
+    }
+    let outcome = Outcome {
+        files: args.files.iter().map(|file| file.display().to_string()).collect(),
+        accuracy: replay.measure.map(Measure::reports).unwrap_or_default(),
+        late: replay.judge.late(),
+        forgotten: replay.judge.forgotten(),
+        core_seconds: replay.judge.busy().as_secs_f64(),
+        seconds: started.elapsed().as_secs_f64(),
+        tally: replay.tally,
+    };
+    if let Some(path) = &args.html {
+        let page = html::page(&outcome)?;
+        std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    show(args, &outcome)
+}
+
+/// The summary goes to standard output; beside `--json`, to the terminal only.
+fn show(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
+    if !args.json {
+        let text = summary::text(outcome, &Style::of(&console::Term::stdout()));
+        io::stdout().lock().write_all(text.as_bytes())?;
+    } else if io::stderr().is_terminal() {
+        eprint!("{}", summary::text(outcome, &Style::of(&console::Term::stderr())));
+    } else if outcome.tally.broken > 0 {
+        eprintln!("{} lines could not be judged", outcome.tally.broken);
+    }
+    Ok(())
+}
+
+fn engine(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<Engine> {
+    let model = match &args.model {
+        None => Model::built_in()?,
+        Some(path) => {
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Model::from_bytes(&bytes).with_context(|| format!("{}", path.display()))?
+        }
+    };
+    let policy = Policy::compile(policy).map_err(|problems| {
+        let lines: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
+        anyhow::anyhow!("the policy is invalid:\n{}", lines.join("\n"))
+    })?;
+    Ok(Engine::new(policy, model, ranges, HashKey::from_bytes(KEY), 0))
+}
+
+/// One run in progress.
+struct Replay {
+    judge: Judge,
+    tally: Tally,
+    measure: Option<Measure>,
+    keys: KeyMap,
+    progress: Progress,
+    decisions: Option<BufWriter<io::StdoutLock<'static>>>,
+}
+
+impl Replay {
+    fn file(&mut self, args: &Args, path: &Path, labels: Option<&Labels>) -> anyhow::Result<()> {
+        let mut input = Input::open(path)?;
+        let format = match args.format {
+            Some(format) => format,
+            None => self.format_of(&mut input, path)?,
+        };
+        if let (Some(labels), None) = (labels, &self.measure) {
+            self.measure = Some(Measure::new(&labels.columns));
+        }
+        let name = (args.files.len() > 1).then(|| path.display().to_string());
+        loop {
+            let read = input.bytes_read();
+            let raw = match input.next_line() {
+                Ok(Some(raw)) => raw,
+                Ok(None) => break,
+                Err(error) => {
+                    self.tally.unreadable(path, input.lines_read() + 1, &error);
+                    break;
+                }
+            };
+            self.progress.at(raw.number, read);
+            if raw.bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            let parsed = if raw.cut {
+                Err(super::line::LineError::TooLong)
+            } else {
+                format.parse(raw.bytes, &self.keys)
+            };
+            let line = match parsed {
+                Ok(line) => line,
+                Err(why) => {
+                    self.tally.broken_line(path, raw.number, &why, raw.bytes);
+                    continue;
+                }
+            };
+            let judged = self.judge.judge(&line);
+            self.tally.judged(&line, &judged);
+            if let (Some(measure), Some(labels)) = (&mut self.measure, labels) {
+                measure.add(labels, raw.number, &judged);
+            }
+            if let Some(out) = &mut self.decisions {
+                decisions::write(out, name.as_deref(), raw.number, &line, &judged)?;
+            }
+        }
+        self.progress.file_done(input.bytes_read());
+        Ok(())
+    }
+
+    fn format_of(&self, input: &mut Input, path: &Path) -> anyhow::Result<Format> {
+        let sample = match input.sample() {
+            Ok(sample) => sample,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        if let Some(format) = Format::detect(sample, &self.keys) {
+            return Ok(format);
+        }
+        let first = sample.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+        let Some(first) = first else { return Ok(Format::Combined) };
+        bail!(
+            "{}: the log format is not recognised; name it with --format combined, envoy or json.\nIts first line: {}",
+            path.display(),
+            super::tally::excerpt(first, 120),
+        )
+    }
+}
