@@ -1,6 +1,7 @@
 //! `cargo xtask`: every chore of the project. One file per command; anyhow throughout, since a chore
 //! that fails has nothing better to do than to say why.
 
+mod bench;
 mod ci;
 mod licences;
 mod test;
@@ -26,6 +27,8 @@ enum Chore {
     Licences,
     /// Build the filter for Envoy and print its path and size
     Wasm,
+    /// Measure what the filter costs, beside Envoy's own ways, and what the control plane can take
+    Bench(bench::Args),
     /// What continuous integration runs
     Ci,
 }
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test(args) => test::run(&args),
         Chore::Licences => licences::check(),
         Chore::Wasm => wasm::run(),
+        Chore::Bench(args) => bench::run(&args),
         Chore::Ci => ci::run(),
     }
 }

@@ -1,0 +1,59 @@
+//! `POST /check`, asked directly, with every decision going to SQLite.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use xtask::http;
+
+use super::load::{self, Load};
+use super::machine::{cpu_us, rss_mib};
+use super::servers::{ControlPlane, Programs, Scratch};
+
+/// What was measured.
+pub(crate) struct Check {
+    /// Load and the control plane's processor time per request, µs, per round.
+    pub(crate) rounds: Vec<(Load, f64)>,
+    /// The control plane's resident memory at the end.
+    pub(crate) rss_mib: f64,
+    /// Of all requests that were answered, those that `GET /stats` counts.
+    pub(crate) counted_share: f64,
+}
+
+impl Check {
+    pub(crate) fn to_json(&self) -> Value {
+        let rounds: Vec<_> = self
+            .rounds
+            .iter()
+            .map(|(load, cpu_us)| {
+                json!({
+                    "requests_per_s": load.per_second,
+                    "p50_us": load.p50_us,
+                    "p99_us": load.p99_us,
+                    "failed": load.failed,
+                    "cpu_us": cpu_us,
+                })
+            })
+            .collect();
+        json!({ "rounds": rounds, "rss_mib": self.rss_mib, "counted_share": self.counted_share })
+    }
+}
+
+/// Runs all rounds on one control plane.
+pub(crate) fn run(programs: &Programs, rounds: u32, seconds: u32) -> Result<Check> {
+    let scratch = Scratch::new()?;
+    let control = ControlPlane::start(programs, &scratch, "check", "never")?;
+    let pid = control.server.process.pid();
+    let token = [("TOKEN", control.admin_token.clone())];
+    let mut measured = Vec::new();
+    let mut answered = 0.0;
+    for round in 1..=rounds {
+        let before = cpu_us(pid)?;
+        let load = load::run(&programs.wrk, load::CHECK, control.server.port, seconds, &token)?;
+        let cpu = (cpu_us(pid)? - before) / load.requests;
+        eprintln!("xtask: round {round} /check {:>7.0}/s  {cpu:>6.1} µs", load.per_second);
+        answered += load.requests;
+        measured.push((load, cpu));
+    }
+    let (_, stats) = http::get(control.server.port, "/stats", Some(&control.admin_token))?;
+    let counted = serde_json::from_str::<Value>(&stats)?["total_requests"].as_f64().unwrap_or(0.0);
+    Ok(Check { rounds: measured, rss_mib: rss_mib(pid)?, counted_share: counted / answered })
+}

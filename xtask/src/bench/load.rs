@@ -1,0 +1,60 @@
+//! One run of wrk, and what it measured.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// Connections kept open throughout.
+const CONNECTIONS: &str = "32";
+
+/// Plays browsers; reads `UNCERTAIN_PERCENT`.
+pub(crate) const BROWSERS: &str = include_str!("browsers.lua");
+/// Asks `/check`; reads `TOKEN`.
+pub(crate) const CHECK: &str = include_str!("check.lua");
+
+/// What one run measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) requests: f64,
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// Answers with a status over 399, and socket errors.
+    pub(crate) failed: f64,
+}
+
+/// Runs a script against a loopback port. The script's `done` prints one JSON line.
+pub(crate) fn run(
+    wrk: &Path,
+    script: &str,
+    port: u16,
+    seconds: u32,
+    environment: &[(&str, String)],
+) -> Result<Load> {
+    let file = std::env::temp_dir().join(format!("sallyport-bench-{}.lua", std::process::id()));
+    std::fs::File::create(&file)?.write_all(script.as_bytes())?;
+    let mut command = Command::new(wrk);
+    command.args(["--threads", "1", "--connections", CONNECTIONS, "--duration", &format!("{seconds}s")]);
+    command.arg("--latency").arg("--script").arg(&file).arg(format!("http://127.0.0.1:{port}/"));
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    let output = command.output().context("cannot start wrk")?;
+    std::fs::remove_file(&file)?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "wrk: {said}{}", String::from_utf8_lossy(&output.stderr));
+    let line = said.lines().find(|line| line.starts_with('{')).with_context(|| format!("wrk: {said}"))?;
+    let value: Value = serde_json::from_str(line)?;
+    let number =
+        |key: &str| value[key].as_f64().with_context(|| format!("wrk said nothing of {key}: {line}"));
+    let requests = number("requests")?;
+    ensure!(requests > 0.0, "not one request was answered on port {port}: {said}");
+    Ok(Load {
+        requests,
+        per_second: requests / (number("duration_us")? / 1e6),
+        p50_us: number("p50_us")?,
+        p99_us: number("p99_us")?,
+        failed: number("failed")?,
+    })
+}

@@ -1,0 +1,102 @@
+//! `cargo xtask bench`: what the filter costs a request, beside Envoy alone and Envoy's own ways of asking;
+//! what `/check` can take; how large the filter is. Alternating rounds, so that whatever else the machine
+//! does falls on all; medians with their spread; saved under `bench-results/`.
+
+mod check;
+mod contest;
+mod load;
+mod machine;
+mod ranges;
+mod report;
+mod servers;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use xtask::tools;
+use xtask::workspace::{cargo, root, run as run_command, target_dir};
+
+use self::servers::Programs;
+use crate::wasm;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Rounds; every contestant runs once in each
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds of load per contestant and round
+    #[arg(long, default_value_t = 8)]
+    seconds: u32,
+    /// Leave out the criterion benchmark of the decision itself
+    #[arg(long)]
+    no_core: bool,
+}
+
+/// Builds in release, measures, prints, saves.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let programs = build()?;
+    let folder = root().join("bench-results");
+    std::fs::create_dir_all(&folder)?;
+    let filter_bytes = std::fs::metadata(&programs.filter)?.len();
+
+    let contest = contest::run(&programs, args.rounds, args.seconds)?;
+    let check = check::run(&programs, args.rounds, args.seconds)?;
+    let table = report::table(&contest, &check, filter_bytes);
+    println!("{table}");
+    let decision = if args.no_core { Value::Null } else { core_bench()? };
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
+    let result = json!({
+        "unix_time_s": now,
+        "machine": machine::describe(&programs.envoy),
+        "rounds": args.rounds,
+        "seconds": args.seconds,
+        "filter_bytes": filter_bytes,
+        "contest": contest.iter().map(contest::Contestant::to_json).collect::<Vec<_>>(),
+        "check": check.to_json(),
+        "decision": decision,
+    });
+    let file = folder.join(format!("{now}.json"));
+    std::fs::write(&file, serde_json::to_string_pretty(&result)?)?;
+    println!("saved as bench-results/{now}.json");
+    Ok(())
+}
+
+fn build() -> Result<Programs> {
+    let (envoy, wrk, filter) = (tools::envoy()?, tools::wrk()?, wasm::build()?);
+    run_command(cargo().args([
+        "build",
+        "--release",
+        "--bins",
+        "--package",
+        "sallyport",
+        "--package",
+        "sallyport-e2e",
+    ]))?;
+    let release = target_dir().join("release");
+    Ok(Programs {
+        envoy,
+        wrk,
+        filter,
+        control_plane: release.join("sallyport"),
+        site: release.join("sample-site"),
+        authz: release.join("trivial-authz"),
+    })
+}
+
+/// The decision alone; criterion prints `name  time: [low median high]`.
+fn core_bench() -> Result<Value> {
+    let mut command = cargo();
+    command.args(["bench", "--package", "sallyport-core"]);
+    eprintln!("xtask: cargo bench --package sallyport-core");
+    let output =
+        command.stderr(std::process::Stdio::inherit()).output().context("cannot start cargo bench")?;
+    anyhow::ensure!(output.status.success(), "cargo bench ended with {}", output.status);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let times: Vec<_> = text.lines().filter(|line| line.contains("time:")).map(str::trim).collect();
+    for line in &times {
+        println!("{line}");
+    }
+    Ok(json!(times))
+}

@@ -1,0 +1,161 @@
+//! The processes of the benchmark: sample site, authz service, control planes, Envoys, each with its files in
+//! one folder that goes away afterwards.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use xtask::child::Guarded;
+use xtask::template::render;
+use xtask::workspace::root;
+use xtask::{http, ports};
+
+const BOUND: Duration = Duration::from_secs(60);
+
+/// What is started, and with what.
+pub(crate) struct Programs {
+    pub(crate) envoy: PathBuf,
+    pub(crate) wrk: PathBuf,
+    pub(crate) filter: PathBuf,
+    pub(crate) control_plane: PathBuf,
+    pub(crate) site: PathBuf,
+    pub(crate) authz: PathBuf,
+}
+
+/// A folder for one benchmark's files; removed when dropped.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("sallyport-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    /// A folder in it.
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left behind lies in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server and where it listens on loopback.
+pub(crate) struct Server {
+    pub(crate) process: Guarded,
+    pub(crate) port: u16,
+}
+
+/// A program that takes `--port`.
+pub(crate) fn start_plain(program: &Path, scratch: &Scratch) -> Result<Server> {
+    let port = ports::unused()?;
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut command = Command::new(program);
+    command.args(["--port", &port.to_string()]);
+    let mut process = Guarded::start(&name, command, &scratch.folder(&name)?.join("log"))?;
+    process.wait_until(BOUND, || http::get(port, "/", None).is_ok())?;
+    Ok(Server { process, port })
+}
+
+/// A control plane with tokens.
+pub(crate) struct ControlPlane {
+    pub(crate) server: Server,
+    pub(crate) filter_token: String,
+    pub(crate) admin_token: String,
+}
+
+impl ControlPlane {
+    /// Starts one with the ranges of [`super::ranges`] and this `consult`.
+    pub(crate) fn start(programs: &Programs, scratch: &Scratch, name: &str, consult: &str) -> Result<Self> {
+        let folder = scratch.folder(name)?;
+        let port = ports::unused()?;
+        std::fs::write(folder.join("datacenter.txt"), super::ranges::datacenter())?;
+        let config = json!({
+            "server": { "host": "127.0.0.1", "port": port },
+            "store": { "path": folder.join("sallyport.db") },
+            "policy": { "enforcement": "enforce", "consult": consult, "header": "always" },
+            "ranges": { "files": [{ "path": "datacenter.txt", "label": "datacenter" }] },
+        });
+        std::fs::write(folder.join("config.yaml"), config.to_string())?;
+        let command = || {
+            let mut command = Command::new(&programs.control_plane);
+            ["DB_PATH", "API_HOST", "API_PORT"].iter().for_each(|name| {
+                command.env_remove(name);
+            });
+            command.arg("--config").arg(folder.join("config.yaml"));
+            command
+        };
+        let filter_token = token(command(), "filter")?;
+        let admin_token = token(command(), "admin")?;
+        let mut serve = command();
+        serve.arg("serve");
+        let mut process = Guarded::start("the control plane", serve, &folder.join("log"))?;
+        process.wait_until(BOUND, || matches!(http::get(port, "/health", None), Ok((200, _))))?;
+        Ok(Self { server: Server { process, port }, filter_token, admin_token })
+    }
+}
+
+fn token(mut command: Command, role: &str) -> Result<String> {
+    command.args(["token", "create", "--role", role, "--name", "bench"]);
+    let output = command.output().context("cannot start sallyport")?;
+    if !output.status.success() {
+        bail!("sallyport token create: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// One Envoy with one worker.
+pub(crate) struct Envoy {
+    pub(crate) server: Server,
+    admin: u16,
+}
+
+impl Envoy {
+    /// Starts `envoy/bench/{config}.yaml`.
+    pub(crate) fn start(
+        programs: &Programs,
+        scratch: &Scratch,
+        name: &str,
+        config: &str,
+        mut values: Vec<(&str, String)>,
+    ) -> Result<Self> {
+        let folder = scratch.folder(&format!("envoy-{name}"))?;
+        let template = std::fs::read_to_string(root().join(format!("envoy/bench/{config}.yaml")))?;
+        let (port, admin) = (ports::unused()?, ports::unused()?);
+        values.extend([("ENVOY_PORT", port.to_string()), ("ADMIN_PORT", admin.to_string())]);
+        std::fs::write(folder.join("envoy.yaml"), render(&template, &values)?)?;
+        let mut command = Command::new(&programs.envoy);
+        command.arg("-c").arg(folder.join("envoy.yaml"));
+        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+        let mut process = Guarded::start("Envoy", command, &folder.join("log"))?;
+        process.wait_until(BOUND, || matches!(http::get(admin, "/ready", None), Ok((200, _))))?;
+        Ok(Self { server: Server { process, port }, admin })
+    }
+
+    /// Waits until the filter judges by a snapshot.
+    pub(crate) fn wait_for_snapshot(&mut self) -> Result<()> {
+        let admin = self.admin;
+        let version = || stat(admin, "wasmcustom.sallyport_snapshot_version").unwrap_or(0.0);
+        self.server.process.wait_until(BOUND, || version() > 0.0)
+    }
+
+    /// A counter or gauge; 0 where Envoy has none of that name.
+    pub(crate) fn stat(&self, name: &str) -> Result<f64> {
+        stat(self.admin, name)
+    }
+}
+
+fn stat(admin: u16, name: &str) -> Result<f64> {
+    let (_, text) = http::get(admin, &format!("/stats?filter={name}"), None)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    Ok(value.map(str::trim).map_or(Ok(0.0), str::parse)?)
+}
