@@ -1,4 +1,4 @@
-//! The plugin's configuration: a JSON object, checked as a whole so that one message names every mistake.
+//! The plugin's configuration: a JSON object or a Struct, checked as a whole so that one message names every mistake.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::gather::Sources;
+use crate::protobuf;
 
 const KEYS: [&str; 7] = [
     "control_plane",
@@ -77,9 +78,7 @@ impl Config {
     /// # Errors
     /// Every mistake found, each with its key.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<String>> {
-        let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
-        let mut keys: Map<String, Value> =
-            serde_json::from_slice(text).map_err(|error| vec![format!("not a JSON object: {error}")])?;
+        let mut keys = read_object(bytes)?;
         let mut problems = Vec::new();
         let config = Self {
             control_plane: control_plane(keys.remove("control_plane"), &mut problems),
@@ -97,6 +96,16 @@ impl Config {
         }
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
+}
+
+/// JSON text, or a Struct; nothing is an empty object.
+fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, Vec<String>> {
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(bytes)
+        .or_else(|error| protobuf::read_struct(bytes).ok_or(error))
+        .map_err(|error| vec![format!("neither a google.protobuf.Struct nor a JSON object: {error}")])
 }
 
 fn control_plane(value: Option<Value>, problems: &mut Vec<String>) -> Option<ControlPlane> {

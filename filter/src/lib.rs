@@ -15,6 +15,7 @@ pub mod host;
 pub mod judge;
 pub mod metrics;
 pub mod observe;
+pub mod protobuf;
 pub mod reply;
 pub mod request;
 pub mod root;
