@@ -1,3 +1,18 @@
-//! placeholder
+//! The control plane of Sallyport: judge, store, HTTP API, snapshots, replay and the command line.
+//!
+//! `main` calls [`cli::run`]; [`serve`] brings an [`app::App`] up and serves [`api::router`]. Core judges,
+//! `detector` remembers, `store` keeps; neither knows of HTTP.
 
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod detector;
+pub mod metrics;
+pub mod reload;
 pub mod replay;
+pub mod serve;
+pub mod snapshot;
+pub mod store;

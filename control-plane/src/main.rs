@@ -1,1 +1,7 @@
-fn main() {}
+//! The `sallyport` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sallyport::cli::run()
+}

@@ -1,0 +1,46 @@
+//! Reading bodies: within their limit, as JSON, with the faulty field named.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::error::ApiError;
+
+/// A body as it came, or why it did not.
+pub(super) type RawBody = Result<Bytes, BytesRejection>;
+
+/// The bytes of a body of at most `limit_kib`.
+pub(super) fn bytes(body: RawBody, limit_kib: u32) -> Result<Bytes, ApiError> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(limit_kib),
+        _ => ApiError::bad_syntax("the body broke off"),
+    })
+}
+
+/// Reads JSON that may borrow from the body. Only a body that does not fit is read again, to find out which
+/// field it is.
+pub(super) fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).or_else(|_| {
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+            Ok(_) => return Err(ApiError::bad_syntax("something follows after the end of the JSON value")),
+            Err(error) => error,
+        };
+        let field = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() && field != "." {
+            return Err(ApiError::invalid(field.clone(), format!("{field}: {inner}")));
+        }
+        if inner.is_data() {
+            return Err(ApiError::invalid(missing_field(&inner.to_string()), inner.to_string()));
+        }
+        Err(ApiError::bad_syntax(format!("not JSON: {inner}")))
+    })
+}
+
+/// serde names a missing field in its message only.
+fn missing_field(message: &str) -> String {
+    let named = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    named.unwrap_or("").to_owned()
+}

@@ -1,0 +1,276 @@
+//! `POST /check`: the verdict on one request.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use sallyport_core::{
+    Action, BrowserHeaders, Check, Decision, Evidence, FEATURE_COUNT, Features, RequestFacts, strip_query,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::body::{self, RawBody};
+use super::error::{ApiError, Problem};
+use crate::app::App;
+use crate::clock::unix_ms;
+use crate::detector::Verdict;
+use crate::store::{FingerprintRow, RequestId, RequestRow, Row, Source};
+
+/// Longest path and user agent that is stored, in bytes; what is judged is not cut.
+const STORED_TEXT: usize = 256;
+
+/// Longest method that is stored, in bytes.
+const STORED_METHOD: usize = 16;
+
+/// The request to judge.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckRequest<'a> {
+    /// The visitor's address; the caller's own where it is left out.
+    #[schema(value_type = Option<String>, example = "203.0.113.7")]
+    ip: Option<IpAddr>,
+    /// `User-Agent` as sent; empty where there was none.
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")]
+    user_agent: Cow<'a, str>,
+    /// The path asked for; a query is cut off.
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "/products/42")]
+    endpoint: Cow<'a, str>,
+    /// HTTP method. Default GET.
+    #[serde(borrow, default = "get")]
+    #[schema(value_type = Option<String>, example = "GET")]
+    method: Cow<'a, str>,
+    /// The visitor's other headers; only those that tell browsers from tools are read. `x-forwarded-proto:
+    /// https` says that the visitor came by https.
+    #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    headers: Option<BTreeMap<String, String>>,
+    /// The visitor's session, if the site has one; its requests count as one client.
+    #[serde(default)]
+    session_id: Option<String>,
+    /// What the page's script found out about the device: an id or an object.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    fingerprint: Option<serde_json::Value>,
+    /// Name of the decision, for feedback; a new UUIDv7 where it is left out.
+    #[serde(default)]
+    request_id: Option<String>,
+    /// From a filter: the seven features it measured, each 0 to 1. Then no client record is used here.
+    #[serde(default)]
+    features: Option<[f32; FEATURE_COUNT]>,
+    /// From a filter, with `features`: the strength of each check, -1 to 1.
+    #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, f32>>)]
+    evidence: BTreeMap<String, f32>,
+}
+
+/// The verdict.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CheckResponse {
+    /// Whether the action is CHALLENGE, RATE_LIMIT or BLOCK.
+    is_bot: bool,
+    /// 0 (certainly a person) to 100 (certainly a bot).
+    score: f32,
+    /// The model's part alone, 0 to 100.
+    ml_score: f32,
+    /// The model's part alone, 0 to 1.
+    ml_probability: f32,
+    /// What to do.
+    #[schema(value_type = String, example = "ALLOW")]
+    action: Action,
+    /// Whether the policy carries the action out; `false` in monitor mode.
+    enforced: bool,
+    /// request_rate, user_agent, endpoint_pattern, timing_regularity, request_entropy, failed_login_rate, burst;
+    /// higher is more like a bot.
+    features: [f32; FEATURE_COUNT],
+    /// Why, strongest first.
+    reasons: Vec<Reason>,
+    /// Name of the decision, for feedback.
+    request_id: String,
+    /// With RATE_LIMIT: seconds until the next try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+}
+
+/// One reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Reason {
+    /// The check's name.
+    check: &'static str,
+    /// Its share of the score, in points.
+    points: f32,
+}
+
+fn get() -> Cow<'static, str> {
+    Cow::Borrowed("GET")
+}
+
+/// Judge one request.
+#[utoipa::path(post, path = "/check", tag = "decisions", request_body = CheckRequest, responses(
+    (status = 200, description = "The verdict", body = CheckResponse),
+    (status = 400, description = "Not JSON", body = Problem),
+    (status = 422, description = "A field is not valid", body = Problem),
+))]
+pub(super) async fn check(
+    State(app): State<Arc<App>>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    body: RawBody,
+) -> Result<Response, ApiError> {
+    let body = body::bytes(body, app.server.body_limit_kib)?;
+    let request: CheckRequest<'_> = body::json(&body)?;
+    let ip = request.ip.unwrap_or(caller.ip()).to_canonical();
+    let id = match &request.request_id {
+        Some(text) => RequestId::parse(text),
+        None => RequestId::Uuid(Uuid::now_v7()),
+    };
+    let now_ms = unix_ms();
+    let response = match request.features {
+        Some(features) => {
+            let (features, evidence) = measured(features, &request.evidence)?;
+            let decision = app.detector.consult(ip, &features, evidence, now_ms);
+            app.metrics.consulted(decision.action);
+            let engine = app.detector.engine();
+            let path = strip_query(request.endpoint.as_bytes());
+            let enforced = engine.policy().enforces(engine.policy().route(path));
+            CheckResponse::new(&decision, enforced, &id)
+        }
+        None if !request.evidence.is_empty() => {
+            return Err(ApiError::invalid("evidence", "evidence: only goes together with `features`"));
+        }
+        None => {
+            let headers = request.headers.as_ref().map(browser_headers);
+            let verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
+            app.metrics.decided(Source::Check, verdict.decision.action, 1);
+            let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id);
+            record(&app, &request, verdict, id, now_ms);
+            response
+        }
+    };
+    let json = serde_json::to_vec(&response).map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
+        .into_response())
+}
+
+impl CheckResponse {
+    fn new(decision: &Decision, enforced: bool, id: &RequestId) -> Self {
+        Self {
+            is_bot: decision.action.refuses(),
+            score: decision.score,
+            ml_score: decision.ml_probability * 100.0,
+            ml_probability: decision.ml_probability,
+            action: decision.action,
+            enforced,
+            features: *decision.features.values(),
+            reasons: decision
+                .reasons
+                .iter()
+                .map(|(check, points)| Reason { check: check.name(), points })
+                .collect(),
+            request_id: id.to_string(),
+            retry_after: decision.retry_after_s,
+        }
+    }
+}
+
+fn facts<'a>(
+    request: &'a CheckRequest<'_>,
+    ip: IpAddr,
+    headers: Option<BrowserHeaders<'a>>,
+) -> RequestFacts<'a> {
+    let header = |name| request.headers.as_ref().map_or(&b""[..], |headers| value(headers, name));
+    RequestFacts {
+        address: Some(ip),
+        method: request.method.as_bytes(),
+        authority: header("host"),
+        path: strip_query(request.endpoint.as_bytes()),
+        user_agent: request.user_agent.as_bytes(),
+        referer: header("referer"),
+        ja4: b"",
+        session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
+        headers,
+    }
+}
+
+fn browser_headers(headers: &BTreeMap<String, String>) -> BrowserHeaders<'_> {
+    BrowserHeaders {
+        accept: value(headers, "accept"),
+        accept_language: value(headers, "accept-language"),
+        accept_encoding: value(headers, "accept-encoding"),
+        sec_fetch_site: value(headers, "sec-fetch-site"),
+        sec_fetch_mode: value(headers, "sec-fetch-mode"),
+        sec_fetch_dest: value(headers, "sec-fetch-dest"),
+        sec_ch_ua: value(headers, "sec-ch-ua"),
+        sec_ch_ua_mobile: value(headers, "sec-ch-ua-mobile"),
+        sec_ch_ua_platform: value(headers, "sec-ch-ua-platform"),
+        secure: value(headers, "x-forwarded-proto").eq_ignore_ascii_case(b"https"),
+    }
+}
+
+/// A header's value whatever the case of its name; empty where there is none.
+fn value<'a>(headers: &'a BTreeMap<String, String>, name: &str) -> &'a [u8] {
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or(b"", |(_, value)| value.as_bytes())
+}
+
+fn measured(
+    features: [f32; FEATURE_COUNT],
+    strengths: &BTreeMap<String, f32>,
+) -> Result<(Features, Evidence), ApiError> {
+    if let Some(index) = features.iter().position(|value| !(0.0..=1.0).contains(value)) {
+        let field = format!("features[{index}]");
+        let detail = format!("{field}: {} does not lie between 0 and 1", features[index]);
+        return Err(ApiError::invalid(field, detail));
+    }
+    let features = Features::new(features)
+        .ok_or_else(|| ApiError::invalid("features", "features: seven numbers between 0 and 1 are needed"))?;
+    let mut evidence = Evidence::default();
+    for (name, strength) in strengths {
+        let field = format!("evidence.{name}");
+        let Some(check) = Check::from_name(name) else {
+            let detail = format!("{field}: there is no check of this name");
+            return Err(ApiError::invalid(field, detail));
+        };
+        if !(-1.0..=1.0).contains(strength) {
+            let detail = format!("{field}: {strength} does not lie between -1 and 1");
+            return Err(ApiError::invalid(field, detail));
+        }
+        evidence.set(check, *strength);
+    }
+    Ok((features, evidence))
+}
+
+fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId, now_ms: u64) {
+    let cut = |text: &str, limit: usize| -> Box<str> { text[..text.floor_char_boundary(limit)].into() };
+    let path = String::from_utf8_lossy(strip_query(request.endpoint.as_bytes()));
+    let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null()).map(|value| {
+        let text = value.to_string();
+        let fingerprint = app.detector.engine().key().text(b'f', text.as_bytes());
+        Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.client })
+    });
+    let row = Row::Request(RequestRow {
+        ts_ms: now_ms,
+        request_id: id,
+        address: verdict.address,
+        client: verdict.client,
+        action: verdict.decision.action,
+        enforced: verdict.enforced,
+        basis: verdict.decision.basis,
+        source: Source::Check,
+        score: verdict.decision.score,
+        ml_probability: verdict.decision.ml_probability,
+        weight: 1,
+        features: *verdict.decision.features.values(),
+        method: cut(&request.method, STORED_METHOD),
+        path: cut(&path, STORED_TEXT),
+        user_agent: cut(&request.user_agent, STORED_TEXT),
+        reasons: verdict.decision.reasons.iter().collect(),
+        outcome: verdict.outcome,
+    });
+    app.store.record(&mut std::iter::once(row).chain(fingerprint));
+}

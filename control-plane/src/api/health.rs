@@ -1,0 +1,60 @@
+//! `GET /health`: the process lives. `GET /ready`: it can do all of its work.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+
+/// The process lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HealthResponse {
+    /// Always `ok`.
+    status: &'static str,
+    /// Version of the program.
+    version: &'static str,
+}
+
+/// Whether all of its work can be done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReadyResponse {
+    /// `ready` or `degraded`: decisions go on in either.
+    status: &'static str,
+    /// What is wrong; empty when ready.
+    reasons: Vec<String>,
+    /// Version of the snapshot in force.
+    snapshot_version: u64,
+}
+
+/// Whether the process lives; needs no token.
+#[utoipa::path(get, path = "/health", tag = "operation", security(()), responses(
+    (status = 200, description = "It lives", body = HealthResponse),
+))]
+pub(super) async fn health() -> Json<HealthResponse> {
+    Json(HealthResponse { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Whether rows can be written and read.
+#[utoipa::path(get, path = "/ready", tag = "operation", responses(
+    (status = 200, description = "Ready", body = ReadyResponse),
+    (status = 503, description = "Degraded: decisions go on, but rows are not stored", body = ReadyResponse),
+))]
+pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<ReadyResponse>) {
+    let mut reasons = Vec::new();
+    if let Err(error) = app.store.ping().await {
+        reasons.push(format!("reading: {error}"));
+    }
+    if let Some(reason) = app.store.health().failing {
+        reasons.push(format!("writing: {reason}"));
+    }
+    let (code, status) = match reasons.is_empty() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
+    };
+    let snapshot_version = app.publisher.current().version;
+    (code, Json(ReadyResponse { status, reasons, snapshot_version }))
+}

@@ -1,0 +1,18 @@
+//! The HTTP API: one file per resource, with its request and response types; the table is in [`router`].
+
+mod body;
+mod check;
+mod docs;
+mod error;
+mod feedback;
+mod gate;
+mod health;
+mod metrics;
+mod observations;
+mod reputation;
+mod router;
+mod snapshot;
+mod stats;
+
+pub use docs::document;
+pub use router::router;

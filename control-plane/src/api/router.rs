@@ -1,0 +1,63 @@
+//! The whole route table.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use super::error::ApiError;
+use super::{check, docs, feedback, gate, health, metrics, observations, reputation, snapshot, stats};
+use crate::app::App;
+
+/// All paths. Only those of `public` answer without a token; what no table knows is 401, then 404.
+pub fn router(app: Arc<App>) -> Router {
+    let kib = |limit: u32| DefaultBodyLimit::max(limit as usize * 1024);
+
+    let public = Router::new().route("/health", get(health::health));
+
+    let filter = Router::new()
+        .route("/check", post(check::check))
+        .route("/v1/snapshot", get(snapshot::snapshot))
+        .route(
+            "/v1/observations",
+            post(observations::observations).layer(kib(app.server.observations_limit_kib)),
+        )
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::filter));
+
+    let admin = Router::new()
+        .route("/feedback", post(feedback::feedback))
+        .route("/stats", get(stats::stats))
+        .route("/reputation/{ip}", get(reputation::reputation))
+        .route("/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/docs", get(docs::page))
+        .route("/openapi.json", get(docs::openapi))
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::admin));
+
+    Router::new()
+        .merge(public)
+        .merge(filter)
+        .merge(admin)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(kib(app.server.body_limit_kib))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), count))
+        .with_state(app)
+}
+
+async fn not_found(request: Request) -> ApiError {
+    ApiError::not_found(format!("no path {}; GET /docs shows those there are", request.uri().path()))
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::method_not_allowed()
+}
+
+async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    app.metrics.answered(response.status().as_u16());
+    response
+}

@@ -1,0 +1,62 @@
+//! Everything a running control plane consists of, and how it comes up.
+
+use std::sync::Arc;
+
+use sallyport_core::HashKey;
+
+use crate::auth::Keyring;
+use crate::clock::unix_ms;
+use crate::config::{LimitsConfig, Loaded, ServerConfig};
+use crate::detector::Detector;
+use crate::metrics::Metrics;
+use crate::snapshot::Publisher;
+use crate::store::{Store, StoreError};
+
+/// The setting that holds the key of all keyed hashes.
+const HASH_KEY: &str = "hash_key";
+
+/// The parts, shared by all handlers.
+pub struct App {
+    /// Where rows are kept.
+    pub store: Arc<dyn Store>,
+    /// Who may ask.
+    pub keyring: Keyring,
+    /// Who judges.
+    pub detector: Detector,
+    /// What filters pull.
+    pub publisher: Publisher,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Limits of the HTTP server.
+    pub server: ServerConfig,
+}
+
+impl App {
+    /// Brings all parts up on an open store.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the policy makes no snapshot.
+    pub async fn start(store: Arc<dyn Store>, loaded: &Loaded) -> anyhow::Result<Arc<Self>> {
+        let key = hash_key(&*store).await?;
+        let publisher = Publisher::start(Arc::clone(&store), key, loaded, unix_ms()).await?;
+        let LimitsConfig { addresses, .. } = loaded.config.limits;
+        let detector = Detector::new(publisher.current().engine.clone(), &loaded.config.limits);
+        detector.recall(&store.recent_addresses(addresses).await?);
+        let keyring = Keyring::new(Arc::clone(&store));
+        keyring.refresh().await?;
+        let metrics = Metrics::default();
+        let server = loaded.config.server.clone();
+        Ok(Arc::new(Self { store, keyring, detector, publisher, metrics, server }))
+    }
+}
+
+/// The deployment's hash key, made on first start.
+async fn hash_key(store: &dyn Store) -> Result<HashKey, StoreError> {
+    let mut fresh = [0; 16];
+    getrandom::fill(&mut fresh).map_err(|error| StoreError::Failed(format!("no random bytes: {error}")))?;
+    let kept = store.claim_setting(HASH_KEY, fresh.to_vec()).await?;
+    let bytes: [u8; 16] = kept
+        .try_into()
+        .map_err(|_| StoreError::Failed("the setting `hash_key` has not 16 bytes".to_owned()))?;
+    Ok(HashKey::from_bytes(bytes))
+}

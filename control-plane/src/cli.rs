@@ -1,0 +1,190 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sallyport_core::AddressSet;
+
+use crate::auth::{Role, Token};
+use crate::clock::unix_ms;
+use crate::config::{Loaded, Problems, Sources};
+use crate::store::{SqliteStore, Store};
+use crate::{replay, serve};
+
+/// Exit code of a faulty configuration or command line.
+const EXIT_FAULTY: u8 = 2;
+
+/// Self-hosted bot management for Envoy: the control plane.
+#[derive(Debug, Parser)]
+#[command(name = "sallyport", version, about)]
+struct Cli {
+    /// Configuration file; without it `config.yaml` is read where there is one.
+    #[arg(long, global = true, value_name = "FILE", env = "SALLYPORT_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Sets one key over file and environment: `--set store.batch.rows=500`.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the control plane.
+    Serve(ServeArgs),
+    /// Make, show and revoke tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Work on the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Tell what would have happened with the traffic of access logs.
+    Replay(replay::Args),
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Address to listen on, over `server.host`.
+    #[arg(long)]
+    host: Option<String>,
+    /// Port to listen on, over `server.port`; 0 takes a free one.
+    #[arg(long)]
+    port: Option<String>,
+    /// Database file, over `store.path`.
+    #[arg(long, value_name = "FILE")]
+    db: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it, this once; only its hash is kept.
+    Create {
+        /// What it may do.
+        #[arg(long, value_enum)]
+        role: RoleName,
+        /// Whose it is.
+        #[arg(long)]
+        name: String,
+    },
+    /// Show the tokens: number, role, name, time, whether revoked.
+    List,
+    /// Revoke a token by its number; running control planes notice within seconds.
+    Revoke {
+        /// The number that `token list` shows.
+        id: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RoleName {
+    /// Asks for verdicts and snapshots, sends observations.
+    Filter,
+    /// Everything.
+    Admin,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check file, environment and flags, and report every mistake.
+    Check,
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Problems>() => {
+            eprintln!("sallyport: {error}");
+            ExitCode::from(EXIT_FAULTY)
+        }
+        Err(error) => {
+            eprintln!("sallyport: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<()> {
+    let flags = cli.set.into_iter().map(|(key, value)| ("--set".to_owned(), key, value)).collect();
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let mut sources = Sources { file: cli.config, environment, flags };
+    match cli.command {
+        Command::Serve(args) => {
+            for (flag, key, value) in [
+                ("--host", "server.host", args.host),
+                ("--port", "server.port", args.port),
+                ("--db", "store.path", args.db),
+            ] {
+                sources.flags.extend(value.map(|value| (flag.to_owned(), key.to_owned(), value)));
+            }
+            let loaded = sources.load()?;
+            serve::start_logging();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve::serve(sources, loaded))
+        }
+        Command::Token(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(token(command, &loaded))
+        }
+        Command::Config(ConfigCommand::Check) => {
+            sources.load()?;
+            println!("{}: no mistakes", sources.path().display());
+            Ok(())
+        }
+        Command::Replay(args) => {
+            let Loaded { config, ranges } = sources.load()?;
+            replay::run(args, config.policy, AddressSet::new(ranges.nets))
+        }
+        Command::Version => {
+            println!("sallyport {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    }
+}
+
+async fn token(command: TokenCommand, loaded: &Loaded) -> anyhow::Result<()> {
+    let store = SqliteStore::open(&loaded.config.store)?;
+    match command {
+        TokenCommand::Create { role, name } => {
+            let role = match role {
+                RoleName::Filter => Role::Filter,
+                RoleName::Admin => Role::Admin,
+            };
+            let token = Token::generate(role)?;
+            store.create_token(role, name, token.hash(), unix_ms()).await?;
+            println!("{}", token.reveal());
+        }
+        TokenCommand::List => {
+            for row in store.tokens().await? {
+                let created = i64::try_from(row.created_ms).ok().map(jiff::Timestamp::from_millisecond);
+                let created = created.and_then(Result::ok).map(|time| time.to_string()).unwrap_or_default();
+                let state = if row.revoked_ms.is_some() { "revoked" } else { "valid" };
+                println!("{}\t{}\t{state}\t{created}\t{}", row.id, row.role, row.name);
+            }
+        }
+        TokenCommand::Revoke { id } => {
+            anyhow::ensure!(
+                store.revoke_token(id, unix_ms()).await?,
+                "there is no valid token {id}; `sallyport token list` shows them"
+            );
+            println!("token {id} is revoked");
+        }
+    }
+    Ok(())
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, such as server.port=8001".to_owned()),
+    }
+}

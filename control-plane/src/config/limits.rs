@@ -1,0 +1,29 @@
+//! `limits:` — what the detector may keep in memory.
+
+use serde::Deserialize;
+
+/// Sizes of the tables in memory. They are allocated piece by piece as clients arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Clients that `POST /check` remembers; the longest idle makes room. Default: 65536.
+    pub clients: u32,
+    /// Addresses (IPv4, or IPv6 /64) it remembers, and whose reputation is kept at hand. Default: 32768.
+    pub addresses: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { clients: 65_536, addresses: 32_768 }
+    }
+}
+
+impl LimitsConfig {
+    pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
+        [("limits.clients", self.clients), ("limits.addresses", self.addresses)]
+            .into_iter()
+            .filter(|(_, value)| !(1024..=16_777_216).contains(value))
+            .map(|(key, value)| (key, format!("{value}: write 1024 to 16777216")))
+            .collect()
+    }
+}

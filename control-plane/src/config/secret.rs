@@ -1,0 +1,62 @@
+//! Secrets that cannot be printed by accident.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+
+/// A secret text. `Debug` and `Display` show only whether there is one; it is not `Serialize`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl<'de> Deserialize<'de> for Secret {
+    /// Takes a string; what serde says of anything else would quote it, so that is said here without.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("must be text; put it in quotes")),
+        }
+    }
+}
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether none was given.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() { "Secret(none)" } else { "Secret(set)" })
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// `secrets:` — values that must never show up in a log or an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// Signs and checks captcha challenges (environment: `CAPTCHA_SECRET`). Default: none.
+    pub captcha: Secret,
+}
+
+impl Secrets {
+    pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
+        let length = self.captcha.reveal().len();
+        if (1..16).contains(&length) {
+            let message = format!("{length} bytes are too short to be a secret; use at least 16 random ones");
+            return vec![("secrets.captcha", message)];
+        }
+        Vec::new()
+    }
+}

@@ -1,0 +1,173 @@
+//! The inner gate's judge: the same core as in the filter, with client records in bounded memory, and the
+//! evidence that only the control plane has.
+//!
+//! [`Detector::check`] judges a request from its facts; [`Detector::consult`] judges what a filter has already
+//! measured, without touching any record here; [`Detector::observe`] learns from what filters did.
+
+mod observe;
+mod reputation;
+mod table;
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sallyport_core::{
+    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, Features, RequestFacts,
+};
+
+use self::reputation::Past;
+use self::table::{Record, Table};
+use crate::config::LimitsConfig;
+use crate::store::{AddressRow, Standing};
+
+pub use reputation::{decayed, outcome, strength};
+
+/// A verdict and who it is about.
+pub struct Verdict {
+    /// What was decided.
+    pub decision: Decision,
+    /// Keyed hash of the address.
+    pub address: u64,
+    /// Keyed hash of the client.
+    pub client: u64,
+    /// Whether the policy carries a refusal out on this path.
+    pub enforced: bool,
+    /// What the decision adds to the address's standing.
+    pub outcome: Standing,
+}
+
+/// How full the tables are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Clients held.
+    pub clients: u64,
+    /// Addresses held.
+    pub addresses: u64,
+    /// Records of either kind that made room for others since the start.
+    pub evicted: u64,
+}
+
+/// The judge and what it remembers.
+pub struct Detector {
+    engine: RwLock<Arc<Engine>>,
+    clients: Table<ClientState>,
+    addresses: Table<AddressState>,
+    pasts: Table<Past>,
+}
+
+impl Detector {
+    /// A judge that remembers nobody yet.
+    pub fn new(engine: Arc<Engine>, limits: &LimitsConfig) -> Self {
+        Self {
+            engine: RwLock::new(engine),
+            clients: Table::new(limits.clients as usize),
+            addresses: Table::new(limits.addresses as usize),
+            pasts: Table::new(limits.addresses as usize),
+        }
+    }
+
+    /// The engine in force.
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another engine in force; requests being judged finish with the old one.
+    pub fn replace_engine(&self, engine: Arc<Engine>) {
+        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+    }
+
+    /// Takes over what the store knows of addresses.
+    pub fn recall(&self, addresses: &[AddressRow]) {
+        for row in addresses {
+            self.pasts.with(row.address, |past| past.add(row.standing, row.last_seen_ms));
+        }
+    }
+
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`.
+    pub fn check(&self, facts: &RequestFacts<'_>, now_ms: u64) -> Verdict {
+        let engine = self.engine();
+        let address = engine.key().address(facts.address);
+        let client = engine.key().client(facts);
+        let decision = self.clients.with(client, |client_state| {
+            self.addresses
+                .with(address, |address_state| engine.decide(facts, client_state, address_state, now_ms))
+        });
+        let decision = self.with_reputation(&engine, decision, address, now_ms);
+        let enforced = engine.policy().enforces(engine.policy().route(facts.path));
+        let outcome = outcome(&decision, engine.policy().thresholds().challenge);
+        self.pasts.with(address, |past| past.add(outcome, now_ms));
+        Verdict { decision, address, client, enforced, outcome }
+    }
+
+    /// Judges features and evidence that a filter measured, plus what is known here. No record changes: the
+    /// filter reports the request in its observations.
+    pub fn consult(&self, ip: IpAddr, features: &Features, mut evidence: Evidence, now_ms: u64) -> Decision {
+        let engine = self.engine();
+        let address = engine.key().address(Some(ip));
+        evidence.set(Check::IpReputation, self.reputation(address, now_ms));
+        // The filter's cached verdict came from here; it must not confirm itself.
+        evidence.set(Check::ControlPlane, 0.0);
+        engine.score(features, &evidence)
+    }
+
+    /// The strength of `ip_reputation` for an address's keyed hash.
+    pub fn reputation(&self, address: u64, now_ms: u64) -> f32 {
+        strength(self.standing(address, now_ms))
+    }
+
+    /// The decayed outcomes of an address in memory.
+    pub fn standing(&self, address: u64, now_ms: u64) -> Standing {
+        self.pasts.read(address, |past| past.standing(now_ms)).unwrap_or_default()
+    }
+
+    /// How full the tables are.
+    pub fn occupancy(&self) -> Occupancy {
+        Occupancy {
+            clients: self.clients.len(),
+            addresses: self.addresses.len(),
+            evicted: self.clients.evicted() + self.addresses.evicted(),
+        }
+    }
+
+    /// Adds reputation to a decision that rests on the score.
+    fn with_reputation(&self, engine: &Engine, decision: Decision, address: u64, now_ms: u64) -> Decision {
+        if decision.basis != Basis::Score {
+            return decision;
+        }
+        let strength = self.reputation(address, now_ms);
+        if strength == 0.0 {
+            return decision;
+        }
+        let mut evidence = decision.evidence;
+        evidence.set(Check::IpReputation, strength);
+        Decision { watch: decision.watch, ..engine.score(&decision.features, &evidence) }
+    }
+}
+
+impl Record for ClientState {
+    fn new(key: u64) -> Self {
+        ClientState::new(key)
+    }
+
+    fn key(&self) -> u64 {
+        ClientState::key(self)
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        ClientState::last_seen_ms(self)
+    }
+}
+
+impl Record for AddressState {
+    fn new(key: u64) -> Self {
+        AddressState::new(key)
+    }
+
+    fn key(&self) -> u64 {
+        AddressState::key(self)
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        AddressState::last_seen_ms(self)
+    }
+}

@@ -1,0 +1,125 @@
+//! What is counted, in the OpenMetrics text format. No label ever names a client.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use sallyport_core::Action;
+
+use crate::app::App;
+use crate::clock::unix_ms;
+use crate::store::Source;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    source: &'static str,
+    action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClassLabel {
+    class: &'static str,
+}
+
+/// Counters that handlers add to; each is an atomic number.
+#[derive(Default)]
+pub struct Metrics {
+    decisions: [[Counter; 5]; 2],
+    consults: [Counter; 5],
+    answers: [Counter; 5],
+    /// Batches of observations taken.
+    pub batches: Counter,
+    /// Records that filters say they had to drop.
+    pub dropped_by_filters: Counter,
+    /// Snapshots handed out.
+    pub snapshots_sent: Counter,
+    /// Reloads of the configuration that were refused.
+    pub reloads_refused: Counter,
+}
+
+impl Metrics {
+    /// Counts decisions.
+    pub fn decided(&self, source: Source, action: Action, weight: u64) {
+        self.decisions[source as usize][action as usize].inc_by(weight);
+    }
+
+    /// Counts the answer to a filter's consult.
+    pub fn consulted(&self, action: Action) {
+        self.consults[action as usize].inc();
+    }
+
+    /// Counts an HTTP answer by the first digit of its status.
+    pub fn answered(&self, status: u16) {
+        self.answers[usize::from(status / 100).clamp(1, 5) - 1].inc();
+    }
+
+    /// Everything as text.
+    ///
+    /// # Errors
+    /// None in practice: writing to a string does not fail.
+    pub fn render(&self, app: &App) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::with_prefix("sallyport");
+        self.register_counters(&mut registry);
+        register_state(&mut registry, app);
+        let mut text = String::with_capacity(4096);
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
+    fn register_counters(&self, registry: &mut Registry) {
+        let decisions = Family::<DecisionLabels, Counter>::default();
+        for (source, counters) in ["filter", "check"].into_iter().zip(&self.decisions) {
+            for (action, counter) in Action::ALL.into_iter().zip(counters) {
+                let labels = DecisionLabels { source, action: action.as_str() };
+                decisions.get_or_create(&labels).inc_by(counter.get());
+            }
+        }
+        registry.register("decisions", "Decisions told by filters or made by POST /check", decisions);
+        let consults = Family::<DecisionLabels, Counter>::default();
+        for (action, counter) in Action::ALL.into_iter().zip(&self.consults) {
+            let labels = DecisionLabels { source: "filter", action: action.as_str() };
+            consults.get_or_create(&labels).inc_by(counter.get());
+        }
+        registry.register("consults", "Consults of filters, by what was answered", consults);
+        let answers = Family::<ClassLabel, Counter>::default();
+        for (class, counter) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(&self.answers) {
+            answers.get_or_create(&ClassLabel { class }).inc_by(counter.get());
+        }
+        registry.register("http_answers", "HTTP answers by class of status", answers);
+        for (name, help, counter) in [
+            ("observation_batches", "Batches of observations taken", &self.batches),
+            ("observations_dropped", "Records that filters dropped before sending", &self.dropped_by_filters),
+            ("snapshots_sent", "Snapshots handed out", &self.snapshots_sent),
+            ("reloads_refused", "Configurations refused on reload", &self.reloads_refused),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+    }
+}
+
+fn register_state(registry: &mut Registry, app: &App) {
+    let health = app.store.health();
+    let occupancy = app.detector.occupancy();
+    let snapshot = app.publisher.current();
+    let age_s = unix_ms().saturating_sub(snapshot.created_ms) / 1000;
+    let gauges = [
+        ("store_pending_rows", "Rows waiting to be written", health.pending_rows),
+        ("store_failing", "1 while the database cannot be written", u64::from(health.failing.is_some())),
+        ("clients", "Client records in memory", occupancy.clients),
+        ("addresses", "Address records in memory", occupancy.addresses),
+        ("snapshot_version", "Version of the snapshot in force", snapshot.version),
+        ("snapshot_age_seconds", "Age of the snapshot in force", age_s),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
+    }
+    for (name, help, value) in [
+        ("store_written_rows", "Rows written", health.written_rows),
+        ("store_dropped_rows", "Rows dropped: buffer full or refused by the database", health.dropped_rows),
+        ("records_evicted", "Client and address records that made room for others", occupancy.evicted),
+    ] {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+}

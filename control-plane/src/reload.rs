@@ -1,0 +1,70 @@
+//! A changed configuration, without a restart: on SIGHUP, or when its files change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::clock::unix_ms;
+use crate::config::{Loaded, Sources, Watcher};
+
+/// Time between two looks at the files.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches for ever. A faulty configuration is refused with all its mistakes, and the old one stays.
+pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
+    let mut watcher = Watcher::new(&sources, &loaded);
+    let mut ticks = tokio::time::interval(LOOK);
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            tracing::error!(%error, "SIGHUP cannot be listened to; the configuration stays as it is");
+            return;
+        }
+    };
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            _ = ticks.tick() => false,
+        };
+        if !watcher.changed() && !asked {
+            continue;
+        }
+        match reload(&app, &sources, &loaded).await {
+            Ok(next) => {
+                loaded = next;
+                watcher = Watcher::new(&sources, &loaded);
+            }
+            Err(error) => {
+                app.metrics.reloads_refused.inc();
+                tracing::error!("configuration refused, the old one stays: {error}");
+            }
+        }
+    }
+}
+
+/// Loads the configuration again and puts in force what can change while running: policy and ranges.
+///
+/// # Errors
+/// All mistakes of the configuration, or why no snapshot could be published.
+pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Result<Loaded> {
+    let new = sources.load()?;
+    let before = app.publisher.current().version;
+    let published = app.publisher.publish(&new, unix_ms()).await?;
+    if published.version != before {
+        app.detector.replace_engine(Arc::clone(&published.engine));
+        tracing::info!(version = published.version, "snapshot published");
+    }
+    let (was, is) = (&old.config, &new.config);
+    let fixed = [
+        ("server", was.server != is.server),
+        ("store", was.store != is.store),
+        ("limits", was.limits != is.limits),
+        ("secrets", was.secrets != is.secrets),
+    ];
+    for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!(section, "this section changed; it takes effect on the next start");
+    }
+    Ok(new)
+}

@@ -1,0 +1,124 @@
+//! `sallyport serve`: from configuration to a running server, and its orderly end.
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::api;
+use crate::app::App;
+use crate::auth::REFRESH_INTERVAL;
+use crate::config::{Loaded, Sources};
+use crate::reload;
+use crate::store::{SqliteStore, Store};
+
+/// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
+///
+/// # Errors
+/// What keeps it from starting: the address is taken, the database cannot be opened.
+pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let listener = bind(&loaded).await?;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&loaded.config.store)?);
+    let app = App::start(store, &loaded).await?;
+    tracing::info!(
+        address = %listener.local_addr()?,
+        snapshot = app.publisher.current().version,
+        database = %loaded.config.store.path.display(),
+        "serving"
+    );
+    let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
+    let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
+    run(listener, Arc::clone(&app), stop).await?;
+    refresh.abort();
+    reload.abort();
+    if let Err(error) = app.store.flush().await {
+        tracing::error!(%error, "the last rows could not be written");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves an app on a listener until `stop`, then waits for requests in flight, but not longer than configured.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn run(
+    listener: TcpListener,
+    app: Arc<App>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let grace = Duration::from_secs(app.server.shutdown_grace_s.into());
+    let (stopping, stopped) = watch::channel(false);
+    let service: IntoMakeServiceWithConnectInfo<_, SocketAddr> =
+        api::router(app).into_make_service_with_connect_info();
+    // Answers are small: waiting to fill a packet would only add delay.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        stop.await;
+        stopping.send_replace(true);
+    });
+    let too_late = async move {
+        let mut stopped = stopped;
+        // An error means that the server ended by itself, which the other branch tells.
+        drop(stopped.wait_for(|stopped| *stopped).await);
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        result = server => result,
+        () = too_late => {
+            tracing::warn!("requests in flight did not end in time");
+            Ok(())
+        }
+    }
+}
+
+/// Sends logs to standard error: text for a terminal, JSON for anything else. `RUST_LOG` filters.
+pub fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only an earlier call makes this fail, and then logging works.
+    if std::io::stderr().is_terminal() {
+        drop(builder.try_init());
+    } else {
+        drop(builder.json().try_init());
+    }
+}
+
+async fn bind(loaded: &Loaded) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(loaded.config.server.host, loaded.config.server.port);
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; set server.host and server.port, or --port"))
+}
+
+fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+async fn refresh_tokens(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(REFRESH_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.keyring.refresh().await {
+            tracing::warn!(%error, "tokens could not be read again");
+        }
+    }
+}

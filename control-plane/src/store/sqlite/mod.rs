@@ -1,0 +1,203 @@
+//! SQLite, the default store: one writer thread, a pool of readers, write-ahead log.
+
+mod batch;
+mod connection;
+mod feedback;
+mod migrate;
+mod read;
+mod retention;
+#[cfg(test)]
+mod tests;
+mod write;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::buffer::Buffer;
+use super::{
+    AddressRow, Answer, FeedbackOutcome, FeedbackTarget, Health, Row, Store, StoreError, TokenRow, Totals,
+};
+use crate::auth::Role;
+use crate::config::StoreConfig;
+
+/// Work for the writer thread that somebody waits for; it gets the connection, or why there is none.
+type Job = Box<dyn FnOnce(Result<&mut Connection, StoreError>) + Send>;
+
+/// A SQLite file.
+pub struct SqliteStore {
+    buffer: Arc<Buffer<Job>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it where it is missing (readable by the owner only), brings its schema up to
+    /// date and starts the writer.
+    ///
+    /// # Errors
+    /// What SQLite says, or that a newer version wrote the file.
+    pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let mut connection = connection::open_writer(config)?;
+        migrate::up(&mut connection)?;
+        let count = config.readers.max(1) as usize;
+        let readers = (0..count).map(|_| connection::open_reader(config)).collect::<Result<Vec<_>, _>>()?;
+        let buffer = Arc::new(Buffer::new(
+            config.batch.buffer_rows as usize,
+            config.batch.rows as usize,
+            Duration::from_millis(config.batch.wait_ms.into()),
+        ));
+        let writer = writer::Writer {
+            connection,
+            buffer: Arc::clone(&buffer),
+            batch_rows: config.batch.rows as usize,
+            retention: config.retention.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| StoreError::Failed(format!("no writer thread: {error}")))?;
+        Ok(Self {
+            buffer,
+            writer: Mutex::new(Some(thread)),
+            readers: Arc::new(Mutex::new(readers)),
+            permits: Arc::new(Semaphore::new(count)),
+        })
+    }
+
+    /// Runs a query on a reader, on a thread that may block.
+    fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(async move {
+            let closed = || StoreError::Unavailable("closing".to_owned());
+            let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+            let pool = Arc::clone(&self.readers);
+            let work = move || {
+                let _permit = permit;
+                let reader = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let reader = reader.ok_or_else(|| StoreError::Failed("no reader is left".to_owned()))?;
+                let result = query(&reader);
+                pool.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+                Ok(result?)
+            };
+            tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Failed(error.to_string()))?
+        })
+    }
+
+    /// Runs a change on the writer, in a transaction of its own after all rows recorded before; durable
+    /// when it answers.
+    fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let result = connection.and_then(|c| Ok(connection::durably(c, change)?));
+            // The asker may have gone away; what was written stays written.
+            drop(sender.send(result));
+        });
+        let queued = self.buffer.submit(job).is_ok();
+        Box::pin(async move {
+            if !queued {
+                return Err(StoreError::Unavailable("too many writes are waiting".to_owned()));
+            }
+            let stopped = |_| StoreError::Unavailable("the writer has stopped".to_owned());
+            receiver.await.map_err(stopped)?
+        })
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Writes what is buffered and ends the writer.
+    fn drop(&mut self) {
+        self.buffer.close();
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn record(&self, rows: &mut dyn Iterator<Item = Row>) {
+        self.buffer.record(rows);
+    }
+
+    fn flush(&self) -> Answer<'_, ()> {
+        self.write(|_| Ok(()))
+    }
+
+    fn health(&self) -> Health {
+        self.buffer.health()
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        self.read(|reader| reader.query_row("SELECT 1 FROM settings LIMIT 1", [], |_| Ok(())).or_else(none))
+    }
+
+    fn feedback(&self, target: FeedbackTarget, is_bot: bool, now_ms: u64) -> Answer<'_, FeedbackOutcome> {
+        self.write(move |transaction| feedback::store(transaction, &target, is_bot, now_ms))
+    }
+
+    fn totals(&self) -> Answer<'_, Totals> {
+        self.read(read::totals)
+    }
+
+    fn address(&self, address: u64) -> Answer<'_, Option<AddressRow>> {
+        self.read(move |reader| read::address(reader, address))
+    }
+
+    fn recent_addresses(&self, limit: u32) -> Answer<'_, Vec<AddressRow>> {
+        self.read(move |reader| read::recent_addresses(reader, limit))
+    }
+
+    fn tokens(&self) -> Answer<'_, Vec<TokenRow>> {
+        self.read(read::tokens)
+    }
+
+    fn create_token(&self, role: Role, name: String, hash: [u8; 32], now_ms: u64) -> Answer<'_, i64> {
+        self.write(move |transaction| write::create_token(transaction, role, &name, &hash, now_ms))
+    }
+
+    fn revoke_token(&self, id: i64, now_ms: u64) -> Answer<'_, bool> {
+        self.write(move |transaction| write::revoke_token(transaction, id, now_ms))
+    }
+
+    fn setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>> {
+        self.read(move |reader| read::setting(reader, name))
+    }
+
+    fn set_setting(&self, name: &'static str, value: Vec<u8>) -> Answer<'_, ()> {
+        self.write(move |transaction| write::set_setting(transaction, name, &value))
+    }
+
+    fn claim_setting(&self, name: &'static str, value: Vec<u8>) -> Answer<'_, Vec<u8>> {
+        self.write(move |transaction| write::claim_setting(transaction, name, &value))
+    }
+}
+
+fn none(error: rusqlite::Error) -> rusqlite::Result<()> {
+    if error == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(error) }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        if connection::may_pass(&error) {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Failed(error.to_string())
+        }
+    }
+}
+
+/// SQLite integers are signed: a hash keeps its bits.
+fn signed(hash: u64) -> i64 {
+    hash.cast_signed()
+}
