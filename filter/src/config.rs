@@ -109,7 +109,7 @@ fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, Vec<String>> {
 }
 
 fn control_plane(value: Option<Value>, problems: &mut Vec<String>) -> Option<ControlPlane> {
-    let control: ControlPlane = read("control_plane", value.filter(|value| !value.is_null())?, problems)?;
+    let control: ControlPlane = read("control_plane", &value.filter(|value| !value.is_null())?, problems)?;
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     let fields =
         [("cluster", &control.cluster), ("authority", &control.authority), ("token", &control.token.0)];
@@ -128,13 +128,13 @@ fn policy(value: Option<Value>, problems: &mut Vec<String>) -> PolicyConfig {
     if let Value::Object(keys) = &value {
         for (key, value) in keys {
             let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
-            let _: Option<PolicyConfig> = read(&format!("policy.{key}"), alone, problems);
+            let _: Option<PolicyConfig> = read(&format!("policy.{key}"), &alone, problems);
         }
     }
     if problems.len() > known {
         return PolicyConfig::default();
     }
-    let policy: PolicyConfig = read("policy", value, problems).unwrap_or_default();
+    let policy: PolicyConfig = read("policy", &value, problems).unwrap_or_default();
     problems.extend(
         policy.problems().iter().map(|problem| format!("policy.{}: {}", problem.key, problem.message)),
     );
@@ -172,6 +172,13 @@ fn token(keys: &mut Map<String, Value>, key: &str, problems: &mut Vec<String>) -
     }
 }
 
-fn read<T: DeserializeOwned>(key: &str, value: Value, problems: &mut Vec<String>) -> Option<T> {
-    serde_json::from_value(value).map_err(|error| problems.push(format!("{key}: {error}"))).ok()
+/// Reads a value by way of its text: what reads text is in the filter anyway, for snapshots and verdicts.
+fn read<T: DeserializeOwned>(key: &str, value: &Value, problems: &mut Vec<String>) -> Option<T> {
+    let result = serde_json::to_vec(value).and_then(|text| serde_json::from_slice(&text));
+    result.map_err(|error| problems.push(format!("{key}: {}", without_place(&error.to_string())))).ok()
+}
+
+/// The message without `at line 1 column 9`, which would count in text that nobody wrote.
+fn without_place(message: &str) -> &str {
+    message.rsplit_once(" at line ").map_or(message, |(message, _)| message)
 }

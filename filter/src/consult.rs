@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use sallyport_core::{Action, Decision};
+use sallyport_core::{Action, Check, Decision, Reasons};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ControlPlane;
@@ -49,6 +49,19 @@ pub struct Reason {
     pub check: String,
     /// Its points of the score.
     pub points: f32,
+}
+
+impl Verdict {
+    /// The reasons whose checks this build knows.
+    pub fn reasons(&self) -> Reasons {
+        let mut reasons = Reasons::default();
+        for reason in &self.reasons {
+            if let Some(check) = Check::from_name(&reason.check) {
+                reasons.add(check, reason.points);
+            }
+        }
+        reasons
+    }
 }
 
 /// Sends the question; its token, or `None` where it cannot be asked: no address is known, or the proxy refused.

@@ -4,8 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use sallyport_core::{BrowserHeaders, RequestFacts, canonical, strip_query};
 
-/// The request header that tells the origin what was decided.
-pub const VERDICT_HEADER: &str = "x-sallyport";
+use crate::header;
 
 /// What the configuration says about where to look.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +73,7 @@ pub fn gather<'a>(
             "user-agent" => facts.user_agent = value,
             "x-forwarded-proto" => forwarded_proto = value,
             "x-request-id" => gathered.request_id = value,
-            VERDICT_HEADER => gathered.spoofed = true,
+            header::NAME => gathered.spoofed = true,
             other if other == sources.ja4_header => facts.ja4 = value,
             _ => {}
         }

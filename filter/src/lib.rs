@@ -11,6 +11,7 @@ pub mod config;
 pub mod consult;
 pub mod envoy;
 pub mod gather;
+pub mod header;
 pub mod host;
 pub mod judge;
 pub mod metrics;

@@ -1,14 +1,14 @@
 //! One stream: gather, decide, act; and the answer's part in it.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::rc::{Rc, Weak};
 
 use sallyport_core::policy::{FailMode, HeaderPolicy};
-use sallyport_core::{Action, Answer, Basis, Check, Engine, LoginOutcome, Reasons, Watch};
+use sallyport_core::{Action, Answer, Basis, Engine, LoginOutcome, Watch};
 
 use crate::consult::{self, Verdict};
-use crate::gather::{Gathered, VERDICT_HEADER, gather};
+use crate::gather::{Gathered, gather};
+use crate::header;
 use crate::host::{Headers, Host, answer_status, parse_status};
 use crate::judge::{Judged, Keys, feed_back, judge, remember};
 use crate::metrics::Counter;
@@ -96,7 +96,8 @@ impl<H: Host> Request<H> {
 
         let judged = judge(&worker, &engine, &gathered.facts, now_ms);
         let route = engine.policy().route(gathered.facts.path);
-        if !engine.needs_consult(route, &judged.decision, &judged.client, now_ms) {
+        let alone = worker.config.control_plane.is_none();
+        if alone || !engine.needs_consult(route, &judged.decision, &judged.client, now_ms) {
             return self.act(&engine, &gathered, judged, now_ms);
         }
         match self.ask(&gathered, &judged, now_ms) {
@@ -170,7 +171,7 @@ impl<H: Host> Request<H> {
                 decision.action = verdict.action;
                 decision.score = verdict.score;
                 decision.ml_probability = verdict.ml_probability;
-                decision.reasons = reasons(&verdict);
+                decision.reasons = verdict.reasons();
                 self.act(&engine, &gathered, judged, now_ms)
             }
             None => self.fail(&engine, &gathered, judged, now_ms),
@@ -225,9 +226,9 @@ impl<H: Host> Request<H> {
             HeaderPolicy::Never => false,
         };
         if told {
-            worker.host.set_request_header(VERDICT_HEADER, &verdict_header(&judged, enforced, id));
+            worker.host.set_request_header(header::NAME, &header::value(decision, enforced, id));
         } else if gathered.spoofed {
-            worker.host.remove_request_header(VERDICT_HEADER);
+            worker.host.remove_request_header(header::NAME);
         }
         let would = (action.refuses() && !enforced).then_some(action);
         if would.is_some() {
@@ -259,40 +260,4 @@ impl<H: Host> Request<H> {
             });
         }
     }
-}
-
-/// The RFC 9651 dictionary for the origin: `action=MONITOR, score=57, id="…", reasons=("user_agent")`; with
-/// `enforced=?0` where a refusal was not carried out.
-fn verdict_header(judged: &Judged, enforced: bool, id: &str) -> String {
-    let decision = &judged.decision;
-    let mut header = String::with_capacity(128);
-    // Writing to a String cannot fail.
-    let _ = write!(header, "action={}, score={:.0}", decision.action.as_str(), decision.score);
-    if decision.action.refuses() && !enforced {
-        header.push_str(", enforced=?0");
-    }
-    if !id.is_empty() {
-        let _ = write!(header, ", id=\"{id}\"");
-    }
-    let mut separator = ", reasons=(";
-    for (check, points) in decision.reasons.iter() {
-        if points > 0.0 {
-            let _ = write!(header, "{separator}\"{}\"", check.name());
-            separator = " ";
-        }
-    }
-    if separator == " " {
-        header.push(')');
-    }
-    header
-}
-
-fn reasons(verdict: &Verdict) -> Reasons {
-    let mut reasons = Reasons::default();
-    for reason in &verdict.reasons {
-        if let Some(check) = Check::from_name(&reason.check) {
-            reasons.add(check, reason.points);
-        }
-    }
-    reasons
 }

@@ -78,7 +78,7 @@ impl<R: Record> Held<R> {
         let shared = host.shared(slot.as_str());
         let mut bytes = shared.value;
         let frame = FRAME_HEAD + R::BYTES;
-        if bytes.len() % frame != 0 || bytes.len() > WAYS * frame {
+        if !bytes.len().is_multiple_of(frame) || bytes.len() > WAYS * frame {
             bytes.clear();
         }
         let (place, found) = find(&bytes, frame, key);

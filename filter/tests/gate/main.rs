@@ -1,6 +1,19 @@
 //! The filter's logic on an in-memory proxy.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the message"
+)]
+
+mod config;
+mod consult;
 mod fake;
 mod gather;
+mod machine;
+mod observe;
 mod reply;
+mod request;
 mod state;
+mod sync;

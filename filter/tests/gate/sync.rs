@@ -1,0 +1,155 @@
+//! Snapshots: who polls, what the others do, and what happens to bad ones.
+
+use serde_json::json;
+
+use crate::fake::Sent;
+use crate::machine::{Machine, connected, snapshot};
+
+fn machine() -> Machine {
+    Machine::start(&connected(json!({ "consult": "never" })))
+}
+
+fn polls(machine: &Machine) -> Vec<Sent> {
+    machine.calls().into_iter().filter(|call| call.headers[":path"] == "/v1/snapshot").collect()
+}
+
+fn poll(machine: &mut Machine) -> Sent {
+    machine.tick_after(5_000);
+    let mut polls = polls(machine);
+    assert_eq!(polls.len(), 1);
+    polls.remove(0)
+}
+
+fn deliver(machine: &mut Machine, version: u64, policy: serde_json::Value) {
+    let call = poll(machine);
+    let etag = format!("\"{version:x}\"");
+    machine.answer(&call, 200, &[("etag", &etag)], &snapshot(version, policy));
+}
+
+fn blocks(machine: &mut Machine) -> bool {
+    let (context, _) = machine.browse("203.0.113.7:1", "/");
+    machine.reply(context).is_some()
+}
+
+fn denying() -> serde_json::Value {
+    json!({ "enforcement": "enforce", "consult": "never", "lists": { "deny": ["203.0.113.0/24"] } })
+}
+
+#[test]
+fn a_new_snapshot_counts_at_once_here_and_within_a_second_elsewhere() {
+    let mut one = machine();
+    let mut other = one.start_beside(&connected(json!({ "consult": "never" })));
+    deliver(&mut one, 7, denying());
+    assert!(blocks(&mut one));
+    assert!(!blocks(&mut other));
+    other.tick_after(1_000);
+    assert!(blocks(&mut other));
+    assert_eq!(polls(&other).len(), 0, "one machine of the process polls");
+    let mut third = one.start_beside(&connected(json!({})));
+    assert!(blocks(&mut third), "a machine that starts late takes what there is");
+}
+
+#[test]
+fn the_next_poll_names_what_is_known() {
+    let mut machine = machine();
+    let first = poll(&mut machine);
+    assert_eq!(
+        (first.headers.get("if-none-match"), first.headers["authorization"].as_str()),
+        (None, "Bearer secret")
+    );
+    machine.answer(&first, 200, &[("etag", "\"7\"")], &snapshot(7, json!({})));
+    let second = poll(&mut machine);
+    assert_eq!(second.headers["if-none-match"], "\"7\"");
+    machine.answer(&second, 304, &[], b"");
+    assert_eq!((machine.metric("polls_new"), machine.metric("polls_unchanged")), (1, 1));
+    assert_eq!(machine.metric("snapshot_version"), 7);
+}
+
+#[test]
+fn a_bad_snapshot_is_refused_and_the_old_one_stays() {
+    let mut machine = machine();
+    deliver(&mut machine, 7, denying());
+    let good = snapshot(8, json!({}));
+    let mut future = good.clone();
+    future[4] = 99;
+    let mut damaged = good.clone();
+    *damaged.last_mut().expect("bytes") ^= 1;
+    let cut = good[..good.len() - 9].to_vec();
+    let huge = vec![0; 4 << 20];
+    for (times, bad) in [future, damaged, cut, huge, Vec::new(), b"<html>".to_vec()].iter().enumerate() {
+        let call = poll(&mut machine);
+        machine.answer(&call, 200, &[("etag", "\"8\"")], bad);
+        assert_eq!(machine.metric("snapshots_refused"), times as u64 + 1);
+        assert_eq!(machine.metric("snapshot_version"), 7);
+        assert!(blocks(&mut machine));
+    }
+    assert_eq!(poll(&mut machine).headers["if-none-match"], "\"7\", \"8\"");
+    assert!(machine.fake.logged("snapshot refused, version 7 stays") >= 1);
+}
+
+#[test]
+fn an_unreachable_control_plane_is_told_once_and_its_return_too() {
+    let mut machine = machine();
+    for _ in 0..3 {
+        let call = poll(&mut machine);
+        machine.answer(&call, 503, &[], b"no healthy upstream");
+    }
+    let call = poll(&mut machine);
+    machine.break_off(&call);
+    assert_eq!(machine.fake.logged("no snapshot from the control plane"), 1);
+    assert_eq!(machine.metric("polls_failed"), 4);
+    deliver(&mut machine, 3, denying());
+    assert_eq!(machine.fake.logged("the control plane answers"), 1);
+    assert!(blocks(&mut machine));
+}
+
+#[test]
+fn a_poll_without_any_answer_does_not_stop_polling() {
+    let mut machine = machine();
+    poll(&mut machine);
+    machine.tick_after(5_000);
+    assert_eq!(polls(&machine).len(), 0, "one at a time");
+    machine.tick_after(5_000);
+    assert_eq!(polls(&machine).len(), 1);
+    machine.fake.refuse_calls.set(true);
+    machine.tick_after(20_000);
+    assert!(machine.metric("polls_failed") >= 2);
+}
+
+#[test]
+fn another_machine_takes_over_when_the_polling_one_is_gone() {
+    let mut one = machine();
+    let mut other = one.start_beside(&connected(json!({})));
+    poll(&mut one);
+    drop(one);
+    let mut taken = 0;
+    for _ in 0..6 {
+        other.tick_after(5_000);
+        taken += polls(&other).len();
+    }
+    assert!(taken >= 1);
+}
+
+#[test]
+fn before_the_first_snapshot_all_machines_share_one_key() {
+    let mut one = Machine::start(&json!({}));
+    one.browse("192.0.2.1:1", "/");
+    let slots = |machine: &Machine| {
+        machine.fake.process.shared.borrow().keys().filter(|k| k.contains("/client/")).count()
+    };
+    assert_eq!(slots(&one), 1);
+    let mut other = one.start_beside(&json!({}));
+    other.browse("192.0.2.1:1", "/");
+    assert_eq!(slots(&one), 1);
+}
+
+#[test]
+fn the_age_tells_how_long_nobody_confirmed_the_snapshot() {
+    let mut machine = machine();
+    deliver(&mut machine, 7, json!({}));
+    for _ in 0..4 {
+        let call = poll(&mut machine);
+        machine.answer(&call, 503, &[], b"");
+    }
+    assert_eq!(machine.metric("snapshot_age_s"), 20);
+}
