@@ -19,12 +19,47 @@ pub fn get(port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String)>
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let authorization = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    // HTTP/1.0 so that no server answers in chunks.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{authorization}\r\n")?;
+    let connection = "Connection: close\r\n";
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{connection}{authorization}\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").context("no HTTP answer")?;
+    let (head, body) = answer.split_at(end + 4);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP status")?;
-    Ok((status, body.to_owned()))
+    let body = match head.contains("\r\ntransfer-encoding: chunked\r\n") {
+        true => joined(body).context("broken chunks")?,
+        false => body.to_vec(),
+    };
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// The chunks of a body put together; `None` when one of them is cut off.
+fn joined(mut body: &[u8]) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        let line = body.windows(2).position(|bytes| bytes == b"\r\n")?;
+        let size = std::str::from_utf8(&body[..line]).ok()?.split(';').next()?.trim();
+        let size = usize::from_str_radix(size, 16).ok()?;
+        if size == 0 {
+            return Some(all);
+        }
+        let chunk = body.get(line + 2..)?;
+        all.extend_from_slice(chunk.get(..size)?);
+        body = chunk.get(size + 2..)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn chunks_are_put_together_and_cut_ones_refused() {
+        assert_eq!(joined(b"4\r\nsall\r\n5;x=y\r\nyport\r\n0\r\n\r\n").unwrap(), b"sallyport");
+        assert_eq!(joined(b"0\r\n\r\n").unwrap(), b"");
+        for cut in ["", "4\r\nsal", "zz\r\n", "4\r\nsall"] {
+            assert!(joined(cut.as_bytes()).is_none(), "{cut}");
+        }
+    }
 }

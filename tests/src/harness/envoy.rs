@@ -13,7 +13,7 @@ use xtask::{http, template};
 use super::envoy_binary;
 
 /// Envoy compiles the filter for every worker; two busy cores take their time.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(30);
 /// How long a statistic may take to reach what a scenario waits for.
 const SETTLE: Duration = Duration::from_secs(20);
 
@@ -121,7 +121,12 @@ impl Envoy {
     /// Command, config, log tail and the filter's statistics, for the report of a failure.
     #[must_use]
     pub fn report(&self) -> String {
-        let stats: Vec<_> = self.stats("sallyport").into_iter().map(|(n, v)| format!("{n}: {v}")).collect();
+        let stats: Vec<_> = self
+            .stats("^wasm")
+            .into_iter()
+            .filter(|(_, value)| *value > 0)
+            .map(|(n, v)| format!("{n}: {v}"))
+            .collect();
         format!("{}\nconfig:\n{}\nstats:\n{}", self.process.report(), self.config, stats.join("\n"))
     }
 

@@ -1,3 +1,8 @@
 //! Scenarios against a real Envoy, one module per subject. Run by `cargo xtask test`.
 
+mod lists_and_limits;
+mod odd_requests;
 mod shipped_configs;
+mod spoofing;
+mod verdicts;
+mod workers;
