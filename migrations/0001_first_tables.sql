@@ -36,7 +36,8 @@ CREATE TABLE requests (
     user_agent     TEXT    NOT NULL
 );
 CREATE INDEX requests_by_time ON requests (ts_ms);
-CREATE INDEX requests_by_client ON requests (client, ts_ms);
+-- Every index ends in the row's id, so the rows of a client come in the order of arrival.
+CREATE INDEX requests_by_client ON requests (client);
 CREATE INDEX requests_by_request_id ON requests (request_id);
 
 -- Exact totals, also of decisions whose rows were sampled, dropped or deleted. `day` counts from 1970-01-01 UTC.
@@ -92,12 +93,11 @@ CREATE TABLE bot_detection_events (
     id         INTEGER PRIMARY KEY,
     request    INTEGER NOT NULL, -- requests.id
     ts_ms      INTEGER NOT NULL,
-    client     INTEGER NOT NULL,
+    client     INTEGER NOT NULL, -- for the rows of a client, go by requests
     action     INTEGER NOT NULL,
     score      REAL    NOT NULL
 );
 CREATE INDEX bot_detection_events_by_time ON bot_detection_events (ts_ms);
-CREATE INDEX bot_detection_events_by_client ON bot_detection_events (client, ts_ms);
 
 CREATE TABLE failed_checks (
     event      INTEGER NOT NULL REFERENCES bot_detection_events (id) ON DELETE CASCADE,

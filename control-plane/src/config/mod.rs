@@ -11,6 +11,8 @@ mod ranges;
 mod secret;
 mod server;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod watch;
 
@@ -91,7 +93,7 @@ impl Sources {
             let path: Vec<&str> = key.split('.').collect();
             tree.put(&path, Node::from_text(Origin::Flag(flag.clone()), key, value));
         }
-        let config = typed(tree.clone(), &mut problems);
+        let config = typed(&mut tree, &mut problems);
         let mut faults: Vec<(String, String)> = Vec::new();
         let sections = [
             config.server.problems(),
@@ -105,9 +107,10 @@ impl Sources {
             faults.extend(found);
             Ranges::default()
         });
-        problems.extend(
-            faults.into_iter().map(|(key, message)| Problem::new(tree.origin_of(&key).clone(), key, message)),
-        );
+        problems.extend(faults.into_iter().map(|(key, message)| {
+            let (origin, key) = tree.locate(&key);
+            Problem::new(origin, key, message)
+        }));
         if problems.is_empty() {
             return Ok(Loaded { config, ranges });
         }
@@ -146,7 +149,7 @@ impl Sources {
 
 /// Gives the tree its types. A value that does not fit is noted and taken out, and the rest tried again, so
 /// that one run finds every mistake.
-fn typed(mut tree: Node, problems: &mut Vec<Problem>) -> Config {
+fn typed(tree: &mut Node, problems: &mut Vec<Problem>) -> Config {
     while problems.len() < PROBLEM_LIMIT {
         let error = match serde_path_to_error::deserialize(tree.to_json()) {
             Ok(config) => return config,

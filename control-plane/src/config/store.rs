@@ -25,9 +25,9 @@ pub struct StoreConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
-    /// Most rows in one transaction. Default: 2000.
+    /// Most rows in one transaction. Default: 10000.
     pub rows: u32,
-    /// Longest time a row waits before it is written, in milliseconds. Default: 100.
+    /// Longest time a row waits before it is written, in milliseconds. Default: 200.
     pub wait_ms: u32,
     /// Rows kept in memory while the database cannot be written; beyond this they are dropped and
     /// counted. Default: 20000.
@@ -65,7 +65,7 @@ impl Default for StoreConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { rows: 2000, wait_ms: 100, buffer_rows: 20_000 }
+        Self { rows: 10_000, wait_ms: 200, buffer_rows: 20_000 }
     }
 }
 

@@ -139,19 +139,24 @@ impl Node {
         Some((taken.origin, taken.key))
     }
 
-    /// Where a key such as `policy.weights.model` or `ranges.files[0].path` was written: the value itself,
-    /// or its nearest parent that was.
-    pub(super) fn origin_of(&self, key: &str) -> &Origin {
-        let children: Vec<&Node> = match &self.kind {
-            Kind::Scalar(_) => return &self.origin,
-            Kind::List(items) => items.iter().collect(),
-            Kind::Map(entries) => entries.iter().map(|(_, node)| node).collect(),
+    /// Where a key such as `policy.weights.model` or `ranges.files[0].path` was written, and its key as the
+    /// operator knows it. List places count what is in this tree; a key that is not leads to its nearest parent.
+    pub(super) fn locate(&self, key: &str) -> (Origin, String) {
+        let key = key.trim_start_matches('.');
+        let (name, rest) = match key.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+            Some((index, rest)) => (index, rest),
+            None => key.split_at(key.find(['.', '[']).unwrap_or(key.len())),
         };
-        let within = |node: &&&Node| {
-            key.strip_prefix(node.key.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        let child = match &self.kind {
+            Kind::Scalar(_) => None,
+            Kind::List(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+            Kind::Map(entries) => entries.iter().find(|(entry, _)| entry == name).map(|(_, node)| node),
         };
-        children.iter().find(within).map_or(&self.origin, |node| node.origin_of(key))
+        match child {
+            Some(child) => child.locate(rest),
+            None if key.is_empty() => (self.origin.clone(), self.key.clone()),
+            None => (self.origin.clone(), joined(&self.key, key)),
+        }
     }
 
     fn set_origin(&mut self, origin: &Origin) {

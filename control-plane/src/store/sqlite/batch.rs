@@ -98,7 +98,7 @@ fn insert_event(
 ) -> rusqlite::Result<()> {
     event.execute(params![request, row.ts_ms, signed(row.client), row.action as u8, row.score])?;
     let id = transaction.last_insert_rowid();
-    for (name, points) in &row.reasons {
+    for (name, points) in row.reasons.iter().filter(|(_, points)| *points > 0.0) {
         check.execute(params![id, name.name(), points])?;
     }
     Ok(())

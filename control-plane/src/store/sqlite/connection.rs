@@ -15,15 +15,16 @@ pub(super) fn open_writer(config: &StoreConfig) -> Result<Connection, StoreError
     make_private(config)?;
     let connection = Connection::open(&config.path).map_err(|error| describe(config, error))?;
     connection.busy_timeout(Duration::from_millis(config.busy_timeout_ms.into()))?;
-    // Only an empty file takes auto_vacuum, so it comes first.
+    // Only an empty file takes auto_vacuum, so it comes first. A log of up to 64 MiB: the pages of an index that
+    // change with every batch reach the file once for many batches.
     let pragmas = "PRAGMA auto_vacuum = INCREMENTAL;
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = NORMAL;
         PRAGMA foreign_keys = ON;
         PRAGMA temp_store = MEMORY;
         PRAGMA cache_size = -8000;
-        PRAGMA wal_autocheckpoint = 2000;
-        PRAGMA journal_size_limit = 16777216;";
+        PRAGMA wal_autocheckpoint = 16384;
+        PRAGMA journal_size_limit = 67108864;";
     connection.execute_batch(pragmas).map_err(|error| describe(config, error))?;
     connection.set_prepared_statement_cache_capacity(32);
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;

@@ -48,7 +48,7 @@ fn find(
         FeedbackTarget::Latest { client, path } => transaction
             .query_row(
                 "SELECT id, request_id FROM requests WHERE client = ?1 AND path = ?2
-                 ORDER BY ts_ms DESC, id DESC LIMIT 1",
+                 ORDER BY id DESC LIMIT 1",
                 params![signed(*client), path],
                 row,
             )
