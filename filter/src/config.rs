@@ -5,7 +5,7 @@ use std::fmt;
 use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::gather::Sources;
 use crate::protobuf;
@@ -31,7 +31,7 @@ pub struct Config {
     pub consult_deadline_ms: u32,
     /// The policy until the first snapshot arrives.
     pub policy: PolicyConfig,
-    /// Slots of shared state for clients, and as many for addresses; 16 to 1,048,576, default 16,384.
+    /// Slots of shared state for clients, and as many for addresses; 16 to 1,048,576, default 8,192.
     pub state_slots: u32,
     /// Where facts are found.
     pub sources: Sources,
@@ -85,7 +85,7 @@ impl Config {
             poll_interval_ms: number(&mut keys, "poll_interval_ms", 5_000, 100..=3_600_000, &mut problems),
             consult_deadline_ms: number(&mut keys, "consult_deadline_ms", 50, 1..=10_000, &mut problems),
             policy: policy(keys.remove("policy"), &mut problems),
-            state_slots: number(&mut keys, "state_slots", 16_384, 16..=1_048_576, &mut problems),
+            state_slots: number(&mut keys, "state_slots", 8_192, 16..=1_048_576, &mut problems),
             sources: Sources {
                 ja4_header: token(&mut keys, "ja4_header", &mut problems).to_ascii_lowercase(),
                 session_cookie: token(&mut keys, "session_cookie", &mut problems),
@@ -123,22 +123,48 @@ fn control_plane(value: Option<Value>, problems: &mut Vec<String>) -> Option<Con
 
 /// Reads the policy key by key, so that a mistake in one does not hide the next one's.
 fn policy(value: Option<Value>, problems: &mut Vec<String>) -> PolicyConfig {
-    let Some(value) = value else { return PolicyConfig::default() };
+    let mut keys = match value {
+        None => return PolicyConfig::default(),
+        Some(Value::Object(keys)) => keys,
+        Some(_) => {
+            problems.push("policy: must be an object".to_owned());
+            return PolicyConfig::default();
+        }
+    };
     let known = problems.len();
-    if let Value::Object(keys) = &value {
-        for (key, value) in keys {
-            let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
-            let _: Option<PolicyConfig> = read(&format!("policy.{key}"), &alone, problems);
+    for (key, value) in &mut keys {
+        let alone = |value: Value| Value::Object(Map::from_iter([(key.clone(), value)]));
+        let Err(problem) = parse::<PolicyConfig>(&alone(value.clone())) else { continue };
+        let respelled = with_numbers(value.clone());
+        if parse::<PolicyConfig>(&alone(respelled.clone())).is_ok() {
+            *value = respelled;
+        } else {
+            problems.push(format!("policy.{key}: {problem}"));
         }
     }
     if problems.len() > known {
         return PolicyConfig::default();
     }
-    let policy: PolicyConfig = read("policy", &value, problems).unwrap_or_default();
+    let policy: PolicyConfig = read("policy", &Value::Object(keys), problems).unwrap_or_default();
     problems.extend(
         policy.problems().iter().map(|problem| format!("policy.{}: {}", problem.key, problem.message)),
     );
     policy
+}
+
+/// Texts that are numbers as numbers: Envoy's YAML reader makes `99.5` in a Struct the text "99.5".
+fn with_numbers(value: Value) -> Value {
+    match value {
+        Value::String(text) => match text.parse().ok().and_then(Number::from_f64) {
+            Some(number) => Value::Number(number),
+            None => Value::String(text),
+        },
+        Value::Array(values) => Value::Array(values.into_iter().map(with_numbers).collect()),
+        Value::Object(keys) => {
+            Value::Object(keys.into_iter().map(|(key, value)| (key, with_numbers(value))).collect())
+        }
+        other => other,
+    }
 }
 
 fn number(
@@ -172,13 +198,16 @@ fn token(keys: &mut Map<String, Value>, key: &str, problems: &mut Vec<String>) -
     }
 }
 
-/// Reads a value by way of its text: what reads text is in the filter anyway, for snapshots and verdicts.
 fn read<T: DeserializeOwned>(key: &str, value: &Value, problems: &mut Vec<String>) -> Option<T> {
-    let result = serde_json::to_vec(value).and_then(|text| serde_json::from_slice(&text));
-    result.map_err(|error| problems.push(format!("{key}: {}", without_place(&error.to_string())))).ok()
+    parse(value).map_err(|problem| problems.push(format!("{key}: {problem}"))).ok()
 }
 
-/// The message without `at line 1 column 9`, which would count in text that nobody wrote.
-fn without_place(message: &str) -> &str {
-    message.rsplit_once(" at line ").map_or(message, |(message, _)| message)
+/// Reads a value by way of its text: what reads text is in the filter anyway, for snapshots and verdicts. The
+/// place of a mistake in that text (`at line 1 column 9`) says nothing to anybody.
+fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    let result = serde_json::to_vec(value).and_then(|text| serde_json::from_slice(&text));
+    result.map_err(|error| {
+        let message = error.to_string();
+        message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned()
+    })
 }

@@ -115,13 +115,13 @@ impl<H: Host> Request<H> {
             return;
         }
         let host = &self.worker.host;
-        let verdict = match answer_status(host, header_count) {
-            Some(200) => consult::read_verdict(host, body_bytes),
-            _ => None,
-        };
-        self.worker.metrics.count(match verdict {
-            Some(_) => Counter::ConsultAnswered,
-            None => Counter::ConsultFailed,
+        let status = answer_status(host, header_count);
+        let verdict = if status == Some(200) { consult::read_verdict(host, body_bytes) } else { None };
+        self.worker.metrics.count(match (&verdict, status) {
+            (Some(_), _) => Counter::ConsultAnswered,
+            // Envoy's own timeout, which is the same deadline.
+            (None, Some(504)) => Counter::ConsultLate,
+            (None, _) => Counter::ConsultFailed,
         });
         self.go_on(verdict);
     }

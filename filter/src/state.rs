@@ -9,7 +9,7 @@ use sallyport_core::{AddressState, ClientState};
 use crate::host::{CasMismatch, Host};
 
 /// Records per slot.
-pub const WAYS: usize = 4;
+pub const WAYS: usize = 8;
 /// An evicted record counts as a loss when it was seen within this many milliseconds (10 minutes).
 const STILL_USEFUL_MS: u64 = 600_000;
 /// Before each record: its key and when it was last seen, so that a slot is searched without decoding.

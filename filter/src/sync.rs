@@ -159,7 +159,7 @@ impl Sync {
                 let until_ms = bench.now_ms + 2 * u64::from(POLL_TIMEOUT_MS);
                 self.asked = Some(Asked { token, until_ms });
             }
-            None => self.failed(bench, "Envoy refused the call: is the cluster defined?"),
+            None => self.failed(bench, "Envoy refused the call: is the cluster defined, with an endpoint?"),
         }
     }
 

@@ -13,10 +13,7 @@ fn problems(config: &Value) -> Vec<String> {
 fn nothing_is_the_defaults() {
     let config = Config::parse(b"").expect("defaults");
     assert!(config.control_plane.is_none());
-    assert_eq!(
-        (config.poll_interval_ms, config.consult_deadline_ms, config.state_slots),
-        (5_000, 50, 16_384)
-    );
+    assert_eq!((config.poll_interval_ms, config.consult_deadline_ms, config.state_slots), (5_000, 50, 8_192));
 }
 
 #[test]
@@ -54,6 +51,14 @@ fn what_the_schema_allows_is_checked_too() {
     );
     assert!(found.iter().any(|line| line.starts_with("policy.thresholds")), "{found:?}");
     assert!(found.iter().any(|line| line.starts_with("policy.weights")), "{found:?}");
+}
+
+#[test]
+fn a_number_may_come_as_text_where_only_a_number_fits() {
+    let config = json!({ "policy": {
+        "thresholds": { "monitor": "49.5" }, "lists": { "allow_user_agents": ["Site 1.5"] } } });
+    let policy = Config::parse(config.to_string().as_bytes()).expect("valid").policy;
+    assert_eq!((policy.thresholds.monitor, policy.lists.allow_user_agents[0].as_str()), (49.5, "Site 1.5"));
 }
 
 #[test]

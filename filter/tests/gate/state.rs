@@ -45,7 +45,7 @@ fn a_full_slot_gives_up_the_record_unseen_for_longest() {
         assert!(!store(&host, key, START_MS + 10 - key));
     }
     assert!(store(&host, 77, START_MS + 20), "the one pushed out was still useful");
-    assert_eq!(seen(&host, 3), 0);
+    assert_eq!(seen(&host, WAYS as u64 - 1), 0);
     assert_eq!(seen(&host, 0), START_MS + 10);
     assert_eq!(seen(&host, 77), START_MS + 20);
     assert!(!store(&host, 78, START_MS + 7_200_000), "nobody misses what was unseen for hours");
