@@ -143,13 +143,14 @@ impl Replay {
             self.measure = Some(Measure::new(&labels.columns));
         }
         let name = (args.files.len() > 1).then(|| path.display().to_string());
+        let name = name.as_deref();
         loop {
             let read = input.bytes_read();
             let raw = match input.next_line() {
                 Ok(Some(raw)) => raw,
                 Ok(None) => break,
                 Err(error) => {
-                    self.tally.unreadable(path, input.lines_read() + 1, &error);
+                    self.tally.unreadable(name, input.lines_read() + 1, &error);
                     break;
                 }
             };
@@ -165,7 +166,7 @@ impl Replay {
             let line = match parsed {
                 Ok(line) => line,
                 Err(why) => {
-                    self.tally.broken_line(path, raw.number, &why, raw.bytes);
+                    self.tally.broken_line(name, raw.number, &why, raw.bytes);
                     continue;
                 }
             };
@@ -175,7 +176,7 @@ impl Replay {
                 measure.add(labels, raw.number, &judged);
             }
             if let Some(out) = &mut self.decisions {
-                decisions::write(out, name.as_deref(), raw.number, &line, &judged)?;
+                decisions::write(out, name, raw.number, &line, &judged)?;
             }
         }
         self.progress.file_done(input.bytes_read());

@@ -28,10 +28,16 @@ pub(super) fn parse(line: &[u8], keys: &KeyMap) -> Result<LogLine<'static>, Line
         Err(_) if std::str::from_utf8(line).is_err() => serde_json::from_str(&String::from_utf8_lossy(line)),
         parsed => parsed,
     }
-    .map_err(|error| LineError::Json(error.to_string()))?;
+    .map_err(|error| LineError::Json(without_place(&error)))?;
     let mut found = Found { keys, values: HashMap::new(), all_headers: false, tls: false };
     found.walk(&mut String::new(), object)?;
     found.into_line()
+}
+
+/// What is wrong with the text; the line it stands in is the log's, not the text's.
+fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message.split(" at line 1 ").next().unwrap_or_default().to_owned()
 }
 
 /// The values found so far, each with the rank of its key.

@@ -67,7 +67,8 @@ struct Request<'a> {
 fn request(text: Text<'_>) -> Result<Request<'_>, LineError> {
     let space = text.iter().position(|&byte| byte == b' ').ok_or(LineError::Request)?;
     let method = text.get(..space).unwrap_or_default();
-    if method.is_empty() || !method.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)) {
+    let of_a_method = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    if !method.first().is_some_and(u8::is_ascii_alphabetic) || !method.iter().all(of_a_method) {
         return Err(LineError::Request);
     }
     let after = text.get(space + 1..).unwrap_or_default();

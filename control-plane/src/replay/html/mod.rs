@@ -42,7 +42,7 @@ pub(super) fn page(outcome: &Outcome) -> anyhow::Result<String> {
             reports => outcome.accuracy.iter().map(report).collect::<Vec<_>>(),
             broken => grouped(tally.broken),
             broken_lines => tally.shown_broken.iter().map(|line| context! {
-                place => format!("{}:{}", line.file, line.line), why => &line.why, excerpt => &line.excerpt,
+                place => line.place(), why => &line.why, excerpt => &line.excerpt,
             }).collect::<Vec<_>>(),
             late => (outcome.late > 0).then(|| grouped(outcome.late)),
             without_address => (tally.without_address > 0).then(|| grouped(tally.without_address)),

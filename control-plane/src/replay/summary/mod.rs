@@ -13,7 +13,7 @@ use super::accuracy::{LEVELS, Report};
 use super::run::Outcome;
 use super::tally::{ClientTally, Tally, excerpt};
 use table::Table;
-pub(super) use words::{auc, false_positives, grouped, minute, percent};
+pub(super) use words::{auc, count, false_positives, grouped, minute, percent};
 
 /// How many clients and paths are listed.
 const LISTED: usize = 10;
@@ -78,9 +78,9 @@ pub(super) fn text(outcome: &Outcome, style: &Style) -> String {
 fn head(outcome: &Outcome, style: &Style) -> String {
     let tally = &outcome.tally;
     let mut text = style.bold(&format!(
-        "{} requests of {} clients",
-        grouped(tally.requests),
-        grouped(tally.clients.count())
+        "{} of {}",
+        count(tally.requests, "request"),
+        count(tally.clients.count(), "client")
     ));
     if let Some((first, last)) = tally.timeline.span_ms() {
         let _ = write!(text, ", {} to {} UTC", minute(first), minute(last));
@@ -135,7 +135,7 @@ fn reasons(tally: &Tally, style: &Style) -> String {
             format!("{:+.1}", reason.points / reason.requests as f64),
         ]);
     }
-    section(&format!("Why {} requests would be refused", grouped(refused)), &table, style)
+    section(&format!("Why {} would be refused", count(refused, "request")), &table, style)
 }
 
 fn clients(tally: &Tally, style: &Style) -> String {
@@ -208,33 +208,25 @@ fn broken(tally: &Tally, style: &Style) -> String {
     let mut table = Table::new(&[Left, Left, Left]);
     table.row(["where", "why", "what"].map(str::to_owned));
     for line in &tally.shown_broken {
-        table.row([format!("{}:{}", line.file, line.line), line.why.clone(), line.excerpt.clone()]);
+        table.row([line.place(), line.why.clone(), line.excerpt.clone()]);
     }
     let more = tally.broken - tally.shown_broken.len() as u64;
-    let title = match more {
-        0 => format!("{} lines could not be judged", grouped(tally.broken)),
-        _ => format!("{} lines could not be judged; the first of them", grouped(tally.broken)),
-    };
+    let title = format!("{} could not be judged", count(tally.broken, "line"));
+    let title = if more == 0 { title } else { format!("{title}; the first of them") };
     section(&title, &table, style)
 }
 
 fn notes(outcome: &Outcome, style: &Style) -> String {
     let tally = &outcome.tally;
     let notes = [
-        (
-            outcome.late,
-            "lines were older than one before them and were judged at its time; give the oldest log first",
-        ),
-        (
-            tally.without_address,
-            "lines name no client address: such clients are told apart by user agent alone",
-        ),
-        (outcome.forgotten, "client records were dropped for lack of room: raise --max-clients"),
-        (tally.clients.left_out(), "clients are not listed for lack of room: raise --max-clients"),
+        (outcome.late, "line", "older than one before and judged at its time: give the oldest log first"),
+        (tally.without_address, "line", "without a client address: told apart by user agent alone"),
+        (outcome.forgotten, "client record", "dropped for lack of room: raise --max-clients"),
+        (tally.clients.left_out(), "client", "not listed for lack of room: raise --max-clients"),
     ];
     let mut text = String::new();
-    for (count, note) in notes.into_iter().filter(|(count, _)| *count > 0) {
-        let _ = write!(text, "\n{}", style.faint(&format!("Note: {} {note}.", grouped(count))));
+    for (number, what, note) in notes.into_iter().filter(|(number, ..)| *number > 0) {
+        let _ = write!(text, "\n{}", style.faint(&format!("Note: {} {note}.", count(number, what))));
     }
     if !text.is_empty() {
         text.push('\n');

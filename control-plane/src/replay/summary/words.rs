@@ -21,6 +21,11 @@ pub(in crate::replay) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 line`, `2 lines`.
+pub(in crate::replay) fn count(number: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// `12.3 %`, or a dash for what is unknown.
 pub(in crate::replay) fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
@@ -45,6 +50,7 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!((count(1, "line"), count(2000, "line")), ("1 line".to_owned(), "2,000 lines".to_owned()));
         assert_eq!(percent(Some(0.1234)), "12.3 %");
         assert_eq!(percent(None), "–");
     }

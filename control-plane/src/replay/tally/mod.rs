@@ -4,8 +4,6 @@ mod clients;
 mod paths;
 mod timeline;
 
-use std::path::Path;
-
 use sallyport_core::{Action, Check, Decision};
 
 pub(crate) use clients::{ClientTally, Clients};
@@ -30,14 +28,24 @@ pub(crate) fn refused(actions: &PerAction) -> u64 {
 /// A line that could not be judged.
 #[derive(Debug, Clone)]
 pub(crate) struct Broken {
-    /// The file it stands in.
-    pub(crate) file: String,
+    /// The file it stands in, where there are several.
+    pub(crate) file: Option<String>,
     /// Its number, from 1.
     pub(crate) line: u64,
     /// What is wrong.
     pub(crate) why: String,
     /// Its first bytes.
     pub(crate) excerpt: String,
+}
+
+impl Broken {
+    /// `line 7`, or with its file where there are several.
+    pub(crate) fn place(&self) -> String {
+        match &self.file {
+            Some(file) => format!("{file}:{}", self.line),
+            None => format!("line {}", self.line),
+        }
+    }
 }
 
 /// How many times a check gave evidence against a request that was refused, and its points in sum.
@@ -110,11 +118,11 @@ impl Tally {
     }
 
     /// Counts a line that cannot be judged.
-    pub(crate) fn broken_line(&mut self, file: &Path, line: u64, why: &LineError, bytes: &[u8]) {
+    pub(crate) fn broken_line(&mut self, file: Option<&str>, line: u64, why: &LineError, bytes: &[u8]) {
         self.broken += 1;
         if self.shown_broken.len() < SHOWN_BROKEN {
             self.shown_broken.push(Broken {
-                file: file.display().to_string(),
+                file: file.map(str::to_owned),
                 line,
                 why: why.to_string(),
                 excerpt: excerpt(bytes, 80),
@@ -123,10 +131,10 @@ impl Tally {
     }
 
     /// Counts a file that cannot be read on, for instance because it was cut off while packed.
-    pub(crate) fn unreadable(&mut self, file: &Path, line: u64, error: &std::io::Error) {
+    pub(crate) fn unreadable(&mut self, file: Option<&str>, line: u64, error: &std::io::Error) {
         self.broken += 1;
         self.shown_broken.push(Broken {
-            file: file.display().to_string(),
+            file: file.map(str::to_owned),
             line,
             why: format!("cannot be read from here on: {error}"),
             excerpt: String::new(),
