@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Derives crawlers.tsv from the npm package crawler-user-agents (MIT).
+"""Derives crawlers.txt from the npm package crawler-user-agents (MIT).
 
     npm pack crawler-user-agents@1.60.0 && tar xzf crawler-user-agents-1.60.0.tgz
-    python3 derive_crawlers.py package/crawler-user-agents.json > crawlers.tsv
+    python3 derive_crawlers.py package/crawler-user-agents.json > crawlers.txt
 
 The package's patterns are regular expressions, nearly all of them plain text. The judge matches plain text
 only (one pass of Aho-Corasick, ASCII case folded), so each pattern becomes one or more literals: `^` stays,
@@ -10,6 +10,7 @@ letter classes that only vary the case fold away, alternatives are spelled out, 
 """
 import itertools
 import json
+import os
 import re
 import sys
 from re import _parser as parser
@@ -39,8 +40,15 @@ def literals(tokens):
     return spellings
 
 
+def generic():
+    """The parts that tools.txt finds anywhere: what holds one of them needs no line of its own."""
+    with open(os.path.join(os.path.dirname(__file__), "tools.txt"), encoding="utf-8") as source:
+        lines = (line.strip() for line in source)
+        return [line for line in lines if line and line[0] not in "#[^"]
+
+
 def main(path):
-    rows = {}
+    tags = {}
     with open(path, encoding="utf-8") as source:
         crawlers = json.load(source)
     for crawler in crawlers:
@@ -48,10 +56,12 @@ def main(path):
         for spelling in literals(parser.parse(crawler["pattern"])):
             part = max(spelling.lower().split("\0"), key=len)
             if len(part.strip(ANCHOR + " ")) >= SHORTEST and re.fullmatch(r"[\x20-\x7e]+", part):
-                rows.setdefault(part, tag)
-    print("# Derived from crawler-user-agents 1.60.0 (MIT, see NOTICE) by derive_crawlers.py: literal, tag; `^` anchors.")
-    for part in sorted(rows):
-        print(f"{part}\t{rows[part]}")
+                tags.setdefault(part, tag)
+    anywhere = generic() + [part for part in tags if not part.startswith(ANCHOR)]
+    needed = [p for p in tags if not any(o in p for o in anywhere if o != p) and p not in generic()]
+    print("# Derived from crawler-user-agents 1.60.0 (MIT, see NOTICE) by derive_crawlers.py: literals by [tag]; `^` anchors.")
+    for tag in sorted(set(tags.values())):
+        print(f"[{tag}]", *sorted(part for part in needed if tags[part] == tag), sep="\n")
 
 
 main(sys.argv[1])

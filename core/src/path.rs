@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::nfa::contiguous::NFA;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::{holds_any, literal_set};
 use crate::facts::{BrowserHeaders, RequestFacts};
 
 /// What kind of thing a request asks for. A *page* is whatever is none of the others.
@@ -128,13 +129,13 @@ pub(crate) fn is_robots(path: &[u8]) -> bool {
 
 /// Whether the path is one of those that scanners try (`data/probes.txt`).
 pub(crate) fn is_probe(path: &[u8]) -> bool {
-    static PROBES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    static PROBES: LazyLock<Option<NFA>> = LazyLock::new(|| {
         let literals =
             include_str!("../data/probes.txt").lines().filter(|l| !l.starts_with('#') && !l.is_empty());
-        AhoCorasick::builder().ascii_case_insensitive(true).build(literals).ok()
+        literal_set(literals).ok()
     });
     let seen = path.get(..MATCHED_PATH_BYTES).unwrap_or(path);
-    PROBES.as_ref().is_some_and(|probes| probes.is_match(seen))
+    PROBES.as_ref().is_some_and(|probes| holds_any(probes, seen))
 }
 
 /// How much of a path is searched for probes: longer ones are not longer work.

@@ -22,6 +22,15 @@ struct Ranges<T> {
     index: Vec<u32>,
 }
 
+/// A range as given: `length` of its prefix, `place` in the list.
+struct Net<T> {
+    first: T,
+    last: T,
+    length: u8,
+    place: usize,
+    label: u16,
+}
+
 const NO_LABEL: u16 = u16::MAX;
 
 impl AddressSet {
@@ -31,12 +40,15 @@ impl AddressSet {
         for (net, label) in ranges {
             count += 1;
             let label = label.min(NO_LABEL - 1);
+            let (length, place) = (net.prefix_len(), count);
             match net.trunc() {
                 IpNet::V4(n) => {
-                    v4.push((n.network().to_bits(), n.broadcast().to_bits(), n.prefix_len(), label))
+                    let (first, last) = (n.network().to_bits(), n.broadcast().to_bits());
+                    v4.push(Net { first, last, length, place, label });
                 }
                 IpNet::V6(n) => {
-                    v6.push((n.network().to_bits(), n.broadcast().to_bits(), n.prefix_len(), label))
+                    let (first, last) = (n.network().to_bits(), n.broadcast().to_bits());
+                    v6.push(Net { first, last, length, place, label });
                 }
             }
         }
@@ -67,12 +79,12 @@ impl AddressSet {
 }
 
 impl<T: Copy + Ord> Ranges<T> {
-    /// `nets` are (first, last, prefix length, label); nested or disjoint, as prefixes always are.
-    fn new(mut nets: Vec<(T, T, u8, u16)>, after: impl Fn(T) -> Option<T>, top: impl Fn(T) -> usize) -> Self {
-        nets.sort_by_key(|(first, _, length, _)| (*first, *length));
+    /// `nets` are nested or disjoint, as prefixes always are.
+    fn new(mut nets: Vec<Net<T>>, after: impl Fn(T) -> Option<T>, top: impl Fn(T) -> usize) -> Self {
+        nets.sort_unstable_by_key(|net| (net.first, net.length, net.place));
         let mut ranges = Self { starts: Vec::new(), labels: Vec::new(), index: Vec::new() };
         let mut open: Vec<(T, u16)> = Vec::new();
-        for (first, last, _, label) in nets {
+        for Net { first, last, label, .. } in nets {
             while let Some((end, _)) = open.pop_if(|(end, _)| *end < first) {
                 ranges.close(&open, end, &after);
             }

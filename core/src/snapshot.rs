@@ -142,8 +142,8 @@ pub fn decode(bytes: &[u8]) -> Result<Parts, SnapshotError> {
         return Err(SnapshotError::Damaged("the checksum does not fit"));
     }
     let key = section(&mut reader, 1)?.try_into().map_err(|_| SnapshotError::Damaged("hash key"))?;
-    let policy: PolicyConfig =
-        serde_json::from_slice(section(&mut reader, 2)?).map_err(|e| SnapshotError::Policy(e.to_string()))?;
+    let policy = PolicyConfig::from_json(section(&mut reader, 2)?)
+        .map_err(|e| SnapshotError::Policy(e.to_string()))?;
     if let Some(problem) = policy.problems().first() {
         return Err(SnapshotError::Policy(format!("{}: {}", problem.key, problem.message)));
     }

@@ -40,6 +40,16 @@ pub struct PolicyConfig {
     pub responses: Responses,
 }
 
+impl PolicyConfig {
+    /// Reads the JSON form. Not generic, so that the filter carries the code for it once.
+    ///
+    /// # Errors
+    /// The first mistake of form: unknown keys, wrong types. See [`PolicyConfig::problems`] for those of sense.
+    pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+}
+
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -47,8 +47,7 @@ impl Policy {
         if problems.is_empty() { Ok(Self::assemble(config)) } else { Err(problems) }
     }
 
-    fn assemble(mut config: PolicyConfig) -> Self {
-        config.routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+    fn assemble(config: PolicyConfig) -> Self {
         let mut weights = [0.0; CHECK_COUNT];
         for (check, weight) in Check::ALL.into_iter().zip(&mut weights) {
             *weight = config.weights.get(check.name()).copied().unwrap_or_else(|| default_weight(check));
@@ -66,7 +65,7 @@ impl Policy {
         }
     }
 
-    /// What the operator wrote, defaults filled in and routes in the order they are tried.
+    /// What the operator wrote, with the defaults filled in.
     pub fn config(&self) -> &PolicyConfig {
         &self.config
     }
@@ -84,7 +83,12 @@ impl Policy {
     /// The route of a path: the longest prefix that fits, or one without any difference.
     pub fn route(&self, path: &[u8]) -> &Route {
         let fits = |route: &&Route| path.starts_with(route.prefix.as_bytes());
-        self.config.routes.iter().find(fits).unwrap_or(&self.everywhere)
+        self.config
+            .routes
+            .iter()
+            .filter(fits)
+            .max_by_key(|route| route.prefix.len())
+            .unwrap_or(&self.everywhere)
     }
 
     /// Whether refusals on this route are carried out.
