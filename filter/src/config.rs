@@ -3,8 +3,6 @@
 use std::fmt;
 
 use sallyport_core::PolicyConfig;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
 use crate::gather::Sources;
@@ -38,13 +36,11 @@ pub struct Config {
 }
 
 /// The control plane as Envoy knows it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct ControlPlane {
     /// Name of an Envoy cluster.
     pub cluster: String,
     /// `:authority` of the filter's calls, default `sallyport`.
-    #[serde(default = "default_authority")]
     pub authority: String,
     /// The filter's token.
     pub token: Secret,
@@ -58,18 +54,13 @@ impl ControlPlane {
 }
 
 /// Text that does not print itself.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone)]
 pub struct Secret(String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
     }
-}
-
-fn default_authority() -> String {
-    "sallyport".to_owned()
 }
 
 impl Config {
@@ -109,16 +100,32 @@ fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, Vec<String>> {
 }
 
 fn control_plane(value: Option<Value>, problems: &mut Vec<String>) -> Option<ControlPlane> {
-    let control: ControlPlane = read("control_plane", &value.filter(|value| !value.is_null())?, problems)?;
-    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let fields =
-        [("cluster", &control.cluster), ("authority", &control.authority), ("token", &control.token.0)];
-    for (name, text) in fields {
-        if !visible(text) {
-            problems.push(format!("control_plane.{name}: must be visible ASCII text without spaces"));
+    let mut keys = match value? {
+        Value::Null => return None,
+        Value::Object(keys) => keys,
+        _ => {
+            problems.push("control_plane: must be an object with cluster and token".to_owned());
+            return None;
         }
+    };
+    let mut text = |key: &str, default: Option<&str>| {
+        let value = keys.remove(key).or_else(|| default.map(Value::from));
+        let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        match value {
+            Some(Value::String(text)) if visible(&text) => text,
+            _ => {
+                problems.push(format!("control_plane.{key}: must be visible ASCII text without spaces"));
+                String::new()
+            }
+        }
+    };
+    let cluster = text("cluster", None);
+    let authority = text("authority", Some("sallyport"));
+    let token = Secret(text("token", None));
+    for key in keys.keys() {
+        problems.push(format!("control_plane.{key}: unknown key; known are cluster, authority, token"));
     }
-    Some(control)
+    Some(ControlPlane { cluster, authority, token })
 }
 
 /// Reads the policy key by key, so that a mistake in one does not hide the next one's.
@@ -134,9 +141,9 @@ fn policy(value: Option<Value>, problems: &mut Vec<String>) -> PolicyConfig {
     let known = problems.len();
     for (key, value) in &mut keys {
         let alone = |value: Value| Value::Object(Map::from_iter([(key.clone(), value)]));
-        let Err(problem) = parse::<PolicyConfig>(&alone(value.clone())) else { continue };
+        let Err(problem) = parse_policy(&alone(value.clone())) else { continue };
         let respelled = with_numbers(value.clone());
-        if parse::<PolicyConfig>(&alone(respelled.clone())).is_ok() {
+        if parse_policy(&alone(respelled.clone())).is_ok() {
             *value = respelled;
         } else {
             problems.push(format!("policy.{key}: {problem}"));
@@ -145,7 +152,13 @@ fn policy(value: Option<Value>, problems: &mut Vec<String>) -> PolicyConfig {
     if problems.len() > known {
         return PolicyConfig::default();
     }
-    let policy: PolicyConfig = read("policy", &Value::Object(keys), problems).unwrap_or_default();
+    let policy = match parse_policy(&Value::Object(keys)) {
+        Ok(policy) => policy,
+        Err(problem) => {
+            problems.push(format!("policy: {problem}"));
+            return PolicyConfig::default();
+        }
+    };
     problems.extend(
         policy.problems().iter().map(|problem| format!("policy.{}: {}", problem.key, problem.message)),
     );
@@ -155,7 +168,7 @@ fn policy(value: Option<Value>, problems: &mut Vec<String>) -> PolicyConfig {
 /// Texts that are numbers as numbers: Envoy's YAML reader makes `99.5` in a Struct the text "99.5".
 fn with_numbers(value: Value) -> Value {
     match value {
-        Value::String(text) => match text.parse().ok().and_then(Number::from_f64) {
+        Value::String(text) => match text.parse::<Number>().ok() {
             Some(number) => Value::Number(number),
             None => Value::String(text),
         },
@@ -198,14 +211,10 @@ fn token(keys: &mut Map<String, Value>, key: &str, problems: &mut Vec<String>) -
     }
 }
 
-fn read<T: DeserializeOwned>(key: &str, value: &Value, problems: &mut Vec<String>) -> Option<T> {
-    parse(value).map_err(|problem| problems.push(format!("{key}: {problem}"))).ok()
-}
-
-/// Reads a value by way of its text: what reads text is in the filter anyway, for snapshots and verdicts. The
-/// place of a mistake in that text (`at line 1 column 9`) says nothing to anybody.
-fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
-    let result = serde_json::to_vec(value).and_then(|text| serde_json::from_slice(&text));
+/// Reads a policy by way of its text: what reads text is in the filter anyway, for snapshots. The place of a
+/// mistake in that text (`at line 1 column 9`) says nothing to anybody.
+fn parse_policy(value: &Value) -> Result<PolicyConfig, String> {
+    let result = serde_json::to_vec(value).and_then(|text| PolicyConfig::from_json(&text));
     result.map_err(|error| {
         let message = error.to_string();
         message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned()
