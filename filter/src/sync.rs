@@ -28,6 +28,8 @@ pub struct Sync {
     asked: Option<Asked>,
     /// The `ETag` of the last snapshot that was refused, so as not to load it again.
     refused: Option<String>,
+    /// Why, to say it once.
+    refusing: Option<SnapshotError>,
     /// Whether the last poll was answered; `None` before the first.
     reachable: Option<bool>,
     confirmed_ms: u64,
@@ -55,7 +57,16 @@ pub struct Bench<'a, H> {
 impl Sync {
     /// `me` tells this machine from the others; `every_ms` is the time between two polls.
     pub fn new(me: u64, every_ms: u64) -> Self {
-        Self { me, every_ms, next_poll_ms: 0, asked: None, refused: None, reachable: None, confirmed_ms: 0 }
+        Self {
+            me,
+            every_ms,
+            next_poll_ms: 0,
+            asked: None,
+            refused: None,
+            refusing: None,
+            reachable: None,
+            confirmed_ms: 0,
+        }
     }
 
     /// Takes a snapshot that another machine found, and polls when it is time and this machine's turn.
@@ -123,14 +134,18 @@ impl Sync {
             Ok((engine, body)) => {
                 bench.metrics.count(Counter::PollNew);
                 self.refused = None;
+                self.refusing = None;
                 publish(bench.host, &body, engine.version(), etag.as_deref().unwrap_or_default());
                 (engine.version() != bench.version).then_some(engine)
             }
             Err(error) => {
                 bench.metrics.count(Counter::SnapshotRefused);
-                let message =
-                    format!("sallyport: snapshot refused, version {:x} stays: {error}", bench.version);
-                bench.host.log(Level::Error, &message);
+                if self.refusing.as_ref() != Some(&error) {
+                    let message =
+                        format!("sallyport: snapshot refused, version {:x} stays: {error}", bench.version);
+                    bench.host.log(Level::Error, &message);
+                }
+                self.refusing = Some(error);
                 self.refused = etag;
                 None
             }
