@@ -38,7 +38,12 @@ impl Format {
             || sample.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(50);
         let fits = |format: &Self| lines().filter(|line| format.parse(line, keys).is_ok()).count();
         let best = [Self::Combined, Self::Envoy, Self::Json].into_iter().rev().max_by_key(fits)?;
-        (fits(&best) > 0).then_some(best)
+        // JSON whose keys are not known is still JSON: each line will say which key it lacks.
+        let looks_like_json = || lines().all(|line| line.trim_ascii_start().starts_with(b"{"));
+        match fits(&best) {
+            0 => (lines().next().is_some() && looks_like_json()).then_some(Self::Json),
+            _ => Some(best),
+        }
     }
 
     /// Reads one line without its line break.

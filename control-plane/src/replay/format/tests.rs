@@ -137,7 +137,9 @@ fn the_format_is_found_from_the_first_lines() {
     let envoy = "[2016-04-15T20:17:00Z] \"GET / HTTP/2\" 200 - 0 0 0 - \"-\" \"-\" \"-\" \"a\" \"-\"";
     assert_eq!(detect(envoy), Some(Format::Envoy));
     assert_eq!(detect(r#"{"ts":1,"method":"GET","path":"/"}"#), Some(Format::Json));
+    assert_eq!(detect(r#"{"when":1}"#), Some(Format::Json), "each line then says what it lacks");
     assert_eq!(detect("hello\nworld"), None);
+    assert_eq!(detect("\n"), None);
 }
 
 /// Bytes that look enough like log lines to reach deep into the parsers.
