@@ -17,8 +17,8 @@ use crate::worker::Worker;
 const KEY: &str = "sallyport/1/key";
 /// How many machines have started in this process.
 const STARTED: &str = "sallyport/1/started";
-/// Snapshots are looked for every so many milliseconds.
-const LOOK_EVERY_MS: u64 = 1_000;
+/// After so many ticks with a new snapshot the gauge tells of it: by then every machine has taken it.
+const TICKS_TO_TELL: u8 = 2;
 /// Without a control plane the tick only hands over metrics: every so many milliseconds.
 const IDLE_TICK_MS: u32 = 200;
 
@@ -34,7 +34,8 @@ pub struct Root<H: Host> {
 struct Configured<H: Host> {
     worker: Rc<Worker<H>>,
     sync: Sync,
-    next_look_ms: u64,
+    /// Ticks until the gauge tells of the snapshot in use; 0 where it does.
+    untold: u8,
 }
 
 impl<H: Host + Clone> Root<H> {
@@ -70,14 +71,16 @@ impl<H: Host + Clone> Root<H> {
         let engine = Engine::new(policy, model, AddressSet::default(), key, 0);
         let worker = Worker::new(host.clone(), config, metrics, engine, Observer::new(instance));
         worker.metrics.set(host, Gauge::SnapshotVersion, 0);
+        let mut untold = 0;
         if worker.config.control_plane.is_some() {
             // A machine that starts late, or again, need not wait for a poll.
             let bench = Bench { host, metrics: &worker.metrics, version: 0, now_ms: host.now_ms() };
             if let Some(engine) = adopt(&bench) {
                 worker.use_engine(engine);
+                untold = TICKS_TO_TELL;
             }
         }
-        self.configured = Some(Configured { worker: Rc::new(worker), sync, next_look_ms: 0 });
+        self.configured = Some(Configured { worker: Rc::new(worker), sync, untold });
         Some(tick_ms)
     }
 
@@ -88,19 +91,23 @@ impl<H: Host + Clone> Root<H> {
 
     /// The tick: ends overdue waits, looks for snapshots, posts observations, hands over metrics.
     pub fn tick(&mut self) {
-        let Some(Configured { worker, sync, next_look_ms }) = &mut self.configured else { return };
+        let Some(Configured { worker, sync, untold }) = &mut self.configured else { return };
         let host = &worker.host;
         let now_ms = host.now_ms();
         worker.end_waits(now_ms, self.context);
         worker.observe(|observer, control| observer.step(host, &worker.metrics, control, now_ms));
-        if let Some(control) = &worker.config.control_plane
-            && now_ms >= *next_look_ms
-        {
-            *next_look_ms = now_ms + LOOK_EVERY_MS.min(u64::from(worker.config.poll_interval_ms));
-            let version = worker.engine().version();
+        let version = worker.engine().version();
+        if *untold > 0 {
+            *untold -= 1;
+            if *untold == 0 {
+                worker.metrics.set(host, Gauge::SnapshotVersion, version);
+            }
+        }
+        if let Some(control) = &worker.config.control_plane {
             let bench = Bench { host, metrics: &worker.metrics, version, now_ms };
             if let Some(engine) = sync.step(&bench, control) {
                 worker.use_engine(engine);
+                *untold = TICKS_TO_TELL;
             }
         }
         worker.metrics.flush(host);
@@ -108,7 +115,7 @@ impl<H: Host + Clone> Root<H> {
 
     /// An answer to a call of this root has come.
     pub fn on_answer(&mut self, token: u32, header_count: usize, body_bytes: usize) {
-        let Some(Configured { worker, sync, .. }) = &mut self.configured else { return };
+        let Some(Configured { worker, sync, untold }) = &mut self.configured else { return };
         let host = &worker.host;
         let now_ms = host.now_ms();
         if sync.awaits(token) {
@@ -116,6 +123,7 @@ impl<H: Host + Clone> Root<H> {
             let bench = Bench { host, metrics: &worker.metrics, version, now_ms };
             if let Some(engine) = sync.answered(&bench, header_count, body_bytes) {
                 worker.use_engine(engine);
+                *untold = TICKS_TO_TELL;
             }
         } else {
             worker.observe(|observer, _| {

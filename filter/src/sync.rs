@@ -2,7 +2,7 @@
 //!
 //! Every worker and the main thread run this filter, each in a machine of its own. A lease in shared data
 //! elects the one that polls; when it disappears the lease runs out and another one takes over. A new snapshot
-//! is checked, then laid into shared data with its version beside it, where each machine looks once a second.
+//! is checked, then laid into shared data with its version beside it, where each machine looks at every tick.
 
 use sallyport_core::Engine;
 use sallyport_core::snapshot::{self, SnapshotError};

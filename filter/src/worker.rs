@@ -7,7 +7,7 @@ use sallyport_core::Engine;
 
 use crate::config::{Config, ControlPlane};
 use crate::host::Host;
-use crate::metrics::{Gauge, Metrics};
+use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::request::Request;
 
@@ -53,7 +53,6 @@ impl<H: Host> Worker<H> {
 
     /// Judges with another engine from now on. Requests that are held keep theirs.
     pub fn use_engine(&self, engine: Engine) {
-        self.metrics.set(&self.host, Gauge::SnapshotVersion, engine.version());
         self.observe(|observer, _| observer.begin(engine.version(), &self.metrics));
         self.engine.replace(Rc::new(engine));
     }

@@ -36,13 +36,13 @@ fn denying() -> serde_json::Value {
 }
 
 #[test]
-fn a_new_snapshot_counts_at_once_here_and_within_a_second_elsewhere() {
+fn a_new_snapshot_counts_at_once_here_and_at_the_next_tick_elsewhere() {
     let mut one = machine();
     let mut other = one.start_beside(&connected(json!({ "consult": "never" })));
     deliver(&mut one, 7, denying());
     assert!(blocks(&mut one));
     assert!(!blocks(&mut other));
-    other.tick_after(1_000);
+    other.tick_after(25);
     assert!(blocks(&mut other));
     assert_eq!(polls(&other).len(), 0, "one machine of the process polls");
     let mut third = one.start_beside(&connected(json!({})));
@@ -66,9 +66,20 @@ fn the_next_poll_names_what_is_known() {
 }
 
 #[test]
+fn the_gauge_tells_of_a_snapshot_once_every_machine_had_a_tick_to_take_it() {
+    let mut machine = machine();
+    deliver(&mut machine, 7, json!({}));
+    machine.tick_after(25);
+    assert_eq!(machine.fake.metric("sallyport_snapshot_version"), 0);
+    machine.tick_after(25);
+    assert_eq!(machine.fake.metric("sallyport_snapshot_version"), 7);
+}
+
+#[test]
 fn a_bad_snapshot_is_refused_and_the_old_one_stays() {
     let mut machine = machine();
     deliver(&mut machine, 7, denying());
+    machine.tick_after(25);
     let good = snapshot(8, json!({}));
     let mut future = good.clone();
     future[4] = 99;
