@@ -221,8 +221,16 @@ impl ClientState {
         self.pages_2s += 1.0;
         self.without_referer += one_if(!visit.has_referer);
         self.page_event(now_ms);
+        // The form and the attempts at it have one path: that is no reading of the same page again.
+        if !visit.is_attempt {
+            self.read_page(visit.path);
+        }
+        self.page_count = self.page_count.saturating_add(1);
+    }
 
-        let hash = path_hash(visit.path);
+    /// Where the client goes: the same page again, back and forth, or through the whole site.
+    fn read_page(&mut self, path: &[u8]) {
+        let hash = path_hash(path);
         let page = (hash >> 32) as u32;
         if self.page_count > 0 {
             let again = one_if(page == self.last_page);
@@ -232,7 +240,6 @@ impl ClientState {
         }
         self.previous_page = self.last_page;
         self.last_page = page;
-        self.page_count = self.page_count.saturating_add(1);
         if let Some(bucket) = self.histogram.get_mut((hash % 16) as usize) {
             *bucket += 1;
             if *bucket == u8::MAX {

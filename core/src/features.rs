@@ -94,7 +94,7 @@ fn timing_regularity(client: &ClientState) -> f32 {
 }
 
 /// `0.3 + 0.5·H + repeat − back`: H = Shannon entropy of the pages over 16 hashed path buckets, divided by
-/// ln 16; repeat and back = moving means of "same page again" and "A → B → A".
+/// ln 16; repeat and back = moving means of "same page again" and "A → B → A". Login attempts are not counted.
 fn request_entropy(client: &ClientState) -> f32 {
     let total: f32 = client.histogram.iter().map(|count| f32::from(*count)).sum();
     let mut entropy = 0.0;

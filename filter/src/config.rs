@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use crate::gather::Sources;
 use crate::protobuf;
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "control_plane",
     "poll_interval_ms",
     "consult_deadline_ms",
@@ -16,6 +16,7 @@ const KEYS: [&str; 7] = [
     "state_slots",
     "ja4_header",
     "session_cookie",
+    "time_header",
 ];
 
 /// What the operator configured in Envoy.
@@ -80,6 +81,7 @@ impl Config {
             sources: Sources {
                 ja4_header: token(&mut keys, "ja4_header", &mut problems).to_ascii_lowercase(),
                 session_cookie: token(&mut keys, "session_cookie", &mut problems),
+                time_header: token(&mut keys, "time_header", &mut problems).to_ascii_lowercase(),
             },
         };
         for key in keys.keys() {

@@ -14,6 +14,9 @@ pub struct Sources {
     pub ja4_header: String,
     /// The cookie that names the session; empty for none.
     pub session_cookie: String,
+    /// The request header that holds the request's time, in Unix milliseconds; empty for none. Only for sending a
+    /// log through Envoy faster than it happened: whoever can send it chooses when they came.
+    pub time_header: String,
 }
 
 /// The facts, and what acting on them needs.
@@ -23,6 +26,8 @@ pub struct Gathered<'a> {
     pub facts: RequestFacts<'a>,
     /// `x-request-id`; empty where there is none.
     pub request_id: &'a [u8],
+    /// When the request came, where a header says so: Unix milliseconds.
+    pub time_ms: Option<u64>,
     /// The client sent an `x-sallyport` of its own.
     pub spoofed: bool,
 }
@@ -75,6 +80,7 @@ pub fn gather<'a>(
             "x-request-id" => gathered.request_id = value,
             header::NAME => gathered.spoofed = true,
             other if other == sources.ja4_header => facts.ja4 = value,
+            other if other == sources.time_header => gathered.time_ms = parse_ms(value),
             _ => {}
         }
     }
@@ -97,6 +103,10 @@ pub fn parse_address(source: &[u8]) -> Option<IpAddr> {
         None => IpAddr::V4(host.parse().ok()?),
     };
     Some(canonical(address))
+}
+
+fn parse_ms(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// The value of a cookie in a `cookie` header.

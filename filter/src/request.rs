@@ -72,6 +72,8 @@ struct Watched {
     keys: Keys,
     /// For login attempts only.
     path: Vec<u8>,
+    /// See [`Gathered::time_ms`].
+    time_ms: Option<u64>,
 }
 
 impl<H: Host> Request<H> {
@@ -89,10 +91,10 @@ impl<H: Host> Request<H> {
     pub fn on_request_headers(&mut self) -> Flow {
         let worker = self.worker.clone();
         let engine = worker.engine();
-        let now_ms = worker.host.now_ms();
         let headers = worker.host.request_headers();
         let source = worker.host.source_address();
         let gathered = gather(&headers, source.as_deref(), &worker.config.sources);
+        let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.now_ms());
 
         let judged = judge(&worker, &engine, &gathered.facts, now_ms);
         let route = engine.policy().route(gathered.facts.path);
@@ -100,7 +102,7 @@ impl<H: Host> Request<H> {
         if alone || !engine.needs_consult(route, &judged.decision, &judged.client, now_ms) {
             return self.act(&engine, &gathered, judged, now_ms);
         }
-        match self.ask(&gathered, &judged, now_ms) {
+        match self.ask(&gathered, &judged) {
             Some(token) => {
                 self.phase = Phase::Held(Box::new(Question { token, engine, headers, source, judged }));
                 Flow::Pause
@@ -146,14 +148,14 @@ impl<H: Host> Request<H> {
         }
     }
 
-    fn ask(&self, gathered: &Gathered<'_>, judged: &Judged, now_ms: u64) -> Option<u32> {
+    fn ask(&self, gathered: &Gathered<'_>, judged: &Judged) -> Option<u32> {
         let worker = &self.worker;
         let control = worker.config.control_plane.as_ref()?;
         let deadline_ms = worker.config.consult_deadline_ms;
         let id = printable_id(gathered.request_id);
         let token = consult::ask(&worker.host, control, deadline_ms, gathered, id, &judged.decision)?;
         worker.metrics.count(Counter::ConsultSent);
-        worker.hold(self.context, now_ms + u64::from(deadline_ms), self.me.clone());
+        worker.hold(self.context, worker.host.now_ms() + u64::from(deadline_ms), self.me.clone());
         Some(token)
     }
 
@@ -163,7 +165,7 @@ impl<H: Host> Request<H> {
         let Phase::Held(question) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
         let Question { engine, headers, source, mut judged, .. } = *question;
         let gathered = gather(&headers, source.as_deref(), &worker.config.sources);
-        let now_ms = worker.host.now_ms();
+        let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.now_ms());
         let flow = match verdict {
             Some(verdict) => {
                 remember(&worker, &engine, &judged, verdict.score, now_ms);
@@ -236,7 +238,7 @@ impl<H: Host> Request<H> {
         }
         let watched = decision.watch.map(|watch| {
             let path = if watch.is_login_attempt() { gathered.facts.path.to_vec() } else { Vec::new() };
-            Watched { watch, engine: engine.clone(), keys: *keys, path }
+            Watched { watch, engine: engine.clone(), keys: *keys, path, time_ms: gathered.time_ms }
         });
         self.phase = Phase::Passed(After { watched, would });
         Flow::Continue
@@ -251,7 +253,7 @@ impl<H: Host> Request<H> {
         let location = if is_attempt { worker.host.response_header("location") } else { None };
         let location = location.as_deref().unwrap_or_default();
         let answer = Answer { path: &watched.path, status, location };
-        let now_ms = worker.host.now_ms();
+        let now_ms = watched.time_ms.unwrap_or_else(|| worker.host.now_ms());
         let whose = (watched.keys, watched.watch);
         let outcome = feed_back(worker, &watched.engine, whose, answer, now_ms);
         if outcome == Some(LoginOutcome::Failed) {

@@ -42,7 +42,7 @@ fn fingerprint_and_session_count_only_where_configured() {
     let map = headers(&[("x-ja4", "t13d"), ("cookie", "a=1; sid=abc;b=2"), ("cookie", "sid=late")]);
     let plain = gather(&map, None, &Sources::default()).facts;
     assert_eq!((plain.ja4, plain.session), (b"".as_slice(), b"".as_slice()));
-    let sources = Sources { ja4_header: "x-ja4".into(), session_cookie: "sid".into() };
+    let sources = Sources { ja4_header: "x-ja4".into(), session_cookie: "sid".into(), ..Default::default() };
     let told = gather(&map, None, &sources).facts;
     assert_eq!((told.ja4, told.session), (b"t13d".as_slice(), b"abc".as_slice()));
 }
@@ -80,7 +80,7 @@ proptest! {
         source in prop::collection::vec(any::<u8>(), 0..64),
     ) {
         let map: Vec<_> = values.into_iter().map(|(name, value)| (NAMES[name].to_owned(), value)).collect();
-        let sources = Sources { ja4_header: "x-ja4".into(), session_cookie: "sid".into() };
+        let sources = Sources { ja4_header: "x-ja4".into(), session_cookie: "sid".into(), ..Default::default() };
         let gathered = gather(&map, Some(&source), &sources);
         let first = map.iter().find(|(name, _)| name == "user-agent").map_or(&b""[..], |(_, value)| value);
         prop_assert_eq!(gathered.facts.user_agent, first);
