@@ -14,6 +14,22 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When nothing listens, the answer takes over five seconds, or is no HTTP.
 pub fn get(port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String)> {
+    let (status, _, body) = exchange(port, path, bearer)?;
+    Ok((status, body))
+}
+
+/// Whether Envoy passed this request to the sample site without judging it; asked on a connection of its own. For a
+/// path whose route has the class `ignore` that tells whether the worker that took the connection has the policy yet.
+///
+/// # Errors
+/// As [`get`].
+pub fn is_ignored(port: u16, path: &str) -> Result<bool> {
+    let (status, head, _) = exchange(port, path, None)?;
+    Ok(status == 200 && !head.contains("\r\nx-echo-sallyport:"))
+}
+
+/// Status, head in lower case, body.
+fn exchange(port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
@@ -31,7 +47,8 @@ pub fn get(port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String)>
         true => joined(body).context("broken chunks")?,
         false => body.to_vec(),
     };
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok((status, head, body))
 }
 
 /// The chunks of a body put together; `None` when one of them is cut off.

@@ -1,12 +1,17 @@
 //! The whole thing: site, control plane where wanted, Envoy with the filter, ready to be visited.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{ControlPlane, Envoy, EnvoyConfig, Site, filter_wasm};
+use crate::visitor::Visitor;
 
 const TEMPLATE: &str = include_str!("../../envoy/scenario.yaml");
+/// How long a new policy may take to reach all workers.
+const SETTLE: Duration = Duration::from_secs(20);
+/// So many connections in a row reach both of two workers, but for one run in half a million.
+const ENOUGH: u32 = 20;
 
 /// What a scenario wants started.
 #[derive(Debug, Clone)]
@@ -46,12 +51,21 @@ impl Plan {
         self.start(api_port, None).await
     }
 
-    /// Starts a control plane with the same policy, then Envoy, and waits until the filter has its snapshot.
+    /// Starts a control plane with the same policy, then Envoy, and waits until every worker has its snapshot.
+    /// That shows in a route that only the snapshot has: icons are not judged.
+    ///
+    /// # Panics
+    /// When the snapshot does not arrive.
     pub async fn start_with_control_plane(self) -> Gate {
-        let control = ControlPlane::start(&self.plugin["policy"]);
+        let mut policy = self.plugin["policy"].clone();
+        let routes = policy.as_object_mut().expect("a policy").entry("routes").or_insert_with(|| json!([]));
+        routes.as_array_mut().expect("a list").push(json!({ "prefix": "/favicon.ico", "class": "ignore" }));
+        let control = ControlPlane::start(&policy);
         let (port, token) = (control.port(), control.filter_token().to_owned());
         let gate = self.calling(&token).start(port, Some(control)).await;
-        gate.envoy.wait_for_stat("wasmcustom.sallyport_snapshot_version", |version| version > 0);
+        gate.everywhere("the snapshot", || {
+            matches!(xtask::http::is_ignored(gate.port, "/favicon.ico"), Ok(true))
+        });
         gate
     }
 
@@ -110,6 +124,33 @@ impl Gate {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Waits until `seen`, which has to use a new connection each time, is true so often in a row that every
+    /// worker was asked, at most 20 s.
+    ///
+    /// # Panics
+    /// When it does not become true everywhere.
+    pub fn everywhere(&self, what: &str, mut seen: impl FnMut() -> bool) {
+        let start = Instant::now();
+        let mut in_a_row = 0;
+        while in_a_row < ENOUGH {
+            in_a_row = if seen() { in_a_row + 1 } else { 0 };
+            assert!(start.elapsed() < SETTLE, "{what} did not reach every worker");
+        }
+    }
+
+    /// Waits until every worker answers `GET path` of a visitor from this address with this status.
+    ///
+    /// # Panics
+    /// When it does not come to that within 20 s.
+    pub fn until_status(&self, visitor: &Visitor, path: &str, status: u16) {
+        let runtime = tokio::runtime::Handle::current();
+        self.everywhere(&format!("status {status} on {path}"), || {
+            let request = visitor.get(&self.client, &self.url(path)).header("connection", "close");
+            let answer = tokio::task::block_in_place(|| runtime.block_on(request.send()));
+            answer.expect("an answer").status() == status
+        });
     }
 
     /// How often the filter had to be started anew after a crash; has to stay 0.

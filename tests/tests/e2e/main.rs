@@ -1,5 +1,7 @@
 //! Scenarios against a real Envoy, one module per subject. Run by `cargo xtask test`.
 
+mod consult;
+mod control_plane;
 mod lists_and_limits;
 mod odd_requests;
 mod shipped_configs;

@@ -61,11 +61,12 @@ function init(args)
       requests[#requests + 1] = visit(number, step)
     end
   end
-  -- A browser's name without a browser's headers.
+  -- A browser that names no language: scores between monitor and challenge.
   hard_to_judge = wrk.format("GET", "/articles/7", {
     ["Host"] = "site.test",
     ["User-Agent"] = browsers[1]["User-Agent"],
-    ["Accept"] = "*/*",
+    ["Accept"] = "text/html",
+    ["Accept-Encoding"] = "gzip",
     ["X-Forwarded-For"] = "102.ADDRESS",
   })
   math.randomseed(os.time())

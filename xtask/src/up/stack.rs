@@ -71,7 +71,7 @@ impl Stack {
 
         let mut envoy = start_envoy(programs, folder, args, filter_token)?;
         envoy.wait_until(BOUND, || {
-            stop.asked() || (answers(args.admin_port, "/ready") && has_snapshot(args.admin_port))
+            stop.asked() || (answers(args.admin_port, "/ready") && has_policy(args.envoy_port))
         })?;
         let stack = Self { envoy, control_plane, site, admin_token };
         Ok((!stop.asked()).then_some(stack))
@@ -140,10 +140,8 @@ fn answers(port: u16, path: &str) -> bool {
     matches!(http::get(port, path, None), Ok((200, _)))
 }
 
-/// Whether the filter judges by the control plane's policy yet, not by the one in its plugin configuration.
-fn has_snapshot(admin_port: u16) -> bool {
-    let gauge = http::get(admin_port, "/stats?filter=sallyport_snapshot_version", None);
-    gauge.is_ok_and(|(_, text)| {
-        text.trim().rsplit_once(": ").is_some_and(|(_, version)| version.parse().is_ok_and(|v: u64| v > 0))
-    })
+/// Whether Envoy's workers judge by the control plane's policy yet, not by the one in the plugin configuration:
+/// the former ignores icons. New connections go to any worker, so several must agree.
+fn has_policy(envoy_port: u16) -> bool {
+    (0..20).all(|_| matches!(http::is_ignored(envoy_port, "/favicon.ico"), Ok(true)))
 }
