@@ -70,14 +70,13 @@ impl<H: Host + Clone> Root<H> {
         };
         let engine = Engine::new(policy, model, AddressSet::default(), key, 0);
         let worker = Worker::new(host.clone(), config, metrics, engine, Observer::new(instance));
-        worker.metrics.set(host, Gauge::SnapshotVersion, 0);
-        let mut untold = 0;
+        // Until then the gauge keeps what the other machines wrote.
+        let untold = TICKS_TO_TELL;
         if worker.config.control_plane.is_some() {
             // A machine that starts late, or again, need not wait for a poll.
             let bench = Bench { host, metrics: &worker.metrics, version: 0, now_ms: host.now_ms() };
             if let Some(engine) = adopt(&bench) {
                 worker.use_engine(engine);
-                untold = TICKS_TO_TELL;
             }
         }
         self.configured = Some(Configured { worker: Rc::new(worker), sync, untold });
