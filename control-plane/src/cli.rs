@@ -141,7 +141,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Replay(args) => {
-            let Loaded { config, ranges } = sources.load()?;
+            let Loaded { config, ranges, .. } = sources.load()?;
             replay::run(args, config.policy, AddressSet::new(ranges.nets))
         }
         Command::Version => {

@@ -7,14 +7,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::clock::unix_ms;
-use crate::config::{Loaded, Sources, Watcher};
+use crate::config::{Loaded, Sources};
 
 /// Time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Watches for ever. A faulty configuration is refused with all its mistakes, and the old one stays.
 pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
-    let mut watcher = Watcher::new(&sources, &loaded);
     let mut ticks = tokio::time::interval(LOOK);
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
@@ -28,14 +27,11 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
             _ = hangup.recv() => true,
             _ = ticks.tick() => false,
         };
-        if !watcher.changed() && !asked {
+        if !loaded.files.changed() && !asked {
             continue;
         }
         match reload(&app, &sources, &loaded).await {
-            Ok(next) => {
-                loaded = next;
-                watcher = Watcher::new(&sources, &loaded);
-            }
+            Ok(next) => loaded = next,
             Err(error) => {
                 app.metrics.reloads_refused.inc();
                 tracing::error!("configuration refused, the old one stays: {error}");

@@ -21,21 +21,25 @@ pub(super) fn bytes(body: RawBody, limit_kib: u32) -> Result<Bytes, ApiError> {
 /// Reads JSON that may borrow from the body. Only a body that does not fit is read again, to find out which
 /// field it is.
 pub(super) fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).or_else(|_| {
+    // serde would take a list for a struct, field by field.
+    if body.trim_ascii_start().first().is_some_and(|first| b"[\"0123456789-tfn".contains(first)) {
+        return Err(ApiError::invalid("", "the body must be a JSON object: `{ … }`"));
+    }
+    serde_json::from_slice(body).map_err(|_| {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Ok(_) => return Err(ApiError::bad_syntax("something follows after the end of the JSON value")),
+            Ok(_) => return ApiError::bad_syntax("something follows after the end of the JSON value"),
             Err(error) => error,
         };
         let field = error.path().to_string();
         let inner = error.into_inner();
         if inner.is_data() && field != "." {
-            return Err(ApiError::invalid(field.clone(), format!("{field}: {inner}")));
+            return ApiError::invalid(field.clone(), format!("{field}: {inner}"));
         }
         if inner.is_data() {
-            return Err(ApiError::invalid(missing_field(&inner.to_string()), inner.to_string()));
+            return ApiError::invalid(missing_field(&inner.to_string()), inner.to_string());
         }
-        Err(ApiError::bad_syntax(format!("not JSON: {inner}")))
+        ApiError::bad_syntax(format!("not JSON: {inner}"))
     })
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -48,9 +49,10 @@ pub(super) struct ReputationResponse {
 ))]
 pub(super) async fn reputation(
     State(app): State<Arc<App>>,
-    Path(text): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ReputationResponse>, ApiError> {
-    let ip: IpAddr = text.parse().map_err(|_| {
+    let ip: Option<IpAddr> = path.ok().and_then(|Path(text)| text.parse().ok());
+    let ip = ip.ok_or_else(|| {
         ApiError::invalid("ip", "ip: is no IPv4 or IPv6 address; write one such as /reputation/203.0.113.7")
     })?;
     let ip = ip.to_canonical();

@@ -5,6 +5,7 @@
 //! default in the doc of each field; `config.example.yaml` shows them all.
 
 mod environment;
+mod files;
 mod limits;
 mod problem;
 mod ranges;
@@ -14,13 +15,13 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod watch;
 
 use std::path::{Path, PathBuf};
 
 use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
+pub use files::Files;
 pub use limits::LimitsConfig;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
@@ -28,7 +29,6 @@ pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
 use tree::Node;
-pub use watch::Watcher;
 
 /// The file that is read where none is named; it may be missing.
 pub const DEFAULT_FILE: &str = "config.yaml";
@@ -61,6 +61,8 @@ pub struct Loaded {
     pub config: Config,
     /// The address ranges of all files.
     pub ranges: Ranges,
+    /// The files it was read from.
+    pub files: Files,
 }
 
 /// Where the configuration comes from; kept to load it again.
@@ -81,6 +83,8 @@ impl Sources {
     /// All mistakes at once; nothing of a faulty configuration is used.
     pub fn load(&self) -> Result<Loaded, Problems> {
         let mut problems = Vec::new();
+        let mut files = Files::default();
+        files.note(&self.path());
         let mut tree = self.read_file().unwrap_or_else(|problem| {
             problems.push(problem);
             Node::empty(&self.file_name())
@@ -103,7 +107,7 @@ impl Sources {
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));
         faults.extend(config.policy.problems().into_iter().map(|p| (format!("policy.{}", p.key), p.message)));
-        let ranges = config.ranges.read(&self.folder()).unwrap_or_else(|found| {
+        let ranges = config.ranges.read(&self.folder(), &mut files).unwrap_or_else(|found| {
             faults.extend(found);
             Ranges::default()
         });
@@ -112,7 +116,7 @@ impl Sources {
             Problem::new(origin, key, message)
         }));
         if problems.is_empty() {
-            return Ok(Loaded { config, ranges });
+            return Ok(Loaded { config, ranges, files });
         }
         problems.sort_by_key(|problem| match problem.origin {
             Origin::Line { line, .. } => line,
@@ -122,7 +126,7 @@ impl Sources {
     }
 
     /// The folder that relative paths of range files start from.
-    pub(crate) fn folder(&self) -> PathBuf {
+    fn folder(&self) -> PathBuf {
         self.file.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default()
     }
 

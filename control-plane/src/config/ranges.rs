@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::Files;
+
 /// The largest file of ranges that is read, in bytes: about half a million ranges.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
@@ -38,7 +40,7 @@ pub struct Ranges {
 
 impl RangesConfig {
     /// Reads the files; a mistake is (key, message).
-    pub(super) fn read(&self, folder: &Path) -> Result<Ranges, Vec<(String, String)>> {
+    pub(super) fn read(&self, folder: &Path, files: &mut Files) -> Result<Ranges, Vec<(String, String)>> {
         let mut ranges = Ranges::default();
         let mut problems = Vec::new();
         for (index, file) in self.files.iter().enumerate() {
@@ -52,7 +54,9 @@ impl RangesConfig {
                 ranges.labels.len() - 1
             });
             let label = u16::try_from(label).unwrap_or(u16::MAX);
-            if let Err(message) = read_file(&folder.join(&file.path), label, &mut ranges.nets) {
+            let path = folder.join(&file.path);
+            files.note(&path);
+            if let Err(message) = read_file(&path, label, &mut ranges.nets) {
                 problems.push((format!("ranges.files[{index}].path"), message));
             }
         }

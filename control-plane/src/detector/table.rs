@@ -23,9 +23,12 @@ pub(super) trait Record {
     fn last_seen_ms(&self) -> u64;
 }
 
+/// The places of a shard; none until its first client.
+type Places<T> = Box<[Option<T>]>;
+
 /// The table.
 pub(super) struct Table<T> {
-    shards: Box<[Mutex<Box<[Option<T>]>>]>,
+    shards: Box<[Mutex<Places<T>>]>,
     sets: usize,
     held: AtomicU64,
     evicted: AtomicU64,

@@ -54,8 +54,7 @@ pub(super) async fn totals_are_exact(store: &dyn Store) {
     store.flush().await.expect("written");
     record(store, [other(8)]);
     store.flush().await.expect("written");
-    let expected =
-        Totals { requests: 47, bots: 5, addresses: 2, blocked_addresses: 1, training_examples: 0 };
+    let expected = Totals { requests: 47, bots: 5, addresses: 2, blocked_addresses: 1, training_examples: 0 };
     assert_eq!(store.totals().await, Ok(expected));
     let health = store.health();
     assert_eq!((health.written_rows, health.pending_rows, health.dropped_rows), (8, 0, 0));
@@ -96,7 +95,8 @@ pub(super) async fn feedback_is_kept_once(store: &dyn Store) {
     let contradiction = FeedbackOutcome::Contradicts { request_id: id(1), recorded_is_bot: true };
     assert_eq!(say(of(1), false).await, Ok(contradiction));
     assert_eq!(say(of(3), true).await, Ok(FeedbackOutcome::UnknownRequest));
-    let latest = |path: &str| FeedbackTarget::Latest { client: row(0, Action::Allow).client, path: path.into() };
+    let latest =
+        |path: &str| FeedbackTarget::Latest { client: row(0, Action::Allow).client, path: path.into() };
     assert_eq!(say(latest("/other"), false).await, Ok(FeedbackOutcome::Recorded(id(2))));
     assert_eq!(say(latest("/nowhere"), false).await, Ok(FeedbackOutcome::UnknownRequest));
     assert_eq!(store.totals().await.expect("readable").training_examples, 2);

@@ -105,9 +105,8 @@ async fn closing_writes_what_is_buffered() {
 fn only_the_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, store) = fresh();
-    let mode = |name: &str| {
-        std::fs::metadata(folder.path().join(name)).expect("there").permissions().mode() & 0o777
-    };
+    let mode =
+        |name: &str| std::fs::metadata(folder.path().join(name)).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode("test.db"), mode("test.db-wal")), (0o600, 0o600));
     drop(store);
 }
@@ -135,7 +134,9 @@ fn a_path_that_cannot_be_is_named() {
 fn clean_up(path: &Path, retention: &RetentionConfig, now_ms: u64) -> Connection {
     let store = StoreConfig { path: path.join("test.db"), ..config(path) };
     let mut connection = connection::open_writer(&store).expect("opens");
-    while retention::step(&mut connection, retention, now_ms).expect("cleans up") == retention::Progress::More {}
+    while retention::step(&mut connection, retention, now_ms).expect("cleans up") == retention::Progress::More
+    {
+    }
     connection
 }
 

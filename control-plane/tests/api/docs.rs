@@ -1,0 +1,36 @@
+//! `GET /openapi.json` and `GET /docs`.
+
+use reqwest::Method;
+
+use crate::harness::{ControlPlane, send};
+
+#[tokio::test]
+async fn every_documented_path_exists() {
+    let plane = ControlPlane::start().await;
+    let reply = plane.get("/openapi.json").await;
+    let paths = reply.ok(200)["paths"].as_object().expect("paths");
+    assert_eq!(paths.len(), 11);
+    for (path, operations) in paths {
+        for method in operations.as_object().expect("operations").keys() {
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let reply =
+                send(plane.request(method, &path.replace("{ip}", "192.0.2.1"), &plane.admin_token)).await;
+            assert!(!matches!(reply.status.as_u16(), 404 | 405), "{path}: {reply:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_shows_them_and_fetches_nothing() {
+    let plane = ControlPlane::start().await;
+    let reply = plane.get("/docs").await;
+    assert!(
+        reply.headers["content-security-policy"].to_str().is_ok_and(|p| p.starts_with("default-src 'none'"))
+    );
+    let page = String::from_utf8(reply.bytes).expect("text").replace("&#x2f;", "/");
+    for text in ["/check", "/reputation/{ip}", "CheckRequest", "user_agent", "CheckResponse"] {
+        assert!(page.contains(text), "{text} is not on the page");
+    }
+    assert!(!page.contains("src=") && !page.contains("http://") && !page.contains("https://"), "{page}");
+    assert!(!page.contains("<script"));
+}

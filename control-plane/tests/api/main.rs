@@ -1,0 +1,14 @@
+//! The HTTP API over real HTTP, and the command line. Modules mirror the URLs.
+
+mod check;
+mod cli;
+mod docs;
+mod feedback;
+mod gate;
+mod harness;
+mod observations;
+mod outage;
+mod reload;
+mod reputation;
+mod snapshot;
+mod stats;
