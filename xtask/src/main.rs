@@ -8,6 +8,8 @@ mod test;
 mod up;
 mod wasm;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -33,8 +35,19 @@ enum Chore {
     Ci,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    // The chain of causes, never a backtrace: it would hide them.
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<()> {
+    match chore {
         Chore::Up(args) => up::run(&args),
         Chore::Test(args) => test::run(&args),
         Chore::Licences => licences::check(),

