@@ -4,6 +4,7 @@ mod consult;
 mod control_plane;
 mod lists_and_limits;
 mod odd_requests;
+mod replay;
 mod shipped_configs;
 mod spoofing;
 mod verdicts;
