@@ -127,7 +127,7 @@ impl Reasons {
         }
     }
 
-    /// The checks and their points: how many points of the score it would lack without that check.
+    /// The checks and their points: what each adds to an even score of 50, or takes from it.
     pub fn iter(&self) -> impl Iterator<Item = (Check, f32)> + '_ {
         self.0.iter().flatten().copied()
     }

@@ -50,6 +50,13 @@ impl Features {
         values.iter().all(|value| (0.0..=1.0).contains(value)).then_some(Self(values))
     }
 
+    /// The same behaviour under a user agent that nothing speaks against.
+    pub(crate) fn without_user_agent(mut self) -> Self {
+        let [_, user_agent, ..] = &mut self.0;
+        *user_agent = 0.0;
+        self
+    }
+
     /// The numbers.
     pub fn values(&self) -> &[f32; FEATURE_COUNT] {
         &self.0

@@ -12,24 +12,31 @@ const LEAST_POINTS: f32 = 0.5;
 /// Judges features and evidence: score = 100·sigmoid(logit(model) + Σ weight·strength).
 pub(crate) fn judge(policy: &Policy, model: &Model, features: &Features, evidence: &Evidence) -> Decision {
     let logit = model.logit(features);
-    let contributions = || {
-        let checks = evidence.found().map(|(check, strength)| (check, strength * policy.weight(check)));
-        std::iter::once((Check::Model, logit)).chain(checks)
-    };
-    let total: f32 = contributions().map(|(_, odds)| odds).sum();
+    let checks = || evidence.found().map(|(check, strength)| (check, strength * policy.weight(check)));
+    let total = logit + checks().map(|(_, odds)| odds).sum::<f32>();
     let score = 100.0 * sigmoid(total);
 
+    let slope = mean_slope(total);
     let mut reasons = Reasons::default();
-    let mut strongest: f32 = 0.0;
-    for (check, odds) in contributions() {
-        let points = score - 100.0 * sigmoid(total - odds);
-        if points.abs() >= LEAST_POINTS {
-            reasons.add(check, points);
+    for (check, odds) in std::iter::once((Check::Model, logit)).chain(checks()) {
+        if (odds * slope).abs() >= LEAST_POINTS {
+            reasons.add(check, odds * slope);
         }
-        strongest = strongest.max(odds);
+    }
+    let thresholds = policy.thresholds();
+    let mut action = action(thresholds, score);
+    if action == Action::Block {
+        // What the model owes to the claim of being a browser stands and falls with the checks of that claim.
+        let by_claim = logit - model.logit(&features.without_user_agent());
+        let without =
+            |(check, odds): (Check, f32)| total - odds - if judges_claim(check) { by_claim } else { 0.0 };
+        let least = checks().map(without).fold(total - logit, f32::min);
+        if 100.0 * sigmoid(least) < thresholds.monitor {
+            action = Action::Challenge;
+        }
     }
     Decision {
-        action: action(policy.thresholds(), score, 100.0 * sigmoid(total - strongest)),
+        action,
         basis: Basis::Score,
         score,
         ml_probability: sigmoid(logit),
@@ -41,12 +48,22 @@ pub(crate) fn judge(policy: &Policy, model: &Model, features: &Features, evidenc
     }
 }
 
-/// The action for a score. `without_strongest` is the score that is left when the strongest contribution (the
-/// model counts as one) is taken away: below the monitor threshold nothing else points to a bot, so BLOCK
-/// becomes CHALLENGE.
-fn action(thresholds: &Thresholds, score: f32, without_strongest: f32) -> Action {
+/// Score points per unit of log-odds, averaged on the way from an even score to this total: so the points of all
+/// reasons add up to the score minus 50, also where the sigmoid is flat (Aumann–Shapley values of a sum).
+fn mean_slope(total: f32) -> f32 {
+    if total.abs() < 1e-3 { 25.0 } else { (100.0 * sigmoid(total) - 50.0) / total }
+}
+
+/// The checks whose finding is also in the model's `user_agent` feature.
+fn judges_claim(check: Check) -> bool {
+    matches!(check, Check::UserAgent | Check::HeadersMismatch | Check::Ja4Mismatch)
+}
+
+/// The action for a score alone. BLOCK needs more than one finding besides: where the score would fall below the
+/// monitor threshold without any one of them (the model counts as one), it becomes CHALLENGE.
+fn action(thresholds: &Thresholds, score: f32) -> Action {
     if score >= thresholds.block {
-        if without_strongest >= thresholds.monitor { Action::Block } else { Action::Challenge }
+        Action::Block
     } else if score >= thresholds.challenge {
         Action::Challenge
     } else if score >= thresholds.monitor {

@@ -106,6 +106,25 @@ fn a_declared_tool_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_name_alone_is_challenged_and_what_it_does_blocks_it() {
+    let engine = engine(PolicyConfig::default());
+    let mut tool = Visitor::new(&engine, "python-requests/2.28.0");
+    assert_eq!(tool.get("/", 0).action, Action::Challenge);
+    let last = (0..30).map(|_| tool.get("/item", 4_000).action).last();
+    assert_eq!(last, Some(Action::Block));
+}
+
+#[test]
+fn the_points_add_up_to_the_score() {
+    let engine = engine(PolicyConfig::default());
+    for user_agent in [CHROME, "python-requests/2.28.0"] {
+        let decision = Visitor::new(&engine, user_agent).get("/.env", 0);
+        let points: f32 = decision.reasons.iter().map(|(_, points)| points).sum();
+        assert!((50.0 + points - decision.score).abs() < 1.0, "{decision:?}");
+    }
+}
+
+#[test]
 fn a_scan_is_blocked() {
     let engine = engine(PolicyConfig::default());
     let mut scanner = Visitor::new(&engine, CHROME);
