@@ -7,5 +7,6 @@ mod odd_requests;
 mod replay;
 mod shipped_configs;
 mod spoofing;
+mod tls;
 mod verdicts;
 mod workers;
