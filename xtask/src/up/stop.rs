@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// Between two looks at the children.
 const LOOK: Duration = Duration::from_millis(100);
@@ -17,18 +18,14 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// From here on SIGINT, SIGTERM and SIGHUP no longer end this process but set the flag. To be called
-    /// before any thread is started, which would not inherit the mask; started programs do not inherit it.
+    /// From here on SIGINT, SIGTERM and SIGHUP no longer end this process but set the flag and wake the thread
+    /// that called this. (Handlers, not a blocked mask: started programs would inherit the mask.)
     pub(crate) fn on_signals() -> Result<Self> {
-        let mut signals = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            signals.add(signal);
-        }
-        signals.thread_block()?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let asked = Arc::new(AtomicBool::new(false));
         let (flag, waiting) = (Arc::clone(&asked), thread::current());
         thread::spawn(move || {
-            while signals.wait().is_ok() {
+            for _ in signals.forever() {
                 flag.store(true, Ordering::Release);
                 waiting.unpark();
             }
