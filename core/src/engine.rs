@@ -12,6 +12,7 @@ use crate::headers::{headers_mismatch, ja4_mismatch};
 use crate::keys::HashKey;
 use crate::model::{Model, sigmoid};
 use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
+use crate::plain::plain;
 use crate::policy::{Consult, Policy, Responses, Route};
 use crate::ranges::AddressSet;
 use crate::score::judge;
@@ -101,8 +102,9 @@ impl Engine {
         address: &mut AddressState,
         now_ms: u64,
     ) -> Decision {
-        let route = self.policy.route(facts.path);
-        let class = route.class.unwrap_or_else(|| classify(facts));
+        let path = plain(facts.path);
+        let route = self.policy.route_of(&path);
+        let class = route.class.unwrap_or_else(|| classify(facts, &path));
         if class == PathClass::Ignore {
             return Decision { basis: Basis::Ignored, ..Decision::default() };
         }
@@ -111,7 +113,7 @@ impl Engine {
             client.agent_kind = agent.kind as u8;
             client.agent_suspicion = agent.suspicion;
         }
-        let login = self.policy.login_route(facts.method, facts.path);
+        let login = self.policy.login_route(facts.method, &path);
         let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
         let visit = Visit {
             class,
@@ -119,9 +121,9 @@ impl Engine {
             has_referer: !matches!(facts.referer, b"" | b"-"),
             is_head: facts.method == b"HEAD",
             is_attempt,
-            is_probe: route.class.is_none() && class != PathClass::Asset && is_probe(facts.path),
-            is_trap: self.policy.is_trap(facts.path),
-            is_robots: is_robots(facts.path),
+            is_probe: route.class.is_none() && is_probe(class, facts.path, &path),
+            is_trap: self.policy.is_trap(&path),
+            is_robots: is_robots(&path),
         };
         client.visit(visit, now_ms);
         address.visit(client.key, class == PathClass::Asset, is_attempt, now_ms);
@@ -136,7 +138,7 @@ impl Engine {
                 judge(&self.policy, &self.model, &features, &evidence)
             });
         let reads_pages = self.policy.responses() == Responses::Pages;
-        let watched = is_attempt || (reads_pages && class != PathClass::Asset && !is_icon(facts.path));
+        let watched = is_attempt || (reads_pages && class != PathClass::Asset && !is_icon(&path));
         decision.watch = watched.then_some(Watch { is_attempt, login });
         decision
     }

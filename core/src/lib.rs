@@ -18,6 +18,7 @@ mod keys;
 mod model;
 pub mod observation;
 mod path;
+mod plain;
 pub mod policy;
 mod ranges;
 mod record;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{holds_any, literal_set};
 use crate::facts::{BrowserHeaders, RequestFacts};
+use crate::plain;
 
 /// What kind of thing a request asks for. A *page* is whatever is none of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,17 +87,31 @@ const LOGIN_ENDINGS: [&str; 10] = [
     "/wp-login.php",
 ];
 
-/// The class of a request by what browsers say (`Sec-Fetch-Dest`) and by its path.
-pub(crate) fn classify(facts: &RequestFacts<'_>) -> PathClass {
-    let last = last_segment(facts.path);
-    if is_asset_name(last) || facts.headers.is_some_and(|h| asks_for_asset(&h)) {
-        return PathClass::Asset;
-    }
-    if LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(facts.path, ending.as_bytes())) {
+/// The class of a request by its plain path (see [`plain::plain`]) and by what browsers say (`Sec-Fetch-Dest`).
+/// What they say is only a claim: it makes no sign-in, and nothing that is sent, an asset.
+pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
+    let signs_in = |path| LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()));
+    let script = script(path);
+    if signs_in(path) || (script.len() < path.len() && signs_in(script)) {
         return PathClass::Login;
     }
+    let sends = matches!(facts.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE");
+    if !sends && (is_asset_name(last_segment(path)) || facts.headers.is_some_and(|h| asks_for_asset(&h))) {
+        return PathClass::Asset;
+    }
     let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty");
-    if fetched_by_script || is_api(facts.path) { PathClass::Api } else { PathClass::Page }
+    if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
+}
+
+/// What runs: a path up to the script that is given more of it, as `/wp-login.php` in `/wp-login.php/a.css`.
+fn script(path: &[u8]) -> &[u8] {
+    const END: &[u8] = b".php/";
+    let Some(dot) = path.iter().position(|byte| *byte == b'.') else { return path };
+    let behind = path.get(dot..).unwrap_or_default();
+    match behind.windows(END.len()).position(|window| window.eq_ignore_ascii_case(END)) {
+        Some(at) => path.get(..dot + at + END.len() - 1).unwrap_or(path),
+        None => path,
+    }
 }
 
 /// `Sec-Fetch-Dest` and `Accept` both say that a page loads a part of itself.
@@ -127,19 +142,36 @@ pub(crate) fn is_robots(path: &[u8]) -> bool {
     path == b"/robots.txt"
 }
 
-/// Whether the path is one of those that scanners try (`data/probes.txt`).
-pub(crate) fn is_probe(path: &[u8]) -> bool {
+/// Whether the path, as sent and plain, is one of those that scanners try (`data/probes.txt`). Themes and plugins
+/// keep their assets in such folders: an asset's name is a probe only behind a script or where it climbs out.
+pub(crate) fn is_probe(class: PathClass, sent: &[u8], plain: &[u8]) -> bool {
+    let sent = plain::read(sent);
+    let respelled = sent != plain;
+    if is_asset_name(last_segment(plain)) {
+        let script = script(plain);
+        return (script.len() < plain.len() && is_listed(script)) || (respelled && climbs(sent));
+    }
+    let made_by_script = || [b"/wp-content/".as_slice(), b"/wp-includes/"].iter().any(|d| contains(plain, d));
+    if class == PathClass::Asset && made_by_script() {
+        return false;
+    }
+    is_listed(plain) || (respelled && is_listed(sent))
+}
+
+/// Whether a path leaves a folder for its parent or is cut by a zero byte.
+fn climbs(path: &[u8]) -> bool {
+    let decoded = plain::decode(path);
+    contains(&decoded, b"/../") || decoded.contains(&0)
+}
+
+fn is_listed(path: &[u8]) -> bool {
     static PROBES: LazyLock<Option<NFA>> = LazyLock::new(|| {
         let literals =
             include_str!("../data/probes.txt").lines().filter(|l| !l.starts_with('#') && !l.is_empty());
         literal_set(literals).ok()
     });
-    let seen = path.get(..MATCHED_PATH_BYTES).unwrap_or(path);
-    PROBES.as_ref().is_some_and(|probes| holds_any(probes, seen))
+    PROBES.as_ref().is_some_and(|probes| holds_any(probes, path))
 }
-
-/// How much of a path is searched for probes: longer ones are not longer work.
-const MATCHED_PATH_BYTES: usize = 1024;
 
 fn last_segment(path: &[u8]) -> &[u8] {
     let start = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
@@ -154,8 +186,12 @@ fn ends_with_ignore_case(path: &[u8], ending: &[u8]) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
 
+/// How much of a text is searched, in bytes: no browser's header is longer, and longer ones are not longer work.
+const SEARCHED_BYTES: usize = 1024;
+
 pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    let haystack = haystack.get(..SEARCHED_BYTES).unwrap_or(haystack);
+    haystack.windows(needle.len().max(1)).any(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -163,7 +199,7 @@ mod tests {
     use super::*;
 
     fn class(path: &str) -> PathClass {
-        classify(&RequestFacts { path: path.as_bytes(), ..Default::default() })
+        classify(&RequestFacts::default(), &plain::plain(path.as_bytes()))
     }
 
     #[test]
@@ -188,16 +224,61 @@ mod tests {
             }),
             ..Default::default()
         };
-        assert_eq!(classify(&page), PathClass::Page);
+        assert_eq!(classify(&page, page.path), PathClass::Page);
+    }
+
+    fn probes(class: PathClass, path: &str) -> bool {
+        is_probe(class, path.as_bytes(), &plain::plain(path.as_bytes()))
+    }
+
+    #[test]
+    fn nothing_hides_behind_an_asset() {
+        for path in [
+            "/wp-login.php/a.css",
+            "/index.php/login",
+            "/x/LOGIN;a.css",
+            "/%6cogin",
+            "/a/../login",
+            "//login//",
+        ] {
+            assert_eq!(class(path), PathClass::Login, "{path}");
+        }
+        let claim = BrowserHeaders { sec_fetch_dest: b"image", accept: b"image/*", ..Default::default() };
+        let sent = |method| RequestFacts { method, headers: Some(claim), ..Default::default() };
+        assert_eq!(classify(&sent(b"GET"), b"/login"), PathClass::Login);
+        assert_eq!(classify(&sent(b"GET"), b"/picture"), PathClass::Asset);
+        assert_eq!(classify(&sent(b"POST"), b"/comment"), PathClass::Page);
+        assert_eq!(classify(&sent(b"POST"), b"/comment/a.css"), PathClass::Page);
+        assert_eq!(class("/theme/styles.php/all.css"), PathClass::Asset);
+
+        for path in [
+            "/.env",
+            "/xmlrpc.php/a.css",
+            "/static/..%2f..%2fetc/passwd%00.png",
+            "/static/%2e%2e/%2e%2e/a.js",
+            "/actuator/env;.css",
+        ] {
+            assert!(probes(PathClass::Asset, path), "{path}");
+        }
+        for path in [
+            "/wp-content/plugins/a/b.css",
+            "/wp-content/plugins/a/style.php",
+            "/administrator/logo.png",
+            "/theme/styles.php/all.css",
+            "/caf%C3%A9.png",
+        ] {
+            assert!(!probes(PathClass::Asset, path), "{path}");
+        }
     }
 
     #[test]
     fn probes_are_found_anywhere() {
-        for path in ["/.env", "/blog/WP-Login.php", "/x/..%2f..%2fetc/passwd", "/a%00b"] {
-            assert!(is_probe(path.as_bytes()), "{path}");
+        let far = format!("{}/.env", "/a".repeat(2000));
+        for path in ["/.env", "/%2eenv", "/blog/WP-Login.php", "/x/..%2f..%2fetc/passwd", "/a%00b", &far] {
+            assert!(probes(PathClass::Page, path), "{path}");
         }
         for path in ["/", "/environment", "/about/git", "/api/items"] {
-            assert!(!is_probe(path.as_bytes()), "{path}");
+            assert!(!probes(PathClass::Page, path), "{path}");
         }
     }
 }

@@ -157,7 +157,8 @@ pub struct ListsConfig {
     pub allow: Vec<String>,
     /// Addresses and ranges that are always refused.
     pub deny: Vec<String>,
-    /// User agents that always pass, by a part of their text. A user agent is only a claim: prefer addresses.
+    /// User agents that always pass, by a part of their first 1,024 bytes: 64 parts at most. A user agent is only
+    /// a claim: prefer addresses.
     pub allow_user_agents: Vec<String>,
 }
 
@@ -184,7 +185,7 @@ impl Default for RateLimitConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// Requests per second, above 0, at most 1,000,000.
+    /// Requests per second, 0.001 to 1,000,000.
     pub per_second: f32,
     /// Requests at once, 1 to 1,000,000.
     pub burst: u32,
@@ -227,7 +228,8 @@ pub(super) fn failing_statuses() -> Vec<u16> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Beginning of the path, with its `/`.
+    /// Beginning of the path, with its `/`. Paths here are written plain, and fit however a client spells them:
+    /// with `%41`, `;parameters`, `//`, `.` and `..` resolved.
     pub prefix: String,
     /// What the paths are: `page`, `asset`, `api`, `login`, or `ignore` for what is neither judged nor counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,7 @@ pub use problems::Problem;
 
 use crate::check::{CHECK_COUNT, Check};
 use crate::decay::Rate;
+use crate::plain::plain;
 
 /// A policy that was checked, in the form that the judge runs.
 #[derive(Clone, Debug)]
@@ -80,8 +81,13 @@ impl Policy {
         &self.config.thresholds
     }
 
-    /// The route of a path: the longest prefix that fits, or one without any difference.
+    /// The route of a path, however it is spelled: the longest prefix that fits, or one without any difference.
     pub fn route(&self, path: &[u8]) -> &Route {
+        self.route_of(&plain(path))
+    }
+
+    /// The route of a plain path.
+    pub(crate) fn route_of(&self, path: &[u8]) -> &Route {
         let fits = |route: &&Route| path.starts_with(route.prefix.as_bytes());
         self.config
             .routes
@@ -143,10 +149,11 @@ impl Policy {
 fn leads_to(location: &[u8], path: &[u8]) -> bool {
     let location = crate::facts::strip_query(location);
     let after_scheme = location.windows(3).position(|w| w == b"://").and_then(|at| location.get(at + 3..));
-    match after_scheme {
-        Some(rest) => rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at..)) == Some(path),
-        None => location == path,
-    }
+    let target = match after_scheme {
+        Some(rest) => rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at..)),
+        None => Some(location),
+    };
+    target.is_some_and(|target| plain(target) == plain(path))
 }
 
 /// The weights of the first day, in log-odds at full strength: 2.2 turns an even score into 90. Checks that no
@@ -187,6 +194,18 @@ mod tests {
         assert_eq!(policy.route(b"/api/health").class, Some(crate::PathClass::Ignore));
         assert_eq!(policy.route(b"/api/x").prefix, "/api/");
         assert_eq!(policy.route(b"/").prefix, "");
+    }
+
+    #[test]
+    fn no_spelling_of_a_path_takes_another_route() {
+        let ignored =
+            Route { prefix: "/health".into(), class: Some(crate::PathClass::Ignore), ..Default::default() };
+        let policy = Policy::compile(PolicyConfig { routes: vec![ignored], ..Default::default() });
+        let policy = policy.expect("valid");
+        assert_eq!(policy.route(b"//health/db").prefix, "/health");
+        for path in ["/health/../login", "/health/..%2flogin", "/health/%2e%2e/login", "/health/..;/login"] {
+            assert_eq!(policy.route(path.as_bytes()).prefix, "", "{path}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::config::{Limit, PolicyConfig};
 use super::lists::parse_net;
 use crate::check::Check;
+use crate::plain::plain;
 
 /// One mistake: where it stands and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,9 @@ pub struct Problem {
 
 const MOST_ROUTES: usize = 256;
 const MOST_ENTRIES: usize = 10_000;
+const MOST_USER_AGENTS: usize = 64;
+/// Longest path and part of a user agent, in bytes.
+const LONGEST_TEXT: usize = 1024;
 
 struct Report(Vec<Problem>);
 
@@ -58,9 +62,9 @@ impl PolicyConfig {
             [("address", self.rate_limit.address), ("client", self.rate_limit.client)]
         {
             report.check(
-                per_second > 0.0 && per_second <= 1e6,
+                (0.001..=1e6).contains(&per_second),
                 &format!("rate_limit.{key}.per_second"),
-                || format!("{per_second} is not above 0 and at most 1000000 requests per second"),
+                || format!("{per_second} is not between 0.001 and 1000000 requests per second"),
             );
             report.check((1..=1_000_000).contains(&burst), &format!("rate_limit.{key}.burst"), || {
                 format!("{burst} is not between 1 and 1000000 requests")
@@ -87,7 +91,7 @@ impl PolicyConfig {
             report.check(entries.len() <= MOST_ENTRIES, &format!("lists.{list}"), || {
                 format!("more than {MOST_ENTRIES} entries")
             });
-            for (i, entry) in entries.iter().enumerate() {
+            for (i, entry) in entries.iter().enumerate().take(MOST_ENTRIES) {
                 report.check(parse_net(entry).is_some(), &format!("lists.{list}[{i}]"), || {
                     format!(
                         "'{entry}' is neither an address nor a range such as 192.0.2.0/24 or 2001:db8::/32"
@@ -95,16 +99,20 @@ impl PolicyConfig {
                 });
             }
         }
-        for (i, net) in
-            self.lists.deny.iter().enumerate().filter_map(|(i, entry)| Some((i, parse_net(entry)?)))
-        {
+        let denied = self.lists.deny.iter().enumerate().take(MOST_ENTRIES);
+        for (i, net) in denied.filter_map(|(i, entry)| Some((i, parse_net(entry)?))) {
             report.check(net.prefix_len() > 0, &format!("lists.deny[{i}]"), || {
                 "would refuse the whole Internet".to_owned()
             });
         }
-        for (i, part) in self.lists.allow_user_agents.iter().enumerate() {
-            report.check(part.trim().len() >= 4, &format!("lists.allow_user_agents[{i}]"), || {
-                format!("'{part}' is too short: write at least 4 characters of the user agent")
+        let parts = &self.lists.allow_user_agents;
+        report.check(parts.len() <= MOST_USER_AGENTS, "lists.allow_user_agents", || {
+            format!("more than {MOST_USER_AGENTS} entries")
+        });
+        for (i, part) in parts.iter().enumerate().take(MOST_USER_AGENTS) {
+            let good = part.trim().len() >= 4 && part.len() <= LONGEST_TEXT;
+            report.check(good, &format!("lists.allow_user_agents[{i}]"), || {
+                format!("'{part}': write 4 to {LONGEST_TEXT} characters of the user agent")
             });
         }
     }
@@ -122,22 +130,34 @@ impl PolicyConfig {
         let logins =
             self.login.routes.iter().enumerate().map(|(i, r)| (format!("login.routes[{i}].path"), &r.path));
         let traps = self.trap_paths.iter().enumerate().map(|(i, path)| (format!("trap_paths[{i}]"), path));
+        let (routes, logins, traps) =
+            (routes.take(MOST_ROUTES), logins.take(MOST_ROUTES), traps.take(MOST_ROUTES));
         for (key, path) in routes.chain(logins).chain(traps) {
-            report.check(path.starts_with('/'), &key, || format!("'{path}' must begin with /"));
+            report.check(path.starts_with('/') && path.len() <= LONGEST_TEXT, &key, || {
+                format!("'{path}' must begin with / and have at most {LONGEST_TEXT} characters")
+            });
+            // The letter stands for what may follow a prefix.
+            let longer = format!("{path}x");
+            let is_plain = *plain(longer.as_bytes()) == *longer.as_bytes() && !path.contains('?');
+            report.check(is_plain || !path.starts_with('/'), &key, || {
+                format!("'{path}' never fits: write it decoded, without %, ;, ?, // or dot segments")
+            });
         }
-        for (i, trap) in self.trap_paths.iter().enumerate() {
+        for (i, trap) in self.trap_paths.iter().enumerate().take(MOST_ROUTES) {
             report.check(trap != "/" && trap != "/*", &format!("trap_paths[{i}]"), || {
                 "would trap every visitor".to_owned()
             });
         }
-        for (i, login) in self.login.routes.iter().enumerate() {
-            for status in &login.failing_statuses {
-                report.check(
-                    (100..600).contains(status),
-                    &format!("login.routes[{i}].failing_statuses"),
-                    || format!("{status} is not an HTTP status"),
-                );
-            }
+        for (i, login) in self.login.routes.iter().enumerate().take(MOST_ROUTES) {
+            let method = &login.method;
+            let is_method = !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+            report.check(is_method, &format!("login.routes[{i}].method"), || {
+                format!("'{method}' is not a method such as POST, in capital letters")
+            });
+            let odd = login.failing_statuses.iter().find(|status| !(100..600).contains(*status));
+            report.check(odd.is_none(), &format!("login.routes[{i}].failing_statuses"), || {
+                format!("{} is not an HTTP status", odd.copied().unwrap_or_default())
+            });
         }
     }
 }
@@ -145,12 +165,52 @@ impl PolicyConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Policy, Route};
+    use crate::policy::{LoginConfig, LoginRoute, Policy, Route};
 
     #[test]
     fn the_defaults_are_right() {
         assert_eq!(PolicyConfig::default().problems(), []);
         assert_eq!(serde_json::from_str::<PolicyConfig>("{}").expect("defaults"), PolicyConfig::default());
+    }
+
+    #[test]
+    fn what_can_never_fit_is_a_mistake() {
+        let path = |path: &str| Route { prefix: path.into(), ..Default::default() };
+        let login = |path: &str, method: &str| LoginRoute {
+            path: path.into(),
+            method: method.into(),
+            failing_statuses: vec![401, 99],
+            same_page: false,
+        };
+        let config = PolicyConfig {
+            routes: ["/", "/.well-known/", "/caf\u{e9}/", "/a%20b", "/a//b", "/a/../b", "/a?b"]
+                .map(path)
+                .into(),
+            login: LoginConfig { routes: vec![login("/in", "post"), login("/in;a", "POST")] },
+            ..Default::default()
+        };
+        let keys: Vec<String> = config.problems().into_iter().map(|p| p.key).collect();
+        assert_eq!(
+            keys,
+            [
+                "routes[3].prefix",
+                "routes[4].prefix",
+                "routes[5].prefix",
+                "routes[6].prefix",
+                "login.routes[1].path",
+                "login.routes[0].method",
+                "login.routes[0].failing_statuses",
+                "login.routes[1].failing_statuses",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_without_end_is_one_mistake() {
+        let mut config = PolicyConfig { trap_paths: vec![String::new(); 100_000], ..Default::default() };
+        config.lists.allow = vec![String::new(); 100_000];
+        config.lists.allow_user_agents = vec!["curl".into(); 100_000];
+        assert!(config.problems().len() <= MOST_ENTRIES + MOST_ROUTES + 3);
     }
 
     #[test]
