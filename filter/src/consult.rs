@@ -101,7 +101,9 @@ pub fn read_verdict(host: &impl Host, body_bytes: usize) -> Option<Verdict> {
         return None;
     }
     let verdict: Verdict = serde_json::from_slice(&host.answer_body(body_bytes)).ok()?;
-    let plausible = (0.0..=100.0).contains(&verdict.score) && (0.0..=1.0).contains(&verdict.ml_probability);
+    let plausible = (0.0..=100.0).contains(&verdict.score)
+        && (0.0..=1.0).contains(&verdict.ml_probability)
+        && verdict.reasons.iter().all(|reason| reason.points.is_finite());
     plausible.then_some(verdict)
 }
 

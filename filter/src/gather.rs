@@ -12,7 +12,8 @@ pub struct Sources {
     /// The request header that holds the JA4 fingerprint, lower case; empty for none. Envoy must overwrite it
     /// on every request, or clients choose their own fingerprint.
     pub ja4_header: String,
-    /// The cookie that names the session; empty for none.
+    /// The cookie that names the session; empty for none. Who sends one counts as a client of its own from the
+    /// session's second request on.
     pub session_cookie: String,
     /// The request header that holds the request's time, in Unix milliseconds; empty for none. Only for sending a
     /// log through Envoy faster than it happened: whoever can send it chooses when they came.
@@ -30,6 +31,8 @@ pub struct Gathered<'a> {
     pub time_ms: Option<u64>,
     /// The client sent an `x-sallyport` of its own.
     pub spoofed: bool,
+    /// The client sent a header that some sites take for it.
+    pub lookalike: bool,
 }
 
 impl Gathered<'_> {
@@ -79,6 +82,7 @@ pub fn gather<'a>(
             "x-forwarded-proto" => forwarded_proto = value,
             "x-request-id" => gathered.request_id = value,
             header::NAME => gathered.spoofed = true,
+            header::LOOKALIKE => gathered.lookalike = true,
             other if other == sources.ja4_header => facts.ja4 = value,
             other if other == sources.time_header => gathered.time_ms = parse_ms(value),
             _ => {}
@@ -117,6 +121,8 @@ fn cookie<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
+/// In the first 1,024 bytes: a longer header is not longer work.
 fn contains(text: &[u8], part: &[u8]) -> bool {
+    let text = text.get(..1024).unwrap_or(text);
     text.windows(part.len()).any(|window| window == part)
 }

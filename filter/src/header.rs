@@ -6,6 +6,8 @@ use sallyport_core::Decision;
 
 /// The header's name. Setting it overwrites all copies that a client sent.
 pub const NAME: &str = "x-sallyport";
+/// What CGI and its heirs take for the same name; never set, always removed.
+pub const LOOKALIKE: &str = "x_sallyport";
 
 /// The RFC 9651 dictionary for the origin: `action=MONITOR, score=57, id="…", reasons=("user_agent")`; with
 /// `enforced=?0` where a refusal was not carried out.

@@ -232,6 +232,9 @@ impl<H: Host> Request<H> {
         } else if gathered.spoofed {
             worker.host.remove_request_header(header::NAME);
         }
+        if gathered.lookalike {
+            worker.host.remove_request_header(header::LOOKALIKE);
+        }
         let would = (action.refuses() && !enforced).then_some(action);
         if would.is_some() {
             worker.metrics.count(Counter::NotEnforced);

@@ -110,6 +110,7 @@ fn whatever_is_no_verdict_is_a_failure() {
         (200, b"\xff\xfe".to_vec()),
         (200, b"{\"action\":\"DANCE\",\"score\":1,\"ml_probability\":0}".to_vec()),
         (200, nan),
+        (200, br#"{"action":"ALLOW","score":1,"ml_probability":0,"reasons":[{"check":"model","points":1e300}]}"#.to_vec()),
         (200, huge),
         (401, verdict("BLOCK", 99.0)),
     ] {
