@@ -70,7 +70,7 @@ record! {
         trap: f32,
         /// Probe hits, τ = 1,800 s.
         probe_hits: f32,
-        /// The user agent's suspicion, judged once per record.
+        /// The user agent's suspicion: judged once per record, for a session at every request.
         agent_suspicion: f32,
         /// Gaps seen.
         gaps: u32,
@@ -145,7 +145,13 @@ impl ClientState {
         }
     }
 
-    /// What the user agent was judged to be when the record began.
+    /// The record of a client of which nothing is known but that it came at `now_ms` (Unix milliseconds).
+    pub fn met(key: u64, now_ms: u64) -> Self {
+        let now_ms = now_ms.max(1);
+        Self { first_seen_ms: now_ms, last_seen_ms: now_ms, ..Self::new(key) }
+    }
+
+    /// What the user agent was judged to be, when the record began or at the session's latest request.
     pub fn agent(&self) -> Agent {
         Agent { kind: AgentKind::from_u8(self.agent_kind), suspicion: self.agent_suspicion.min(1.0) }
     }
@@ -155,9 +161,12 @@ impl ClientState {
         self.first_seen_ms == 0
     }
 
-    /// Counts one request. A clock that runs backwards stands still.
+    /// Counts one request. A clock that runs backwards a little stands still.
     pub(crate) fn visit(&mut self, visit: Visit<'_>, now_ms: u64) {
         let now_ms = self.pass_time(now_ms);
+        if self.is_new() {
+            self.first_seen_ms = now_ms;
+        }
         for share in [
             &mut self.requests,
             &mut self.pages,
@@ -194,22 +203,18 @@ impl ClientState {
     /// Lets the time-decayed numbers forget up to now; gives the time that counts, in Unix milliseconds.
     pub(crate) fn pass_time(&mut self, now_ms: u64) -> u64 {
         let now_ms = now_ms.max(self.last_seen_ms).max(1);
-        if self.is_new() {
-            self.first_seen_ms = now_ms;
-        } else {
-            let elapsed = now_ms - self.last_seen_ms;
-            self.pages_60s *= remaining(elapsed, 60.0);
-            self.pages_2s *= remaining(elapsed, 2.0);
-            if self.attempts > 0.0 || self.failures > 0.0 {
-                let left = remaining(elapsed, LOGIN_TAU_S);
-                self.attempts *= left;
-                self.failures *= left;
-            }
-            if self.trap > 0.0 || self.probe_hits > 0.0 {
-                let left = remaining(elapsed, HIT_TAU_S);
-                self.trap *= left;
-                self.probe_hits *= left;
-            }
+        let elapsed = now_ms - self.last_seen_ms;
+        self.pages_60s *= remaining(elapsed, 60.0);
+        self.pages_2s *= remaining(elapsed, 2.0);
+        if self.attempts > 0.0 || self.failures > 0.0 {
+            let left = remaining(elapsed, LOGIN_TAU_S);
+            self.attempts *= left;
+            self.failures *= left;
+        }
+        if self.trap > 0.0 || self.probe_hits > 0.0 {
+            let left = remaining(elapsed, HIT_TAU_S);
+            self.trap *= left;
+            self.probe_hits *= left;
         }
         self.last_seen_ms = now_ms;
         now_ms
@@ -241,7 +246,7 @@ impl ClientState {
         self.previous_page = self.last_page;
         self.last_page = page;
         if let Some(bucket) = self.histogram.get_mut((hash % 16) as usize) {
-            *bucket += 1;
+            *bucket = bucket.saturating_add(1);
             if *bucket == u8::MAX {
                 self.histogram.iter_mut().for_each(|count| *count /= 2);
             }

@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// Counts the request in both records and judges it; `now_ms` is Unix milliseconds. A route of class
-    /// `ignore` changes neither record.
+    /// `ignore` changes neither record; a new client that a list or its address's limit refuses stays new.
     pub fn decide(
         &self,
         facts: &RequestFacts<'_>,
@@ -108,7 +108,15 @@ impl Engine {
         if class == PathClass::Ignore {
             return Decision { basis: Basis::Ignored, ..Decision::default() };
         }
-        if client.is_new() {
+        if client.is_from_later(now_ms) {
+            *client = ClientState::new(client.key);
+        }
+        if address.is_from_later(now_ms) {
+            *address = AddressState::new(address.key);
+        }
+        let is_new = client.is_new();
+        // Whose key is the session can change its user agent.
+        if is_new || !facts.session.is_empty() {
             let agent = Agent::judge(facts.user_agent, now_ms);
             client.agent_kind = agent.kind as u8;
             client.agent_suspicion = agent.suspicion;
@@ -140,6 +148,10 @@ impl Engine {
         let reads_pages = self.policy.responses() == Responses::Pages;
         let watched = is_attempt || (reads_pages && class != PathClass::Asset && !is_icon(&path));
         decision.watch = watched.then_some(Watch { is_attempt, login });
+        // Who is refused as an address has not begun to be a client: else it could push all others out of the table.
+        if is_new && matches!(decision.basis, Basis::DenyList | Basis::RateLimit) {
+            *client = ClientState::new(client.key);
+        }
         decision
     }
 

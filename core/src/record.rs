@@ -56,6 +56,10 @@ impl<const N: usize> Field for [u8; N] {
     }
 }
 
+/// A clock that runs back by no more than this (an hour) stands still: log lines are out of order, for they come
+/// when a response ends.
+pub(crate) const LONGEST_STEP_BACK_MS: u64 = 3_600_000;
+
 /// Declares a struct of [`Field`]s with `BYTES`, `to_bytes` and a total `from_bytes`.
 macro_rules! record {
     ($(#[$meta:meta])* pub struct $name:ident { $( $(#[$field_meta:meta])* $field:ident : $type:ty ),* $(,)? }) => {
@@ -87,6 +91,12 @@ macro_rules! record {
             /// The keyed hash that this record belongs to.
             pub fn key(&self) -> u64 {
                 self.key
+            }
+
+            /// Whether it was last seen so long after `now_ms` that the clock must have been set back since: waiting
+            /// until the clock has caught up would freeze its decays and its rate limit.
+            pub fn is_from_later(&self, now_ms: u64) -> bool {
+                self.last_seen_ms > now_ms.saturating_add($crate::record::LONGEST_STEP_BACK_MS)
             }
 
             /// When it was last seen, in Unix milliseconds.

@@ -253,6 +253,57 @@ fn rotating_user_agents_show_at_the_address() {
     assert!(last.evidence.get(Check::AddressClients) > 0.9, "{:?}", last.evidence);
 }
 
+#[test]
+fn a_session_that_changes_its_user_agent_is_judged_by_it() {
+    let engine = engine(PolicyConfig::default());
+    let mut visitor = Visitor::new(&engine, CHROME);
+    let mut suspicion = |user_agent: &str| {
+        let user_agent = user_agent.as_bytes();
+        let facts = RequestFacts { session: b"s-1", user_agent, ..visitor.facts("GET", "/") };
+        let decision = engine.decide(&facts, &mut visitor.client, &mut visitor.address, NOW);
+        decision.evidence.get(Check::UserAgent)
+    };
+    assert_eq!([CHROME, "sqlmap/1.8", CHROME].map(&mut suspicion), [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn who_is_refused_as_an_address_takes_no_place_as_a_client() {
+    let engine = engine(PolicyConfig {
+        lists: ListsConfig { deny: vec!["198.51.100.0/24".into()], ..Default::default() },
+        rate_limit: serde_json::from_str(r#"{"address": {"per_second": 1, "burst": 1}}"#).expect("limits"),
+        ..Default::default()
+    });
+    let mut denied = Visitor::new(&engine, CHROME);
+    let before = denied.client.clone();
+    assert_eq!((denied.get("/", 0).basis, &denied.client), (Basis::DenyList, &before));
+    let mut many = Visitor::new(&engine, CHROME);
+    many.ip = "192.0.2.1".parse().expect("an address");
+    assert_eq!(many.get("/", 0).basis, Basis::Score);
+    many.client = before.clone();
+    assert_eq!((many.get("/", 0).basis, &many.client), (Basis::RateLimit, &before));
+}
+
+#[test]
+fn an_answer_to_a_forgotten_client_does_not_make_it_known() {
+    let engine = engine(PolicyConfig::default());
+    let mut stuffer = Visitor::new(&engine, "python-requests/2.28.0");
+    let watch = stuffer.send("POST", "/login", 200, 0).0.watch.expect("watched");
+    stuffer.client = ClientState::new(stuffer.client.key());
+    let answer = Answer { path: b"/login", status: 401, location: b"" };
+    engine.answered(watch, answer, &mut stuffer.client, &mut stuffer.address, stuffer.now);
+    assert_eq!(stuffer.get("/", 1_000).evidence.get(Check::UserAgent), 1.0);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_freeze_the_limits() {
+    let engine = engine(PolicyConfig::default());
+    let mut visitor = Visitor::new(&engine, CHROME);
+    visitor.get("/", 86_400_000);
+    visitor.now = NOW;
+    let limited = (0..200).filter(|_| visitor.get("/", 1_000).basis == Basis::RateLimit).count();
+    assert_eq!(limited, 0);
+}
+
 proptest! {
     #[test]
     fn any_request_is_judged(
@@ -263,7 +314,7 @@ proptest! {
         let (mut client, mut at) = (ClientState::new(1), AddressState::new(2));
         for (path, user_agent, other, now, status) in &requests {
             let headers = BrowserHeaders { accept: other, sec_ch_ua: other, secure: true, ..Default::default() };
-            let facts = RequestFacts { address, method: other, path, user_agent, ja4: other, headers: Some(headers), ..Default::default() };
+            let facts = RequestFacts { address, method: other, path, user_agent, session: other, ja4: other, headers: Some(headers), ..Default::default() };
             let decision = engine.decide(&facts, &mut client, &mut at, *now);
             prop_assert!((0.0..=100.0).contains(&decision.score));
             prop_assert!((0.0..=1.0).contains(&decision.ml_probability));

@@ -2,7 +2,7 @@
 //! was quicker.
 
 use sallyport_core::{
-    AddressState, Answer, ClientState, Decision, Engine, LoginOutcome, RequestFacts, Watch,
+    AddressState, Answer, Basis, ClientState, Decision, Engine, LoginOutcome, RequestFacts, Watch,
 };
 
 use crate::host::Host;
@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 3;
 /// Whose records: keyed hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// Of the client: address, user agent and JA4, or the session.
+    /// Of the client: address, user agent and JA4, or the session, once it has been seen before.
     pub client: u64,
     /// Of the address.
     pub address: u64,
@@ -42,11 +42,25 @@ pub struct Judged {
 
 /// Counts the request in both records and judges it.
 pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Judged {
-    let keys = Keys::of(engine, facts);
-    update(worker, keys, now_ms, |client, address| {
+    let mut keys = Keys::of(engine, facts);
+    let mut client = Slot::<ClientState>::new(worker, keys.client, now_ms);
+    let mut unmet = None;
+    if !facts.session.is_empty() && client.held.record.is_new() {
+        // Anybody can make up a session for each request: one never seen before counts like none.
+        keys.client = engine.key().client(&RequestFacts { session: b"", ..*facts });
+        unmet = Some(std::mem::replace(&mut client, Slot::new(worker, keys.client, now_ms)));
+    }
+    let judged = change_both(worker, (client, keys.address), now_ms, |client, address| {
         let decision = engine.decide(facts, client, address, now_ms);
         Judged { decision, client: client.clone(), keys }
-    })
+    });
+    if let Some(mut session) = unmet
+        && matches!(judged.decision.basis, Basis::Score | Basis::AllowList)
+    {
+        // Where another worker was quicker, the session is met the next time.
+        session.store(worker, &ClientState::met(session.key, now_ms), now_ms);
+    }
+    judged
 }
 
 /// Feeds the answer to a watched request back into both records.
@@ -67,16 +81,25 @@ pub fn remember<H: Host>(worker: &Worker<H>, engine: &Engine, judged: &Judged, s
     });
 }
 
-/// Changes both records. `change` is called anew on fresh records for as long as storing one of them fails;
-/// a record that it leaves as it was is not stored.
+/// Changes both records of `keys`, see [`change_both`].
 fn update<H: Host, T>(
     worker: &Worker<H>,
     keys: Keys,
     now_ms: u64,
+    change: impl FnMut(&mut ClientState, &mut AddressState) -> T,
+) -> T {
+    change_both(worker, (Slot::new(worker, keys.client, now_ms), keys.address), now_ms, change)
+}
+
+/// Changes a client's and an address's record. `change` is called anew on fresh records for as long as storing one of them fails;
+/// a record that it leaves as it was is not stored.
+fn change_both<H: Host, T>(
+    worker: &Worker<H>,
+    (mut client, address): (Slot<ClientState>, u64),
+    now_ms: u64,
     mut change: impl FnMut(&mut ClientState, &mut AddressState) -> T,
 ) -> T {
-    let mut client = Slot::<ClientState>::new(worker, keys.client, now_ms);
-    let mut address = Slot::<AddressState>::new(worker, keys.address, now_ms);
+    let mut address = Slot::<AddressState>::new(worker, address, now_ms);
     let mut attempt = 1;
     loop {
         let (mut new_client, mut new_address) = (client.held.record.clone(), address.held.record.clone());

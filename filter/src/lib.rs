@@ -7,6 +7,7 @@
 //!
 //! A panic here takes the site's proxy down: nothing a client sends may reach one.
 
+pub mod clock;
 pub mod config;
 pub mod consult;
 pub mod envoy;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use sallyport_core::observation::{BatchBuilder, Seen};
 use sallyport_core::{Action, Engine};
 
+use crate::clock::is_over;
 use crate::config::ControlPlane;
 use crate::gather::Gathered;
 use crate::host::{Call, Host, answer_status};
@@ -22,6 +23,8 @@ pub const WAITING: usize = 8;
 const EVERY_MS: u64 = 1_000;
 /// A post without an answer is given up after this many milliseconds.
 const POST_TIMEOUT_MS: u32 = 5_000;
+/// Also where Envoy's timeout does not fire.
+const LONGEST_POST_MS: u64 = 2 * POST_TIMEOUT_MS as u64;
 /// The largest weight that a record can carry.
 const LARGEST_WEIGHT: u32 = 1_000_000;
 
@@ -118,15 +121,15 @@ impl Observer {
 
     /// Seals what is due and posts the oldest batch that waits.
     pub fn step<H: Host>(&mut self, host: &H, metrics: &Metrics, control: &ControlPlane, now_ms: u64) {
-        if now_ms >= self.next_seal_ms {
+        if is_over(self.next_seal_ms, EVERY_MS, now_ms) {
             self.next_seal_ms = now_ms + EVERY_MS;
             self.seal(metrics);
         }
-        if self.under_way.as_ref().is_some_and(|post| post.until_ms <= now_ms) {
+        if self.under_way.as_ref().is_some_and(|post| is_over(post.until_ms, LONGEST_POST_MS, now_ms)) {
             self.lose_post(metrics);
         }
         if self.under_way.is_none()
-            && now_ms >= self.next_post_ms
+            && is_over(self.next_post_ms, EVERY_MS, now_ms)
             && let Some(sealed) = self.sealed.pop_front()
         {
             self.post(host, metrics, control, sealed, now_ms);
@@ -205,7 +208,7 @@ impl Observer {
         ];
         let call =
             Call { cluster: &control.cluster, headers, body: &sealed.bytes, timeout_ms: POST_TIMEOUT_MS };
-        let until_ms = now_ms + 2 * u64::from(POST_TIMEOUT_MS);
+        let until_ms = now_ms + LONGEST_POST_MS;
         match host.call(&call) {
             Some(token) => self.under_way = Some(UnderWay { token, until_ms, sealed }),
             None => self.drop_records(sealed.records, metrics),

@@ -81,7 +81,7 @@ impl<R: Record> Held<R> {
         if !bytes.len().is_multiple_of(frame) || bytes.len() > WAYS * frame {
             bytes.clear();
         }
-        let (place, found) = find(&bytes, frame, key);
+        let (place, found) = find(&bytes, frame, key, now_ms);
         let record = if found {
             bytes.get(place + FRAME_HEAD..place + frame).and_then(R::read).unwrap_or_else(|| R::new(key))
         } else {
@@ -113,14 +113,15 @@ impl<R: Record> Held<R> {
 }
 
 /// Where the record of `key` lies or belongs: its own place, else the end of a slot with room, else the place
-/// of the record unseen for longest.
-fn find(bytes: &[u8], frame: usize, key: u64) -> (usize, bool) {
+/// of the record unseen for longest, or seen before the clock was set back.
+fn find(bytes: &[u8], frame: usize, key: u64, now_ms: u64) -> (usize, bool) {
     let mut oldest = (u64::MAX, 0);
     for (index, bytes) in bytes.chunks_exact(frame).enumerate() {
         let Some((other, seen)) = head(bytes) else { continue };
         if other == key {
             return (index * frame, true);
         }
+        let seen = if seen > now_ms.saturating_add(STILL_USEFUL_MS) { 0 } else { seen };
         oldest = oldest.min((seen, index));
     }
     let place = if bytes.len() < WAYS * frame { bytes.len() } else { oldest.1 * frame };

@@ -7,12 +7,15 @@
 use sallyport_core::Engine;
 use sallyport_core::snapshot::{self, SnapshotError};
 
+use crate::clock::is_over;
 use crate::config::ControlPlane;
 use crate::host::{Call, Host, Level, answer_status};
 use crate::metrics::{Counter, Gauge, Metrics};
 
 /// A poll without an answer is given up after this many milliseconds.
 const POLL_TIMEOUT_MS: u32 = 5_000;
+/// Also where Envoy's timeout does not fire.
+const LONGEST_POLL_MS: u64 = 2 * POLL_TIMEOUT_MS as u64;
 
 const LEASE: &str = "sallyport/1/lease";
 const BLOB: &str = "sallyport/1/snapshot";
@@ -73,11 +76,11 @@ impl Sync {
     pub fn step<H: Host>(&mut self, bench: &Bench<'_, H>, control: &ControlPlane) -> Option<Engine> {
         let adopted = adopt(bench);
         let version = adopted.as_ref().map_or(bench.version, Engine::version);
-        if self.asked.is_some_and(|asked| asked.until_ms <= bench.now_ms) {
+        if self.asked.is_some_and(|asked| is_over(asked.until_ms, LONGEST_POLL_MS, bench.now_ms)) {
             self.asked = None;
             self.failed(bench, "no answer in time");
         }
-        if bench.now_ms >= self.next_poll_ms && self.asked.is_none() {
+        if is_over(self.next_poll_ms, self.every_ms, bench.now_ms) && self.asked.is_none() {
             self.next_poll_ms = bench.now_ms + self.every_ms;
             if self.hold_lease(bench) {
                 let age_s = bench.now_ms.saturating_sub(self.confirmed_ms) / 1000;
@@ -171,7 +174,7 @@ impl Sync {
         let call = Call { cluster: &control.cluster, headers, body: b"", timeout_ms: POLL_TIMEOUT_MS };
         match bench.host.call(&call) {
             Some(token) => {
-                let until_ms = bench.now_ms + 2 * u64::from(POLL_TIMEOUT_MS);
+                let until_ms = bench.now_ms + LONGEST_POLL_MS;
                 self.asked = Some(Asked { token, until_ms });
             }
             None => self.failed(bench, "Envoy refused the call: is the cluster defined, with an endpoint?"),
@@ -187,10 +190,11 @@ impl Sync {
             lease = bench.host.shared(LEASE);
         }
         let (owner, until_ms) = read_pair(&lease.value).unwrap_or_default();
-        if owner != self.me && until_ms > bench.now_ms {
+        let longest_ms = 2 * self.every_ms + LONGEST_POLL_MS;
+        if owner != self.me && !is_over(until_ms, longest_ms, bench.now_ms) {
             return false;
         }
-        let until_ms = bench.now_ms + 2 * self.every_ms + 2 * u64::from(POLL_TIMEOUT_MS);
+        let until_ms = bench.now_ms + longest_ms;
         bench.host.set_shared(LEASE, &pair(self.me, until_ms), lease.cas).is_ok()
     }
 

@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 
 use sallyport_core::Engine;
 
+use crate::clock::is_over;
 use crate::config::{Config, ControlPlane};
 use crate::host::Host;
 use crate::metrics::Metrics;
@@ -74,7 +75,9 @@ impl<H: Host> Worker<H> {
         if self.held.borrow().is_empty() {
             return;
         }
-        let over: Vec<_> = self.held.borrow_mut().extract_if(.., |held| held.until_ms <= now_ms).collect();
+        let longest_ms = u64::from(self.config.consult_deadline_ms);
+        let ended = |held: &mut HeldRequest<H>| is_over(held.until_ms, longest_ms, now_ms);
+        let over: Vec<_> = self.held.borrow_mut().extract_if(.., ended).collect();
         for held in over {
             let Some(request) = held.request.upgrade() else { continue };
             if let Ok(mut request) = request.try_borrow_mut()

@@ -77,12 +77,39 @@ fn a_spoofed_verdict_never_reaches_the_origin() {
             ("user-agent", CHROME),
             ("x-sallyport", "action=ALLOW, score=0"),
             ("x-sallyport", "action=TRUSTED"),
+            ("x_sallyport", "action=TRUSTED"),
         ];
         let (context, _) = machine.request("192.0.2.1:1000", &headers);
         let told = machine.verdict_header(context).unwrap_or_default();
         assert!(!told.contains("score=0,") && !told.contains("TRUSTED"), "{policy}: {told}");
         assert!(policy["header"] != "never" || told.is_empty());
+        assert_eq!(machine.fake.request_header(context, "x_sallyport"), None);
     }
+}
+
+#[test]
+fn a_session_made_up_for_each_request_is_no_new_client() {
+    let mut machine = Machine::start(&json!({
+        "session_cookie": "sid", "policy": { "enforcement": "enforce" } }));
+    let visit = |machine: &mut Machine, session: &str| {
+        machine.fake.pass_ms(1_000);
+        let cookie = format!("sid={session}");
+        let headers = [
+            (":method", "GET"),
+            (":path", "/item"),
+            ("user-agent", CHROME),
+            ("accept", "text/html"),
+            ("accept-language", "en"),
+            ("accept-encoding", "gzip"),
+            ("cookie", &cookie),
+        ];
+        let (context, _) = machine.request("192.0.2.1:1000", &headers);
+        machine.verdict_header(context).is_some()
+    };
+    assert!(visit(&mut machine, "kept"));
+    let passed = (0..60).filter(|i| visit(&mut machine, &format!("made-up-{i}"))).count();
+    assert!(passed < 30, "{passed}");
+    assert!(visit(&mut machine, "kept"), "who was there before does not suffer from it");
 }
 
 #[test]

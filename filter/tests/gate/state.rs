@@ -52,6 +52,17 @@ fn a_full_slot_gives_up_the_record_unseen_for_longest() {
 }
 
 #[test]
+fn records_from_before_the_clock_was_set_back_make_room_first() {
+    let host = Fake::new();
+    for key in 0..WAYS as u64 - 1 {
+        store(&host, key, START_MS + 86_400_000);
+    }
+    store(&host, 50, START_MS);
+    store(&host, 51, START_MS + 1);
+    assert_eq!((seen(&host, 50), seen(&host, 51)), (START_MS, START_MS + 1));
+}
+
+#[test]
 fn the_slower_of_two_writers_learns_of_it() {
     let one = Fake::new();
     let other = one.sibling();

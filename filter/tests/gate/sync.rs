@@ -164,3 +164,18 @@ fn the_age_tells_how_long_nobody_confirmed_the_snapshot() {
     }
     assert_eq!(machine.metric("snapshot_age_s"), 20);
 }
+
+#[test]
+fn a_clock_that_is_set_back_stops_neither_polls_nor_observations() {
+    let mut machine = machine();
+    deliver(&mut machine, 7, json!({}));
+    machine.browse("192.0.2.1:1", "/");
+    machine.fake.process.now_ms.set(machine.fake.process.now_ms.get() - 86_400_000);
+    let mut other = machine.start_beside(&connected(json!({})));
+    other.tick_after(0);
+    assert_eq!(polls(&other).len(), 1, "a lease from the future has run out");
+    machine.tick_after(60_000);
+    let paths: Vec<_> = machine.calls().iter().map(|call| call.headers[":path"].clone()).collect();
+    assert!(paths.iter().any(|path| path == "/v1/observations"), "{paths:?}");
+    assert!(paths.iter().any(|path| path == "/v1/snapshot"), "{paths:?}");
+}
