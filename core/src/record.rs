@@ -56,9 +56,9 @@ impl<const N: usize> Field for [u8; N] {
     }
 }
 
-/// A clock that runs back by no more than this (an hour) stands still: log lines are out of order, for they come
+/// A clock that runs back by no more than this (10 minutes) stands still: log lines are out of order, for they come
 /// when a response ends.
-pub(crate) const LONGEST_STEP_BACK_MS: u64 = 3_600_000;
+pub(crate) const LONGEST_STEP_BACK_MS: u64 = 600_000;
 
 /// Declares a struct of [`Field`]s with `BYTES`, `to_bytes` and a total `from_bytes`.
 macro_rules! record {

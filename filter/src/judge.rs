@@ -54,8 +54,10 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
         let decision = engine.decide(facts, client, address, now_ms);
         Judged { decision, client: client.clone(), keys }
     });
+    let Decision { action, basis, .. } = judged.decision;
     if let Some(mut session) = unmet
-        && matches!(judged.decision.basis, Basis::Score | Basis::AllowList)
+        && basis != Basis::Ignored
+        && !action.refuses()
     {
         // Where another worker was quicker, the session is met the next time.
         session.store(worker, &ClientState::met(session.key, now_ms), now_ms);

@@ -109,7 +109,10 @@ impl Sync {
         match answer_status(bench.host, header_count) {
             Some(304) => {
                 bench.metrics.count(Counter::PollUnchanged);
-                self.confirmed(bench);
+                if self.refused.is_none() || self.refused != answered_etag(bench.host) {
+                    self.confirmed(bench);
+                }
+                self.reached(bench);
                 None
             }
             Some(200) => self.receive(bench, body_bytes),
@@ -125,16 +128,17 @@ impl Sync {
     }
 
     fn receive<H: Host>(&mut self, bench: &Bench<'_, H>, body_bytes: usize) -> Option<Engine> {
-        let etag = bench.host.answer_header("etag").and_then(|tag| String::from_utf8(tag).ok());
+        let etag = answered_etag(bench.host);
         let decoded = if body_bytes > snapshot::MAX_BYTES {
             Err(SnapshotError::TooLarge(body_bytes))
         } else {
             let body = bench.host.answer_body(body_bytes);
             read(&body).map(|engine| (engine, body))
         };
-        self.confirmed(bench);
+        self.reached(bench);
         match decoded {
             Ok((engine, body)) => {
+                self.confirmed(bench);
                 bench.metrics.count(Counter::PollNew);
                 self.refused = None;
                 self.refusing = None;
@@ -201,6 +205,9 @@ impl Sync {
     fn confirmed<H: Host>(&mut self, bench: &Bench<'_, H>) {
         self.confirmed_ms = bench.now_ms;
         bench.metrics.set(bench.host, Gauge::SnapshotAge, 0);
+    }
+
+    fn reached<H: Host>(&mut self, bench: &Bench<'_, H>) {
         if self.reachable.replace(true) != Some(true) {
             bench.host.log(Level::Info, "sallyport: the control plane answers");
         }
@@ -216,6 +223,10 @@ impl Sync {
             bench.host.log(Level::Warn, &message);
         }
     }
+}
+
+fn answered_etag(host: &impl Host) -> Option<String> {
+    host.answer_header("etag").and_then(|tag| String::from_utf8(tag).ok())
 }
 
 /// The snapshot another machine laid down, where it is not the one in use.

@@ -109,6 +109,7 @@ fn a_session_made_up_for_each_request_is_no_new_client() {
     assert!(visit(&mut machine, "kept"));
     let passed = (0..60).filter(|i| visit(&mut machine, &format!("made-up-{i}"))).count();
     assert!(passed < 30, "{passed}");
+    assert!(!visit(&mut machine, "twice") && !visit(&mut machine, "twice"), "refused is not met");
     assert!(visit(&mut machine, "kept"), "who was there before does not suffer from it");
 }
 

@@ -179,3 +179,21 @@ fn a_clock_that_is_set_back_stops_neither_polls_nor_observations() {
     assert!(paths.iter().any(|path| path == "/v1/observations"), "{paths:?}");
     assert!(paths.iter().any(|path| path == "/v1/snapshot"), "{paths:?}");
 }
+
+#[test]
+fn a_refused_snapshot_confirms_nothing() {
+    let mut machine = machine();
+    deliver(&mut machine, 7, json!({}));
+    let call = poll(&mut machine);
+    machine.answer(&call, 200, &[("etag", "\"8\"")], b"damaged");
+    for _ in 0..3 {
+        let call = poll(&mut machine);
+        machine.answer(&call, 304, &[("etag", "\"8\"")], b"");
+    }
+    poll(&mut machine);
+    assert_eq!(machine.metric("snapshot_age_s"), 25);
+    machine.tick_after(10_000);
+    let call = polls(&machine).remove(0);
+    machine.answer(&call, 304, &[("etag", "\"7\"")], b"");
+    assert_eq!(machine.metric("snapshot_age_s"), 0, "the control plane went back to the one in use");
+}
