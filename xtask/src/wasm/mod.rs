@@ -1,5 +1,7 @@
 //! `cargo xtask wasm`: the filter as Envoy loads it.
 
+mod exports;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -39,7 +41,15 @@ pub(crate) fn build() -> Result<PathBuf> {
             .args(["build", "--package", "sallyport-filter", "--profile", "wasm", "--target", TARGET])
             .env(RUSTFLAGS.0, RUSTFLAGS.1),
     )?;
-    Ok(target_dir().join(TARGET).join("wasm").join("sallyport_filter.wasm"))
+    let folder = target_dir().join(TARGET).join("wasm");
+    let built =
+        std::fs::read(folder.join("sallyport_filter.wasm")).context("cannot read what cargo built")?;
+    let path = folder.join("sallyport.wasm");
+    // Written aside and renamed: an Envoy that starts meanwhile reads the old one or the new one.
+    let aside = folder.join("sallyport.wasm.new");
+    std::fs::write(&aside, exports::reduce(&built)?)?;
+    std::fs::rename(&aside, &path)?;
+    Ok(path)
 }
 
 /// Adds the target to the toolchain where it is not there yet.
