@@ -22,7 +22,7 @@ pub fn envoy_binary() -> PathBuf {
 /// When it has not been built.
 #[must_use]
 pub fn filter_wasm() -> PathBuf {
-    built("SALLYPORT_WASM", target_dir().join("wasm32-unknown-unknown/wasm/sallyport_filter.wasm"))
+    built("SALLYPORT_WASM", target_dir().join("wasm32-unknown-unknown/wasm/sallyport.wasm"))
 }
 
 /// The control plane: `SALLYPORT_BIN`, else what `cargo build` built last.

@@ -45,7 +45,7 @@ pub(super) fn reduce(module: &[u8]) -> Result<Vec<u8>> {
 /// An export is a name (length, bytes), a kind (one byte) and an index.
 fn keep(mut section: &[u8]) -> Result<Vec<u8>> {
     let count = take_number(&mut section)?;
-    let (mut kept, mut entries) = (0, Vec::new());
+    let (mut kept, mut entries) = (0, Vec::<u8>::new());
     for _ in 0..count {
         let entry = section;
         let length = take_number(&mut section)?;
