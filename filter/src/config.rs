@@ -8,12 +8,13 @@ use serde_json::{Map, Number, Value};
 use crate::gather::Sources;
 use crate::protobuf;
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "control_plane",
     "poll_interval_ms",
     "consult_deadline_ms",
     "policy",
     "state_slots",
+    "address_header",
     "ja4_header",
     "session_cookie",
     "time_header",
@@ -79,6 +80,7 @@ impl Config {
             policy: policy(keys.remove("policy"), &mut problems),
             state_slots: number(&mut keys, "state_slots", 8_192, 16..=1_048_576, &mut problems),
             sources: Sources {
+                address_header: token(&mut keys, "address_header", &mut problems).to_ascii_lowercase(),
                 ja4_header: token(&mut keys, "ja4_header", &mut problems).to_ascii_lowercase(),
                 session_cookie: token(&mut keys, "session_cookie", &mut problems),
                 time_header: token(&mut keys, "time_header", &mut problems).to_ascii_lowercase(),

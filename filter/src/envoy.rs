@@ -3,6 +3,8 @@
 //! The SDK panics on every status it does not expect, so each call is made only in the phase that has what it
 //! asks for (see the trait).
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
@@ -11,13 +13,22 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 use crate::host::{Call, CasMismatch, Headers, Host, Level, MetricKind, Shared};
 
 /// Envoy.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Envoy;
+#[derive(Clone, Debug, Default)]
+pub struct Envoy {
+    /// The time as it was asked for last; every tick asks.
+    recent_ns: Rc<Cell<u64>>,
+}
 
 impl Host for Envoy {
     fn now_ns(&self) -> u64 {
         let now = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
-        now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+        let now_ns = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        self.recent_ns.set(now_ns);
+        now_ns
+    }
+
+    fn recent_ms(&self) -> u64 {
+        self.recent_ns.get() / 1_000_000
     }
 
     fn log(&self, level: Level, message: &str) {

@@ -9,6 +9,10 @@ use crate::header;
 /// What the configuration says about where to look.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
+    /// The request header that holds the client's address, lower case; empty for Envoy's `source.address`, which
+    /// costs a call. Envoy must overwrite it on every request, as it does with `x-envoy-external-address` under
+    /// `use_remote_address` without `internal_address_config`.
+    pub address_header: String,
     /// The request header that holds the JA4 fingerprint, lower case; empty for none. Envoy must overwrite it
     /// on every request, or clients choose their own fingerprint.
     pub ja4_header: String,
@@ -83,6 +87,7 @@ pub fn gather<'a>(
             "x-request-id" => gathered.request_id = value,
             header::NAME => gathered.spoofed = true,
             header::LOOKALIKE => gathered.lookalike = true,
+            other if other == sources.address_header => facts.address = parse_address_alone(value),
             other if other == sources.ja4_header => facts.ja4 = value,
             other if other == sources.time_header => gathered.time_ms = parse_ms(value),
             _ => {}
@@ -90,8 +95,15 @@ pub fn gather<'a>(
     }
     browser.secure = if forwarded_proto.is_empty() { scheme } else { forwarded_proto } == b"https";
     facts.headers = Some(browser);
-    facts.address = source.and_then(parse_address);
+    if sources.address_header.is_empty() {
+        facts.address = source.and_then(parse_address);
+    }
     gathered
+}
+
+/// A header's address: `1.2.3.4` or `2001:db8::1`.
+fn parse_address_alone(value: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(value).ok()?.parse().ok().map(canonical)
 }
 
 /// The address in `1.2.3.4:56` or `[2001:db8::1%scope]:56`, canonical. `None` for pipes and all else.

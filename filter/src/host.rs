@@ -60,6 +60,10 @@ pub trait Host {
     fn now_ms(&self) -> u64 {
         self.now_ns() / 1_000_000
     }
+    /// Unix milliseconds as of the last tick or later: what a request is judged by, since each call costs.
+    fn recent_ms(&self) -> u64 {
+        self.now_ms()
+    }
     /// Writes a line to the proxy's log.
     fn log(&self, level: Level, message: &str);
 

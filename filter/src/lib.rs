@@ -42,7 +42,7 @@ mod start {
 
     proxy_wasm::main! {{
         proxy_wasm::set_log_level(LogLevel::Info);
-        proxy_wasm::set_root_context(|context| Box::new(Machine(Root::new(Envoy, context))));
+        proxy_wasm::set_root_context(|context| Box::new(Machine(Root::new(Envoy::default(), context))));
     }}
 }
 

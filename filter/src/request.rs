@@ -92,9 +92,10 @@ impl<H: Host> Request<H> {
         let worker = self.worker.clone();
         let engine = worker.engine();
         let headers = worker.host.request_headers();
-        let source = worker.host.source_address();
+        let asked = worker.config.sources.address_header.is_empty();
+        let source = if asked { worker.host.source_address() } else { None };
         let gathered = gather(&headers, source.as_deref(), &worker.config.sources);
-        let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.now_ms());
+        let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.recent_ms());
 
         let judged = judge(&worker, &engine, &gathered.facts, now_ms);
         let route = engine.policy().route(gathered.facts.path);
@@ -165,7 +166,7 @@ impl<H: Host> Request<H> {
         let Phase::Held(question) = std::mem::replace(&mut self.phase, Phase::Done) else { return };
         let Question { engine, headers, source, mut judged, .. } = *question;
         let gathered = gather(&headers, source.as_deref(), &worker.config.sources);
-        let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.now_ms());
+        let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.recent_ms());
         let flow = match verdict {
             Some(verdict) => {
                 remember(&worker, &engine, &judged, verdict.score, now_ms);
@@ -256,7 +257,7 @@ impl<H: Host> Request<H> {
         let location = if is_attempt { worker.host.response_header("location") } else { None };
         let location = location.as_deref().unwrap_or_default();
         let answer = Answer { path: &watched.path, status, location };
-        let now_ms = watched.time_ms.unwrap_or_else(|| worker.host.now_ms());
+        let now_ms = watched.time_ms.unwrap_or_else(|| worker.host.recent_ms());
         let whose = (watched.keys, watched.watch);
         let outcome = feed_back(worker, &watched.engine, whose, answer, now_ms);
         if outcome == Some(LoginOutcome::Failed) {

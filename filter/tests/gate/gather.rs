@@ -89,3 +89,17 @@ proptest! {
 
 const NAMES: [&str; 9] =
     [":path", ":method", "user-agent", "accept", "cookie", "x-ja4", "x-request-id", "", "x-forwarded-proto"];
+
+#[test]
+fn the_address_may_come_from_a_header_that_the_proxy_owns() {
+    let sources = Sources { address_header: "x-envoy-external-address".into(), ..Default::default() };
+    let of = |value: &[u8]| {
+        let headers = vec![("x-envoy-external-address".to_owned(), value.to_vec())];
+        gather(&headers, Some(b"192.0.2.1:80"), &sources).facts.address
+    };
+    assert_eq!(of(b"198.51.100.7"), "198.51.100.7".parse().ok());
+    assert_eq!(of(b"::ffff:198.51.100.7"), "198.51.100.7".parse().ok());
+    assert_eq!(of(b"198.51.100.7:80"), None);
+    assert_eq!(of(b"\xff"), None);
+    assert_eq!(gather(&[], Some(b"192.0.2.1:80"), &sources).facts.address, None, "the header alone counts");
+}
