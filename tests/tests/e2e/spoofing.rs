@@ -25,24 +25,51 @@ async fn a_verdict_sent_by_the_client_never_reaches_the_origin() {
     }
 }
 
+/// Whether asked for or read from Envoy's own header, as the shipped configs do.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_untrusted_forwarded_address_does_not_make_a_new_client() {
+async fn an_address_that_the_client_made_up_does_not_make_a_new_client() {
     let policy = json!({
         "enforcement": "enforce", "consult": "never",
         "rate_limit": {
             "address": { "per_second": 0.01, "burst": 5 }, "client": { "per_second": 100.0, "burst": 500 }
         },
     });
-    let mut plan = Plan::with_policy(policy);
-    plan.trusted_hops = 0;
-    let gate = plan.start_alone().await;
-    let mut limited = 0;
-    for number in 0..12 {
-        let visitor = Visitor::chrome(&format!("198.51.100.{number}"));
-        let response = visitor.get(&gate.client, &gate.url("/about")).send().await.unwrap();
-        limited += u32::from(response.status() == 429);
+    for address_header in ["", "x-envoy-external-address"] {
+        let mut plan = Plan::with_policy(policy.clone()).plugin("address_header", json!(address_header));
+        plan.trusted_hops = 0;
+        let gate = plan.start_alone().await;
+        let mut limited = 0;
+        for number in 0..12 {
+            let address = format!("198.51.100.{number}");
+            let request = Visitor::chrome(&address).get(&gate.client, &gate.url("/about"));
+            let request = request.header("x-envoy-external-address", &address).header("x-real-ip", &address);
+            limited += u32::from(request.send().await.unwrap().status() == 429);
+        }
+        assert!((6..=7).contains(&limited), "{address_header:?}: {limited} of 12 were limited");
     }
-    assert!(limited >= 5, "only {limited} of 12 were limited");
+}
+
+/// The header is as good as the question where Envoy writes it: for trusted hops, IPv6, and addresses of any network.
+#[tokio::test(flavor = "multi_thread")]
+async fn envoys_own_header_tells_the_address_as_well_as_asking_it_does() {
+    let policy = json!({
+        "enforcement": "enforce", "consult": "never",
+        "lists": { "deny": ["198.51.100.0/24", "10.1.0.0/16", "2001:db8:bad::/48"] },
+    });
+    let plan = Plan::with_policy(policy).plugin("address_header", json!("x-envoy-external-address"));
+    let gate = plan.start_alone().await;
+    for (address, status) in [
+        ("198.51.100.7", 403),
+        ("10.1.2.3", 403),
+        ("2001:db8:bad::7", 403),
+        ("::ffff:198.51.100.7", 403),
+        ("192.0.2.7", 200),
+        ("10.2.2.3", 200),
+    ] {
+        let request = Visitor::chrome(address).get(&gate.client, &gate.url("/about"));
+        let request = request.header("x-envoy-external-address", "192.0.2.99");
+        assert_eq!(request.send().await.unwrap().status(), status, "{address}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,7 +105,16 @@ fn core_bench() -> Result<Value> {
         command.stderr(std::process::Stdio::inherit()).output().context("cannot start cargo bench")?;
     anyhow::ensure!(output.status.success(), "cargo bench ended with {}", output.status);
     let text = String::from_utf8_lossy(&output.stdout);
-    let times: Vec<_> = text.lines().filter(|line| line.contains("time:")).map(str::trim).collect();
+    // A long name stands on a line of its own before its time.
+    let mut name = "";
+    let mut times = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.find("time:") {
+            Some(0) => times.push(format!("{name}  {line}")),
+            Some(_) => times.push(line.to_owned()),
+            None => name = line,
+        }
+    }
     for line in &times {
         println!("{line}");
     }
