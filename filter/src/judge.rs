@@ -6,6 +6,7 @@ use sallyport_core::{
 };
 
 use crate::host::Host;
+use crate::house::{Home, House};
 use crate::metrics::Counter;
 use crate::state::{Held, Record};
 use crate::worker::Worker;
@@ -20,12 +21,19 @@ pub struct Keys {
     pub client: u64,
     /// Of the address.
     pub address: u64,
+    /// Whether the client is a session, which may come from several addresses.
+    by_session: bool,
 }
 
 impl Keys {
     /// The keys of a request.
     pub fn of(engine: &Engine, facts: &RequestFacts<'_>) -> Self {
-        Self { client: engine.key().client(facts), address: engine.key().address(facts.address) }
+        let key = engine.key();
+        Self {
+            client: key.client(facts),
+            address: key.address(facts.address),
+            by_session: !facts.session.is_empty(),
+        }
     }
 }
 
@@ -43,14 +51,16 @@ pub struct Judged {
 /// Counts the request in both records and judges it.
 pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Judged {
     let mut keys = Keys::of(engine, facts);
-    let mut client = Slot::<ClientState>::new(worker, keys.client, now_ms);
     let mut unmet = None;
-    if !facts.session.is_empty() && client.held.record.is_new() {
-        // Anybody can make up a session for each request: one never seen before counts like none.
-        keys.client = engine.key().client(&RequestFacts { session: b"", ..*facts });
-        unmet = Some(std::mem::replace(&mut client, Slot::new(worker, keys.client, now_ms)));
+    if keys.by_session {
+        let session = Slot::<ClientState>::new(worker, keys.client, now_ms);
+        if session.held.record.is_new() {
+            // Anybody can make up a session for each request: one never seen before counts like none.
+            keys = Keys::of(engine, &RequestFacts { session: b"", ..*facts });
+            unmet = Some(session);
+        }
     }
-    let judged = change_both(worker, (client, keys.address), now_ms, |client, address| {
+    let judged = update(worker, keys, now_ms, |client, address| {
         let decision = engine.decide(facts, client, address, now_ms);
         Judged { decision, client: client.clone(), keys }
     });
@@ -83,31 +93,43 @@ pub fn remember<H: Host>(worker: &Worker<H>, engine: &Engine, judged: &Judged, s
     });
 }
 
-/// Changes both records of `keys`, see [`change_both`].
+/// Changes a client's and its address's record. `change` is called anew on fresh records for as long as storing
+/// one of them fails; a record that it leaves as it was is not stored.
 fn update<H: Host, T>(
     worker: &Worker<H>,
     keys: Keys,
     now_ms: u64,
-    change: impl FnMut(&mut ClientState, &mut AddressState) -> T,
-) -> T {
-    change_both(worker, (Slot::new(worker, keys.client, now_ms), keys.address), now_ms, change)
-}
-
-/// Changes a client's and an address's record. `change` is called anew on fresh records for as long as storing one of them fails;
-/// a record that it leaves as it was is not stored.
-fn change_both<H: Host, T>(
-    worker: &Worker<H>,
-    (mut client, address): (Slot<ClientState>, u64),
-    now_ms: u64,
     mut change: impl FnMut(&mut ClientState, &mut AddressState) -> T,
 ) -> T {
-    let mut address = Slot::<AddressState>::new(worker, address, now_ms);
+    let mut house = Slot::<House>::new(worker, keys.address, now_ms);
+    let mut elsewhere = keys.by_session.then(|| Slot::<ClientState>::new(worker, keys.client, now_ms));
     let mut attempt = 1;
     loop {
-        let (mut new_client, mut new_address) = (client.held.record.clone(), address.held.record.clone());
-        let outcome = change(&mut new_client, &mut new_address);
-        let stored = client.store(worker, &new_client, now_ms) & address.store(worker, &new_address, now_ms);
-        if stored {
+        let mut new_house = house.held.record.clone();
+        let room = match &elsewhere {
+            Some(_) => None,
+            None => find_room(worker, &new_house, (keys.client, now_ms), &mut elsewhere),
+        };
+        let mut client = match (&elsewhere, room) {
+            (Some(slot), None) => slot.held.record.clone(),
+            (_, room) => new_house.client(room.unwrap_or_default(), keys.client),
+        };
+        let before = client.clone();
+        let outcome = change(&mut client, &mut new_house.address);
+        let stored = match (&mut elsewhere, room) {
+            (Some(slot), None) => {
+                if !keys.by_session && client != before {
+                    new_house.overflow();
+                }
+                slot.store(worker, &client, now_ms)
+            }
+            (_, Some(room)) if client != before => {
+                new_house.settle(room, client);
+                true
+            }
+            _ => true,
+        };
+        if house.store(worker, &new_house, now_ms) & stored {
             return outcome;
         }
         if attempt == ATTEMPTS {
@@ -116,6 +138,25 @@ fn change_both<H: Host, T>(
         }
         attempt += 1;
     }
+}
+
+/// The client's room in the house; `None` (and `elsewhere` is loaded) where its record is in the clients' table.
+fn find_room<H: Host>(
+    worker: &Worker<H>,
+    house: &House,
+    (client, now_ms): (u64, u64),
+    elsewhere: &mut Option<Slot<ClientState>>,
+) -> Option<usize> {
+    let free = match house.home(client, now_ms) {
+        Home::Room(room) => return Some(room),
+        Home::Elsewhere(free) => free,
+    };
+    let slot = Slot::<ClientState>::new(worker, client, now_ms);
+    if free.is_some() && slot.held.record.is_new() {
+        return free;
+    }
+    *elsewhere = Some(slot);
+    None
 }
 
 struct Slot<R> {

@@ -14,6 +14,7 @@ pub mod envoy;
 pub mod gather;
 pub mod header;
 pub mod host;
+pub mod house;
 pub mod judge;
 pub mod metrics;
 pub mod observe;

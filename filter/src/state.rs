@@ -1,17 +1,15 @@
 //! Client and address records in shared data, so that all workers see one client's whole behaviour.
 //!
 //! Shared data never forgets a key, so there is a fixed number of slots, chosen by the record's keyed hash.
-//! A slot holds up to [`WAYS`] records; when it is full, the one unseen for longest makes room. Writes are
+//! A slot holds up to [`Record::WAYS`] records; when it is full, the one unseen for longest makes room. Writes are
 //! compare-and-swap: whoever lost against another worker reads again.
 
-use sallyport_core::{AddressState, ClientState};
+use sallyport_core::ClientState;
 
 use crate::host::{CasMismatch, Host};
 
-/// Records per slot.
-pub const WAYS: usize = 8;
 /// An evicted record counts as a loss when it was seen within this many milliseconds (10 minutes).
-const STILL_USEFUL_MS: u64 = 600_000;
+pub(crate) const STILL_USEFUL_MS: u64 = 600_000;
 /// Before each record: its key and when it was last seen, so that a slot is searched without decoding.
 const FRAME_HEAD: usize = 16;
 
@@ -19,6 +17,8 @@ const FRAME_HEAD: usize = 16;
 pub trait Record: Clone + PartialEq {
     /// Length of the binary form, in bytes.
     const BYTES: usize;
+    /// Records per slot.
+    const WAYS: usize;
     /// Start of the shared-data keys. The number in it is the layout's: another layout is other slots.
     const TABLE: &'static str;
     /// A record of a client never seen.
@@ -31,31 +31,30 @@ pub trait Record: Clone + PartialEq {
     fn last_seen_ms(&self) -> u64;
 }
 
-macro_rules! record {
-    ($type:ty, $table:literal) => {
-        impl Record for $type {
-            const BYTES: usize = <$type>::BYTES;
-            const TABLE: &'static str = $table;
-            fn new(key: u64) -> Self {
-                <$type>::new(key)
-            }
-            fn read(bytes: &[u8]) -> Option<Self> {
-                <$type>::from_bytes(bytes)
-            }
-            fn write(&self, out: &mut [u8]) {
-                let bytes = self.to_bytes();
-                if out.len() == bytes.len() {
-                    out.copy_from_slice(&bytes);
-                }
-            }
-            fn last_seen_ms(&self) -> u64 {
-                <$type>::last_seen_ms(self)
-            }
+impl Record for ClientState {
+    const BYTES: usize = Self::BYTES;
+    const WAYS: usize = 8;
+    const TABLE: &'static str = "sallyport/2/client/";
+
+    fn new(key: u64) -> Self {
+        Self::new(key)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::from_bytes(bytes)
+    }
+
+    fn write(&self, out: &mut [u8]) {
+        let bytes = self.to_bytes();
+        if out.len() == bytes.len() {
+            out.copy_from_slice(&bytes);
         }
-    };
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        Self::last_seen_ms(self)
+    }
 }
-record!(ClientState, "sallyport/1/client/");
-record!(AddressState, "sallyport/1/address/");
 
 /// A record taken out of its slot, to be changed and stored.
 #[derive(Debug)]
@@ -78,10 +77,10 @@ impl<R: Record> Held<R> {
         let shared = host.shared(slot.as_str());
         let mut bytes = shared.value;
         let frame = FRAME_HEAD + R::BYTES;
-        if !bytes.len().is_multiple_of(frame) || bytes.len() > WAYS * frame {
+        if !bytes.len().is_multiple_of(frame) || bytes.len() > R::WAYS * frame {
             bytes.clear();
         }
-        let (place, found) = find(&bytes, frame, key, now_ms);
+        let (place, found) = find(&bytes, (frame, R::WAYS), key, now_ms);
         let record = if found {
             bytes.get(place + FRAME_HEAD..place + frame).and_then(R::read).unwrap_or_else(|| R::new(key))
         } else {
@@ -114,7 +113,7 @@ impl<R: Record> Held<R> {
 
 /// Where the record of `key` lies or belongs: its own place, else the end of a slot with room, else the place
 /// of the record unseen for longest, or seen before the clock was set back.
-fn find(bytes: &[u8], frame: usize, key: u64, now_ms: u64) -> (usize, bool) {
+fn find(bytes: &[u8], (frame, ways): (usize, usize), key: u64, now_ms: u64) -> (usize, bool) {
     let mut oldest = (u64::MAX, 0);
     for (index, bytes) in bytes.chunks_exact(frame).enumerate() {
         let Some((other, seen)) = head(bytes) else { continue };
@@ -124,7 +123,7 @@ fn find(bytes: &[u8], frame: usize, key: u64, now_ms: u64) -> (usize, bool) {
         let seen = if seen > now_ms.saturating_add(STILL_USEFUL_MS) { 0 } else { seen };
         oldest = oldest.min((seen, index));
     }
-    let place = if bytes.len() < WAYS * frame { bytes.len() } else { oldest.1 * frame };
+    let place = if bytes.len() < ways * frame { bytes.len() } else { oldest.1 * frame };
     (place, false)
 }
 

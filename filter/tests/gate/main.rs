@@ -11,6 +11,7 @@ mod config;
 mod consult;
 mod fake;
 mod gather;
+mod house;
 mod machine;
 mod observe;
 mod reply;

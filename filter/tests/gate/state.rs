@@ -2,11 +2,13 @@
 
 use sallyport_core::ClientState;
 use sallyport_filter::host::Host;
-use sallyport_filter::state::{Held, Record, WAYS};
+use sallyport_filter::house::House;
+use sallyport_filter::state::{Held, Record};
 
 use crate::fake::{Fake, START_MS};
 
 type Client = Held<ClientState>;
+const WAYS: usize = <ClientState as Record>::WAYS;
 
 /// A record of `key` last seen at `seen_ms`.
 fn record(key: u64, seen_ms: u64) -> ClientState {
@@ -96,5 +98,5 @@ fn slots_are_bounded_and_damage_is_empty() {
 
 #[test]
 fn tables_do_not_meet() {
-    assert_ne!(ClientState::TABLE, sallyport_core::AddressState::TABLE);
+    assert_ne!(ClientState::TABLE, House::TABLE);
 }

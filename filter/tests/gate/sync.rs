@@ -146,7 +146,7 @@ fn before_the_first_snapshot_all_machines_share_one_key() {
     let mut one = Machine::start(&json!({}));
     one.browse("192.0.2.1:1", "/");
     let slots = |machine: &Machine| {
-        machine.fake.process.shared.borrow().keys().filter(|k| k.contains("/client/")).count()
+        machine.fake.process.shared.borrow().keys().filter(|k| k.contains("/address/")).count()
     };
     assert_eq!(slots(&one), 1);
     let mut other = one.start_beside(&json!({}));
