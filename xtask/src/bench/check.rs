@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use xtask::http;
 
+use super::contest::Policy;
 use super::load::{self, Load};
 use super::machine::{cpu_us, rss_mib};
 use super::servers::{ControlPlane, Programs, Scratch};
@@ -45,7 +46,8 @@ impl Check {
 /// Runs all rounds on one control plane.
 pub(crate) fn run(programs: &Programs, rounds: u32, seconds: u32) -> Result<Check> {
     let scratch = Scratch::new()?;
-    let control = ControlPlane::start(programs, &scratch, "check", "never")?;
+    let control =
+        ControlPlane::start(programs, &scratch, "check", Policy { consult: "never", header: "always" })?;
     let pid = control.server.process.pid();
     let token = [("TOKEN", control.admin_token.clone())];
     let mut measured = Vec::new();

@@ -8,27 +8,42 @@ use super::machine::{cpu_us, rss_mib};
 use super::servers::{ControlPlane, Envoy, Programs, Scratch, Server, start_plain};
 
 /// What is measured against what.
-const PLANS: [Plan; 6] = [
-    Plan { name: "bare", config: "bare", consult: None, uncertain_percent: 0 },
-    Plan { name: "lua", config: "lua", consult: None, uncertain_percent: 0 },
-    Plan { name: "ext_authz", config: "ext-authz", consult: None, uncertain_percent: 0 },
-    Plan { name: "sallyport never", config: "sallyport", consult: Some("never"), uncertain_percent: 0 },
-    Plan {
-        name: "sallyport uncertain",
-        config: "sallyport",
-        consult: Some("uncertain"),
-        uncertain_percent: 5,
-    },
-    Plan { name: "sallyport always", config: "sallyport", consult: Some("always"), uncertain_percent: 0 },
+const PLANS: [Plan; 8] = [
+    Plan { name: "bare", config: "bare", policy: None, uncertain_percent: 0 },
+    Plan { name: "lua", config: "lua", policy: None, uncertain_percent: 0 },
+    Plan { name: "ext_authz", config: "ext-authz", policy: None, uncertain_percent: 0 },
+    sallyport("sallyport never", "never", "always", 0),
+    sallyport("sallyport never, flagged", "never", "flagged", 0),
+    sallyport("sallyport uncertain", "uncertain", "always", 5),
+    sallyport("sallyport uncertain, flagged", "uncertain", "flagged", 5),
+    sallyport("sallyport always", "always", "always", 0),
 ];
+
+const fn sallyport(
+    name: &'static str,
+    consult: &'static str,
+    header: &'static str,
+    uncertain_percent: u32,
+) -> Plan {
+    Plan { name, config: "sallyport", policy: Some(Policy { consult, header }), uncertain_percent }
+}
+
+/// What differs between the policies of the contestants.
+#[derive(Clone, Copy)]
+pub(crate) struct Policy {
+    /// When the filter asks the control plane.
+    pub(crate) consult: &'static str,
+    /// Which requests tell the origin.
+    pub(crate) header: &'static str,
+}
 
 #[derive(Clone, Copy)]
 struct Plan {
     name: &'static str,
     /// `envoy/bench/{config}.yaml`.
     config: &'static str,
-    /// The policy's `consult`, where there is a filter.
-    consult: Option<&'static str>,
+    /// Where there is a filter.
+    policy: Option<Policy>,
     /// Of the requests.
     uncertain_percent: u32,
 }
@@ -101,7 +116,7 @@ pub(crate) fn run(programs: &Programs, only: &str, rounds: u32, seconds: u32) ->
             let seconds = if round == 0 { seconds.min(3) } else { seconds };
             let measured = measure(programs, running, seconds).with_context(|| running.plan.name)?;
             eprintln!(
-                "xtask: round {round} {:<20} {:>7.0}/s  Envoy {:>6.1} µs  service {:>6.1} µs",
+                "xtask: round {round} {:<28} {:>7.0}/s  Envoy {:>6.1} µs  service {:>6.1} µs",
                 contestant.name, measured.load.per_second, measured.envoy_us, measured.service_us
             );
             if round > 0 {
@@ -125,8 +140,8 @@ fn start(
     let mut values = vec![("ORIGIN_PORT", site.port.to_string())];
     let mut control_plane = None;
     let mut service_pid = None;
-    if let Some(consult) = plan.consult {
-        let control = ControlPlane::start(programs, scratch, &format!("control-{consult}"), consult)?;
+    if let Some(policy) = plan.policy {
+        let control = ControlPlane::start(programs, scratch, &format!("control of {}", plan.name), policy)?;
         values.push(("API_PORT", control.server.port.to_string()));
         values.push(("FILTER_TOKEN", control.filter_token.clone()));
         values.push(("FILTER_WASM", programs.filter.display().to_string()));

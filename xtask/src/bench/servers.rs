@@ -12,6 +12,8 @@ use xtask::template::render;
 use xtask::workspace::root;
 use xtask::{http, ports};
 
+use super::contest::Policy;
+
 const BOUND: Duration = Duration::from_secs(60);
 
 /// What is started, and with what.
@@ -74,15 +76,15 @@ pub(crate) struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts one with the ranges of [`super::ranges`] and this `consult`.
-    pub(crate) fn start(programs: &Programs, scratch: &Scratch, name: &str, consult: &str) -> Result<Self> {
+    /// Starts one with the ranges of [`super::ranges`] and this policy.
+    pub(crate) fn start(programs: &Programs, scratch: &Scratch, name: &str, policy: Policy) -> Result<Self> {
         let folder = scratch.folder(name)?;
         let port = ports::unused()?;
         std::fs::write(folder.join("datacenter.txt"), super::ranges::datacenter())?;
         let config = json!({
             "server": { "host": "127.0.0.1", "port": port },
             "store": { "path": folder.join("sallyport.db") },
-            "policy": { "enforcement": "enforce", "consult": consult, "header": "always" },
+            "policy": { "enforcement": "enforce", "consult": policy.consult, "header": policy.header },
             "ranges": { "files": [{ "path": "datacenter.txt", "label": "datacenter" }] },
         });
         std::fs::write(folder.join("config.yaml"), config.to_string())?;
