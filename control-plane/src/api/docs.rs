@@ -48,7 +48,7 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.description =
-            Some("A token of role `filter` or `admin`, made by `sallyport token create`.".to_owned());
+            Some("A token of role `filter` or `admin`, made by `sallyport token create`. Browsers send it as the password of `Basic`, with any user name.".to_owned());
         document
             .components
             .get_or_insert_default()
@@ -99,6 +99,6 @@ pub(super) async fn openapi() -> impl IntoResponse {
 ))]
 pub(super) async fn page() -> Result<impl IntoResponse, ApiError> {
     let page = PAGE.as_ref().map_err(ApiError::internal)?;
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     Ok(([(header::CONTENT_SECURITY_POLICY, policy)], Html(page.as_str())))
 }

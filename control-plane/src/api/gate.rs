@@ -1,11 +1,13 @@
-//! Who passes: a bearer token of the right role.
+//! Who passes: a token of the right role, as bearer or, so that browsers can ask for it, as password.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::error::ApiError;
 use crate::app::App;
@@ -30,13 +32,21 @@ pub(super) async fn admin(
 }
 
 async fn pass(app: &App, needed: Role, request: Request, next: Next) -> Result<Response, ApiError> {
-    let Some(token) = bearer(request.headers()) else {
-        return Err(ApiError::unauthorized(
-            "send `Authorization: Bearer <token>`; `sallyport token create` makes one",
+    let for_page = asks_for_page(request.headers());
+    let refuse = |detail: &str| unauthorized(detail, for_page);
+    let Some(presented) = Presented::of(request.headers()) else {
+        return Ok(refuse(
+            "send `Authorization: Bearer <token>`, or in a browser any user name and the token as password; \
+             `sallyport token create` makes one",
         ));
     };
-    match app.keyring.role_of(token).await {
-        None => Err(ApiError::unauthorized("the token is unknown or revoked")),
+    if presented.by_browser && !is_own(&request) {
+        return Err(ApiError::forbidden(
+            "another site's page sent this; use `Authorization: Bearer <token>`",
+        ));
+    }
+    match app.keyring.role_of(&presented.token).await {
+        None => Ok(refuse("the token is unknown or revoked")),
         Some(role) if !role.allows(needed) => {
             Err(ApiError::forbidden(format!("this needs a token of role {needed}, not {role}")))
         }
@@ -44,9 +54,54 @@ async fn pass(app: &App, needed: Role, request: Request, next: Next) -> Result<R
     }
 }
 
-/// The token of an `Authorization: Bearer` header; the scheme's case does not matter.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+/// The token of a request.
+struct Presented {
+    token: Vec<u8>,
+    /// It came as the password of `Basic`, which browsers repeat by themselves, whoever's page makes them.
+    by_browser: bool,
+}
+
+impl Presented {
+    /// Reads `Authorization`: `Bearer <token>`, or `Basic` with the token as password of any user. The
+    /// scheme's case does not matter.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+        let space = value.iter().position(|byte| *byte == b' ')?;
+        let (scheme, rest) = (&value[..space], value[space..].trim_ascii());
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            return Some(Self { token: rest.to_vec(), by_browser: false });
+        }
+        if !scheme.eq_ignore_ascii_case(b"basic") {
+            return None;
+        }
+        let pair = STANDARD.decode(rest).ok()?;
+        let colon = pair.iter().position(|byte| *byte == b':')?;
+        Some(Self { token: pair[colon + 1..].trim_ascii().to_vec(), by_browser: true })
+    }
+}
+
+/// Whether a request changes nothing, or no browser sent it for another site's page: those name their origin.
+fn is_own(request: &Request) -> bool {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    match header(header::ORIGIN) {
+        None => true,
+        Some(_) if request.method().is_safe() => true,
+        Some(origin) => origin.split_once("://").map(|(_, host)| host) == header(header::HOST),
+    }
+}
+
+/// Whether a page would be shown, so that there is somebody to ask.
+fn asks_for_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+    accept.windows(b"text/html".len()).any(|part| part.eq_ignore_ascii_case(b"text/html"))
+}
+
+/// 401; for a page, the browser is told to ask for the token.
+fn unauthorized(detail: &str, for_page: bool) -> Response {
+    let mut response = ApiError::unauthorized(detail).into_response();
+    if for_page {
+        let challenge = HeaderValue::from_static("Basic realm=\"Sallyport\", charset=\"UTF-8\"");
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
 }

@@ -36,7 +36,7 @@ async fn everything_else_does() {
         assert_eq!(none.headers["www-authenticate"], "Bearer realm=\"sallyport\"");
         let unknown = send(plane.request(method.clone(), path, wrong.reveal())).await;
         assert_eq!(unknown.problem(401).0, "unauthorized", "{path}");
-        let basic = plane.request(method, path, "").basic_auth("admin", Some(&plane.admin_token));
+        let basic = plane.request(method, path, "").basic_auth("admin", Some(wrong.reveal()));
         assert_eq!(send(basic).await.problem(401).0, "unauthorized", "{path}");
     }
 }
@@ -74,4 +74,40 @@ async fn unknown_paths_and_methods_are_problems_too() {
     let reply = send(plane.request(Method::DELETE, "/check", &plane.admin_token)).await;
     assert_eq!(reply.problem(405).0, "method-not-allowed");
     assert_eq!(reply.headers["allow"], "POST");
+}
+
+#[tokio::test]
+async fn a_browser_asks_for_the_token() {
+    let plane = ControlPlane::start().await;
+    let page = || plane.request(Method::GET, "/docs", "").header("accept", "text/html,*/*;q=0.8");
+    let asked = send(page()).await;
+    assert!(asked.problem(401).2.contains("the token as password"), "{asked:?}");
+    let challenges: Vec<_> = asked.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges, ["Bearer realm=\"sallyport\"", "Basic realm=\"Sallyport\", charset=\"UTF-8\""]);
+    send(page().basic_auth("anybody", Some(&plane.admin_token))).await.ok(200);
+    send(page().basic_auth("", Some(&plane.admin_token))).await.ok(200);
+    send(page().basic_auth("anybody", Some(&plane.filter_token))).await.problem(403);
+    for odd in ["Basic", "Basic ", "Basic !!!", "Basic YWRtaW4=", "Bearer", "Bearer  ", "Digest x", "\u{e9}"]
+    {
+        send(page().header("authorization", odd)).await.problem(401);
+    }
+}
+
+#[tokio::test]
+async fn another_sites_page_cannot_use_a_browsers_password() {
+    let plane = ControlPlane::start().await;
+    let body = r#"{"user_agent": "x", "endpoint": "/"}"#;
+    let post = |origin: &str| {
+        let request =
+            plane.request(Method::POST, "/check", "").body(body).header("host", "gate.example:8000");
+        send(request.basic_auth("me", Some(&plane.admin_token)).header("origin", origin.to_owned()))
+    };
+    for origin in
+        ["https://evil.example", "null", "http://gate.example", "http://gate.example:8000.evil.example"]
+    {
+        assert_eq!(post(origin).await.problem(403).0, "forbidden", "{origin}");
+    }
+    post("http://gate.example:8000").await.ok(200);
+    let own = plane.request(Method::POST, "/check", "").body(body);
+    send(own.basic_auth("me", Some(&plane.admin_token))).await.ok(200);
 }
