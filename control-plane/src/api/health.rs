@@ -48,8 +48,11 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
     if let Err(error) = app.store.ping().await {
         reasons.push(format!("reading: {error}"));
     }
-    if let Some(reason) = app.store.health().failing {
-        reasons.push(format!("writing: {reason}"));
+    let health = app.store.health();
+    if let Some(reason) = health.failing {
+        let (waiting, dropped) = (health.pending_rows, health.dropped_rows);
+        reasons
+            .push(format!("writing: {reason}; {waiting} rows wait, {dropped} were dropped since the start"));
     }
     let (code, status) = match reasons.is_empty() {
         true => (StatusCode::OK, "ready"),

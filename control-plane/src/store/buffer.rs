@@ -70,6 +70,13 @@ pub(super) struct Work<J> {
     pub(super) closing: bool,
 }
 
+impl<J> Work<J> {
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.counts.is_empty() && self.jobs.is_empty()
+    }
+}
+
 impl<J> Buffer<J> {
     /// `capacity` and `batch` in rows; `wait` is the longest a row lies before the writer wakes.
     pub(super) fn new(capacity: usize, batch: usize, wait: Duration) -> Self {
@@ -160,17 +167,29 @@ impl<J> Buffer<J> {
     pub(super) fn settled(&self, written: u64, refused: u64) {
         let mut state = self.lock();
         state.in_flight = 0;
-        state.health.failing = None;
         state.health.written_rows += written;
         state.health.dropped_rows += refused;
     }
 
+    /// Whether the database could be written just now, or why not.
+    pub(super) fn writable(&self, failure: Option<String>) {
+        self.lock().health.failing = failure;
+    }
+
     /// The rows handed out last could not be written: they come back, before those that came since.
-    pub(super) fn give_back(&self, mut rows: Vec<Row>, counts: &DailyCounts, written: u64, reason: String) {
+    pub(super) fn give_back(
+        &self,
+        mut rows: Vec<Row>,
+        counts: &DailyCounts,
+        written: u64,
+        refused: u64,
+        reason: String,
+    ) {
         let mut state = self.lock();
         state.in_flight = 0;
         state.health.failing = Some(reason);
         state.health.written_rows += written;
+        state.health.dropped_rows += refused;
         rows.append(&mut state.rows);
         state.rows = rows;
         state.first_row = (!state.rows.is_empty()).then(Instant::now);

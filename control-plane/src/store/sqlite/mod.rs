@@ -25,8 +25,9 @@ use super::{
 use crate::auth::Role;
 use crate::config::StoreConfig;
 
-/// Work for the writer thread that somebody waits for; it gets the connection, or why there is none.
-type Job = Box<dyn FnOnce(Result<&mut Connection, StoreError>) + Send>;
+/// Work for the writer thread that somebody waits for; it gets the connection, or why there is none, and says
+/// how it went before it answers who waits.
+type Job = Box<dyn FnOnce(Result<&mut Connection, StoreError>, &mut dyn FnMut(Option<&StoreError>)) + Send>;
 
 /// A SQLite file.
 pub struct SqliteStore {
@@ -98,8 +99,9 @@ impl SqliteStore {
         change: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<'_, T> {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let job: Job = Box::new(move |connection, tell| {
             let result = connection.and_then(|c| Ok(connection::durably(c, change)?));
+            tell(result.as_ref().err());
             // The asker may have gone away; what was written stays written.
             drop(sender.send(result));
         });
@@ -131,7 +133,7 @@ impl Store for SqliteStore {
     }
 
     fn flush(&self) -> Answer<'_, ()> {
-        self.write(|_| Ok(()))
+        self.write(write::touch)
     }
 
     fn health(&self) -> Health {

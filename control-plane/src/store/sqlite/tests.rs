@@ -1,5 +1,7 @@
 //! The contract, and what is SQLite's own: locks, file modes, retention, reopening.
 
+mod outage;
+
 use std::path::Path;
 
 use rusqlite::Connection;

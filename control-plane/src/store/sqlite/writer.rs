@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{Job, batch, connection, retention};
+use super::{Job, batch, connection, retention, write};
 use crate::config::RetentionConfig;
-use crate::store::buffer::{Buffer, DailyCounts};
+use crate::store::buffer::{Buffer, DailyCounts, Work};
 use crate::store::{Row, StoreError};
 
 /// Time between two attempts while the database cannot be written.
@@ -29,55 +29,112 @@ impl Writer {
     pub(super) fn run(mut self) {
         let interval = Duration::from_secs(self.retention.interval_s.into());
         let mut next_cleanup = Instant::now() + interval;
+        let mut was_failing = false;
         loop {
-            let work = self.buffer.next_work(next_cleanup.saturating_duration_since(Instant::now()));
-            let failure = self.write_all(work.rows, work.counts);
-            for job in work.jobs {
-                match &failure {
-                    Some(reason) => job(Err(StoreError::Unavailable(reason.clone()))),
-                    None => job(Ok(&mut self.connection)),
+            let idle = if was_failing {
+                Duration::ZERO
+            } else {
+                next_cleanup.saturating_duration_since(Instant::now())
+            };
+            let work = self.buffer.next_work(idle);
+            let closing = work.closing;
+            let failure = self.carry_out(work, was_failing);
+            match &failure {
+                Some(reason) if !was_failing => {
+                    tracing::warn!(%reason, "the database cannot be written; rows wait in memory");
                 }
+                None if was_failing => tracing::info!("the database can be written again"),
+                _ => {}
             }
-            if work.closing {
+            was_failing = failure.is_some();
+            if closing {
+                if let Some(reason) = failure {
+                    let rows = self.buffer.health().pending_rows;
+                    tracing::error!(%reason, rows, "closing without having written these rows");
+                }
                 // Best effort: the log is replayed on the next start otherwise.
                 drop(self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
                 return;
             }
-            if failure.is_some() {
-                self.buffer.pause(RETRY);
-            } else if Instant::now() >= next_cleanup {
+            // Also while failing: what is too full may be emptied.
+            if Instant::now() >= next_cleanup {
                 next_cleanup = Instant::now() + self.clean_up(interval);
+            }
+            if was_failing {
+                self.buffer.pause(RETRY);
             }
         }
     }
 
+    /// Writes rows, then does the jobs; answers why the database cannot be written, if so. Where it could not
+    /// before and there is nothing to write, it is tried all the same, so that its state is told truly.
+    pub(super) fn carry_out(&mut self, work: Work<Job>, was_failing: bool) -> Option<String> {
+        if was_failing && work.is_empty() {
+            let tried = connection::durably(&mut self.connection, |transaction| write::touch(transaction));
+            let failure = tried.err().map(|error| error.to_string());
+            self.buffer.writable(failure.clone());
+            return failure;
+        }
+        let mut failure = self.write_all(work.rows, work.counts);
+        for job in work.jobs {
+            let connection = match &failure {
+                Some(reason) => Err(StoreError::Unavailable(reason.clone())),
+                None => Ok(&mut self.connection),
+            };
+            job(connection, &mut |error| match error {
+                Some(StoreError::Unavailable(reason)) => {
+                    self.buffer.writable(Some(reason.clone()));
+                    failure = Some(reason.clone());
+                }
+                // The change itself was refused.
+                Some(_) => {}
+                None => self.buffer.writable(None),
+            });
+        }
+        failure
+    }
+
     /// Writes rows batch by batch. What cannot be written now goes back into the buffer, and the reason is
-    /// answered; what never can be is dropped.
+    /// answered; what never can be is dropped, but for its counts.
     fn write_all(&mut self, mut rows: Vec<Row>, counts: DailyCounts) -> Option<String> {
-        let (mut written, mut refused) = (0, 0);
+        let (mut written, mut refused, mut succeeded) = (0, 0, false);
         let mut counts = Some(counts).filter(|counts| !counts.is_empty());
         let mut rest = rows.as_slice();
         while !rest.is_empty() || counts.is_some() {
             let (chunk, after) = rest.split_at(rest.len().min(self.batch_rows));
             match batch::write(&mut self.connection, chunk, counts.as_ref()) {
-                Ok(()) => written += chunk.len() as u64,
+                Ok(()) => {
+                    written += chunk.len() as u64;
+                    counts = None;
+                    succeeded = true;
+                }
                 Err(error) if connection::may_pass(&error) => {
                     let reason = error.to_string();
-                    tracing::warn!(%reason, waiting = rest.len(), "rows cannot be written now");
                     let done = rows.len() - rest.len();
                     rows.drain(..done);
-                    self.buffer.give_back(rows, &counts.unwrap_or_default(), written, reason.clone());
+                    self.buffer.give_back(
+                        rows,
+                        &counts.unwrap_or_default(),
+                        written,
+                        refused,
+                        reason.clone(),
+                    );
                     return Some(reason);
                 }
                 Err(error) => {
                     tracing::error!(%error, rows = chunk.len(), "the database refuses rows; dropped");
                     refused += chunk.len() as u64;
+                    if chunk.is_empty() {
+                        counts = None;
+                    }
                 }
             }
-            counts = None;
             rest = after;
         }
         self.buffer.settled(written, refused);
+        if succeeded {
+            self.buffer.writable(None);
+        }
         None
     }
 
