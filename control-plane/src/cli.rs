@@ -17,7 +17,7 @@ const EXIT_FAULTY: u8 = 2;
 
 /// Self-hosted bot management for Envoy: the control plane.
 #[derive(Debug, Parser)]
-#[command(name = "sallyport", version, about)]
+#[command(name = "sallyport", version)]
 struct Cli {
     /// Configuration file; without it `config.yaml` is read where there is one.
     #[arg(long, global = true, value_name = "FILE", env = "SALLYPORT_CONFIG")]
