@@ -31,20 +31,20 @@ pub(super) fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiEr
             Ok(_) => return ApiError::bad_syntax("something follows after the end of the JSON value"),
             Err(error) => error,
         };
-        let field = error.path().to_string();
+        let path = Some(error.path().to_string()).filter(|path| !matches!(path.as_str(), "." | "?"));
         let inner = error.into_inner();
-        if inner.is_data() && field != "." {
-            return ApiError::invalid(field.clone(), format!("{field}: {inner}"));
+        match (inner.is_data(), path) {
+            (true, Some(field)) => ApiError::invalid(field.clone(), format!("{field}: {inner}")),
+            (true, None) => ApiError::invalid(named_field(&inner.to_string()), inner.to_string()),
+            (false, Some(field)) => ApiError::bad_syntax(format!("not JSON at `{field}`: {inner}")).of(field),
+            (false, None) => ApiError::bad_syntax(format!("not JSON: {inner}")),
         }
-        if inner.is_data() {
-            return ApiError::invalid(missing_field(&inner.to_string()), inner.to_string());
-        }
-        ApiError::bad_syntax(format!("not JSON: {inner}"))
     })
 }
 
-/// serde names a missing field in its message only.
-fn missing_field(message: &str) -> String {
-    let named = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    named.unwrap_or("").to_owned()
+/// serde names a missing or repeated field in its message only.
+fn named_field(message: &str) -> String {
+    let rest =
+        ["missing field `", "duplicate field `"].into_iter().find_map(|start| message.strip_prefix(start));
+    rest.and_then(|rest| rest.split('`').next()).unwrap_or("").to_owned()
 }

@@ -59,7 +59,7 @@ pub(super) struct CheckRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     fingerprint: Option<serde_json::Value>,
-    /// Name of the decision, for feedback; a new UUIDv7 where it is left out.
+    /// Name of the decision, for feedback; a new UUIDv7 where it is left out or empty.
     #[serde(default)]
     request_id: Option<String>,
     /// From a filter: the seven features it measured, each 0 to 1. Then no client record is used here.
@@ -126,9 +126,9 @@ pub(super) async fn check(
     let body = body::bytes(body, app.server.body_limit_kib)?;
     let request: CheckRequest<'_> = body::json(&body)?;
     let ip = request.ip.unwrap_or(caller.ip()).to_canonical();
-    let id = match &request.request_id {
-        Some(text) => RequestId::parse(text),
-        None => RequestId::Uuid(Uuid::now_v7()),
+    let id = match request.request_id.as_deref() {
+        Some(text) if !text.is_empty() => RequestId::parse(text),
+        _ => RequestId::Uuid(Uuid::now_v7()),
     };
     let now_ms = unix_ms();
     let response = match request.features {
@@ -246,8 +246,6 @@ fn measured(
 }
 
 fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId, now_ms: u64) {
-    let cut = |text: &str, limit: usize| -> Box<str> { text[..text.floor_char_boundary(limit)].into() };
-    let path = String::from_utf8_lossy(strip_query(request.endpoint.as_bytes()));
     let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null()).map(|value| {
         let text = value.to_string();
         let fingerprint = app.detector.engine().key().text(b'f', text.as_bytes());
@@ -266,11 +264,21 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         ml_probability: verdict.decision.ml_probability,
         weight: 1,
         features: *verdict.decision.features.values(),
-        method: cut(&request.method, STORED_METHOD),
-        path: cut(&path, STORED_TEXT),
-        user_agent: cut(&request.user_agent, STORED_TEXT),
+        method: stored(&request.method, STORED_METHOD),
+        path: stored_path(&request.endpoint),
+        user_agent: stored(&request.user_agent, STORED_TEXT),
         reasons: verdict.decision.reasons.iter().collect(),
         outcome: verdict.outcome,
     });
     app.store.record(&mut std::iter::once(row).chain(fingerprint));
+}
+
+/// The path of an endpoint as it is stored.
+pub(super) fn stored_path(endpoint: &str) -> Box<str> {
+    stored(&String::from_utf8_lossy(strip_query(endpoint.as_bytes())), STORED_TEXT)
+}
+
+/// Text cut at a character's border.
+fn stored(text: &str, limit: usize) -> Box<str> {
+    text[..text.floor_char_boundary(limit)].into()
 }

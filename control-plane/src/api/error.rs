@@ -67,6 +67,11 @@ impl ApiError {
         Self { field: Some(field.into()), ..Self::new(INVALID, detail) }
     }
 
+    /// Names the field of the body that it is about.
+    pub(super) fn of(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
     /// 413.
     pub(super) fn too_large(limit_kib: u32) -> Self {
         Self::new(TOO_LARGE, format!("the body may have at most {limit_kib} KiB"))

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
-use sallyport_core::{RequestFacts, strip_query};
+use sallyport_core::RequestFacts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{self, RawBody};
+use super::check::stored_path;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
@@ -109,6 +110,13 @@ impl FeedbackRequest {
 
     fn target(&self, app: &App, caller: IpAddr) -> Result<FeedbackTarget, ApiError> {
         if let Some(id) = &self.request_id {
+            // Decisions without a name of their own have the empty one in common.
+            if id.is_empty() {
+                return Err(ApiError::invalid(
+                    "request_id",
+                    "request_id: is empty; send the decision's name",
+                ));
+            }
             return Ok(FeedbackTarget::Request(RequestId::parse(id)));
         }
         let missing = |field: &str| {
@@ -123,7 +131,6 @@ impl FeedbackRequest {
             ..RequestFacts::default()
         };
         let client = app.detector.engine().key().client(&facts);
-        let path = String::from_utf8_lossy(strip_query(endpoint.as_bytes())).into_owned();
-        Ok(FeedbackTarget::Latest { client, path })
+        Ok(FeedbackTarget::Latest { client, path: stored_path(endpoint).into_string() })
     }
 }

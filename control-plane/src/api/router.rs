@@ -16,7 +16,8 @@ use crate::app::App;
 pub fn router(app: Arc<App>) -> Router {
     let kib = |limit: u32| DefaultBodyLimit::max(limit as usize * 1024);
 
-    let public = Router::new().route("/health", get(health::health));
+    let public =
+        Router::new().route("/health", get(health::health)).method_not_allowed_fallback(method_not_allowed);
 
     let filter = Router::new()
         .route("/check", post(check::check))
@@ -25,6 +26,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/v1/observations",
             post(observations::observations).layer(kib(app.server.observations_limit_kib)),
         )
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::filter));
 
     let admin = Router::new()
@@ -36,20 +38,21 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs", get(docs::page))
         .route("/openapi.json", get(docs::openapi))
         .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::admin));
 
     Router::new()
         .merge(public)
         .merge(filter)
         .merge(admin)
-        .method_not_allowed_fallback(method_not_allowed)
         .layer(kib(app.server.body_limit_kib))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), count))
         .with_state(app)
 }
 
 async fn not_found(request: Request) -> ApiError {
-    ApiError::not_found(format!("no path {}; GET /docs shows those there are", request.uri().path()))
+    let path: String = request.uri().path().chars().take(100).collect();
+    ApiError::not_found(format!("no path {path}; GET /docs shows those there are"))
 }
 
 async fn method_not_allowed() -> ApiError {

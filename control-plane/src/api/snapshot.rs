@@ -18,10 +18,10 @@ use crate::app::App;
 ))]
 pub(super) async fn snapshot(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let snapshot = app.publisher.current();
-    let at_hand =
-        headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let tags = [(header::ETAG, snapshot.etag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
-    if at_hand.split(',').any(|tag| tag.trim().trim_start_matches("W/") == snapshot.etag) {
+    let at_hand = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let is_this = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == snapshot.etag;
+    if at_hand.flat_map(|value| value.split(',')).any(|tag| is_this(tag.trim())) {
         return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
     }
     app.metrics.snapshots_sent.inc();

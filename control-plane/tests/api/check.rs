@@ -142,12 +142,16 @@ async fn a_filters_consult_is_judged_on_its_features_and_leaves_no_row() {
 async fn a_faulty_body_is_told_by_its_field() {
     let plane = ControlPlane::start().await;
     let good = r#""user_agent": "x", "endpoint": "/""#;
-    let cases: [(String, u16, &str, &str); 14] = [
+    let cases: [(String, u16, &str, &str); 18] = [
         ("{".into(), 400, "bad-syntax", ""),
         ("".into(), 400, "bad-syntax", ""),
         ("\u{feff}{}".into(), 400, "bad-syntax", ""),
         (format!("{{{good}}} trailing"), 400, "bad-syntax", ""),
-        (format!(r#"{{{good}, "features": [NaN,0,0,0,0,0,0]}}"#), 400, "bad-syntax", ""),
+        (format!(r#"{{{good}, "features": [NaN,0,0,0,0,0,0]}}"#), 400, "bad-syntax", "features[0]"),
+        (format!(r#"{{{good}, "features": [0,0,1e999,0,0,0,0]}}"#), 400, "bad-syntax", "features[2]"),
+        (format!(r#"{{{good}, "features": [0,0,1e39,0,0,0,0]}}"#), 422, "invalid-field", "features[2]"),
+        (format!(r#"{{{good}, "features": [0,0,0,0,0,0,0,0]}}"#), 400, "bad-syntax", "features"),
+        (format!(r#"{{{good}, "endpoint": "/twice"}}"#), 422, "invalid-field", "endpoint"),
         ("[]".into(), 422, "invalid-field", ""),
         (r#"{"endpoint": "/"}"#.into(), 422, "invalid-field", "user_agent"),
         (r#"{"user_agent": 7, "endpoint": "/"}"#.into(), 422, "invalid-field", "user_agent"),
@@ -177,6 +181,13 @@ async fn a_faulty_body_is_told_by_its_field() {
     assert_eq!(reply.problem(400).0, "bad-syntax");
     let reply = plane.post("/check", vec![b' '; 64 * 1024 + 1]).await;
     assert_eq!(reply.problem(413).0, "too-large");
+}
+
+#[tokio::test]
+async fn an_empty_name_is_none() {
+    let plane = ControlPlane::start().await;
+    let body = json!({ "user_agent": FIREFOX, "endpoint": "/", "request_id": "" });
+    assert_eq!(plane.check(body).await.ok(200)["request_id"].as_str().map(str::len), Some(36));
 }
 
 #[tokio::test]

@@ -34,6 +34,11 @@ async fn a_visitor_can_be_named_instead() {
     let reply = plane.post("/feedback", body.to_string()).await;
     assert_eq!(reply.ok(201)["request_id"], decision.ok(200)["request_id"]);
     assert_eq!(reply.json["is_bot"], false);
+    body["endpoint"] = json!(format!("/{}", "ä".repeat(400)));
+    let mut long = body.clone();
+    long.as_object_mut().and_then(|fields| fields.remove("label"));
+    plane.check(long).await.ok(200);
+    plane.post("/feedback", body.to_string()).await.ok(201);
     body["ip"] = json!("192.0.2.2");
     assert_eq!(plane.post("/feedback", body.to_string()).await.problem(404).0, "not-found");
 }
@@ -47,6 +52,7 @@ async fn what_is_missing_or_contradicts_is_named() {
         (json!({ "request_id": id, "is_bot": true, "label": "human" }), 422, "label"),
         (json!({ "request_id": id, "label": "alien" }), 422, "label"),
         (json!({ "request_id": id, "is_bot": "yes" }), 422, "is_bot"),
+        (json!({ "request_id": "", "is_bot": true }), 422, "request_id"),
         (json!({ "is_bot": true }), 422, "user_agent"),
         (json!({ "is_bot": true, "user_agent": "x" }), 422, "endpoint"),
         (json!({ "request_id": id, "is_bot": true }), 404, ""),

@@ -34,6 +34,8 @@ async fn everything_else_does() {
         let none = send(plane.request(method.clone(), path, "")).await;
         assert_eq!(none.problem(401).0, "unauthorized", "{path}");
         assert_eq!(none.headers["www-authenticate"], "Bearer realm=\"sallyport\"");
+        let patch = send(plane.request(Method::PATCH, path, "")).await;
+        assert_eq!(patch.problem(401).0, "unauthorized", "{path}: what it is for is nobody's business");
         let unknown = send(plane.request(method.clone(), path, wrong.reveal())).await;
         assert_eq!(unknown.problem(401).0, "unauthorized", "{path}");
         let basic = plane.request(method, path, "").basic_auth("admin", Some(wrong.reveal()));

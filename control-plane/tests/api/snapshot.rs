@@ -22,11 +22,16 @@ async fn a_filter_gets_what_this_process_judges_with() {
     let engine = plane.app.detector.engine();
     assert!(parts.hash_key == *engine.key() && engine.version() == 1);
 
-    for tag in ["\"1\"", "W/\"1\"", "\"0\", \"1\""] {
+    for tag in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "\"0\" ,W/\"1\"", "*"] {
         let same = get(tag).await;
         assert_eq!((same.status.as_u16(), same.bytes.len()), (304, 0), "{tag}");
     }
-    get("\"2\"").await.ok(200);
+    for tag in ["\"2\"", "1", "\"11\"", ",", "\u{e9}"] {
+        get(tag).await.ok(200);
+    }
+    let two = plane.request(Method::GET, "/v1/snapshot", &plane.filter_token);
+    let two = send(two.header("if-none-match", "\"0\"").header("if-none-match", "\"1\"")).await;
+    assert_eq!(two.status.as_u16(), 304);
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ impl Writer {
     /// before and there is nothing to write, it is tried all the same, so that its state is told truly.
     pub(super) fn carry_out(&mut self, work: Work<Job>, was_failing: bool) -> Option<String> {
         if was_failing && work.is_empty() {
-            let tried = connection::durably(&mut self.connection, |transaction| write::touch(transaction));
+            let tried = connection::durably(&mut self.connection, write::touch);
             let failure = tried.err().map(|error| error.to_string());
             self.buffer.writable(failure.clone());
             return failure;
