@@ -1,14 +1,14 @@
-//! An address with its first clients in one record, so that most requests take one read and one write.
+//! An address with its first client in one record, so that most requests take one read and one write.
 //!
-//! Few addresses have more than [`ROOMS`] clients at a time; further ones, and sessions, which move between
-//! addresses, have records of their own in the clients' table.
+//! Most addresses have one client at a time; further ones, and sessions, which move between addresses, have
+//! records of their own in the clients' table.
 
 use sallyport_core::{AddressState, ClientState};
 
 use crate::state::{Record, STILL_USEFUL_MS};
 
-/// Clients that live with their address.
-pub const ROOMS: usize = 2;
+/// Clients that live with their address. One is the cheapest: each room is copied with every request.
+pub const ROOMS: usize = 1;
 
 /// The address's record and those of its first clients.
 #[derive(Clone, Debug, PartialEq)]

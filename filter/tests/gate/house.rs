@@ -18,18 +18,18 @@ fn settled(keys: &[u64], seen_ms: u64) -> House {
 }
 
 #[test]
-fn the_first_clients_live_with_their_address() {
-    let house = settled(&[1, 2], START_MS);
-    assert_eq!(ROOMS, 2);
-    assert_eq!(house.home(2, START_MS), Home::Room(1));
-    assert_eq!(house.home(3, START_MS), Home::Elsewhere(None), "both are taken");
-    assert_eq!(house.home(3, START_MS + 3_600_000), Home::Room(0), "both are long gone");
-    assert_eq!(settled(&[1], START_MS).home(3, START_MS), Home::Room(1));
+fn the_first_client_lives_with_its_address() {
+    let house = settled(&[1], START_MS);
+    assert_eq!(ROOMS, 1);
+    assert_eq!(house.home(1, START_MS), Home::Room(0));
+    assert_eq!(house.home(3, START_MS), Home::Elsewhere(None), "it is taken");
+    assert_eq!(house.home(3, START_MS + 3_600_000), Home::Room(0), "whoever lived there is long gone");
+    assert_eq!(House::new(9).home(3, START_MS), Home::Room(0));
 }
 
 #[test]
 fn after_an_overflow_others_are_looked_for_first() {
-    let mut house = settled(&[1, 2], START_MS);
+    let mut house = settled(&[1], START_MS);
     house.overflow();
     assert_eq!(house.home(3, START_MS + 3_600_000), Home::Elsewhere(Some(0)));
 }

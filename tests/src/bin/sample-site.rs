@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use clap::Parser;
+use sallyport_e2e::site;
 use tokio::net::TcpListener;
 
 #[derive(Parser)]
@@ -11,6 +12,9 @@ struct Args {
     /// Loopback port to listen on
     #[arg(long, default_value_t = 9000)]
     port: u16,
+    /// Do not repeat the verdict that came with a request
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[tokio::main]
@@ -18,6 +22,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
     println!("sample site: http://{}", listener.local_addr()?);
-    axum::serve(listener, sallyport_e2e::site::router()).await?;
+    let site = if args.quiet { site::quiet_router() } else { site::router() };
+    axum::serve(listener, site).await?;
     Ok(())
 }

@@ -99,8 +99,8 @@ struct Running {
 /// Runs all rounds of bare, `ext_authz` and those whose names contain `only`.
 pub(crate) fn run(programs: &Programs, only: &str, rounds: u32, seconds: u32) -> Result<Vec<Contestant>> {
     let scratch = Scratch::new()?;
-    let site = start_plain(&programs.site, &scratch)?;
-    let authz = start_plain(&programs.authz, &scratch)?;
+    let site = start_plain(&programs.site, &["--quiet"], &scratch)?;
+    let authz = start_plain(&programs.authz, &[], &scratch)?;
     let running = PLANS
         .into_iter()
         .filter(|plan| plan.name.contains(only) || matches!(plan.name, "bare" | "ext_authz"))

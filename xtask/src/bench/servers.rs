@@ -57,12 +57,12 @@ pub(crate) struct Server {
     pub(crate) port: u16,
 }
 
-/// A program that takes `--port`.
-pub(crate) fn start_plain(program: &Path, scratch: &Scratch) -> Result<Server> {
+/// A program that takes `--port`, and these further arguments.
+pub(crate) fn start_plain(program: &Path, arguments: &[&str], scratch: &Scratch) -> Result<Server> {
     let port = ports::unused()?;
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut command = Command::new(program);
-    command.args(["--port", &port.to_string()]);
+    command.args(["--port", &port.to_string()]).args(arguments);
     let mut process = Guarded::start(&name, command, &scratch.folder(&name)?.join("log"))?;
     process.wait_until(BOUND, || http::get(port, "/", None).is_ok())?;
     Ok(Server { process, port })
