@@ -112,10 +112,7 @@ pub fn run() -> ExitCode {
 
 fn execute(cli: Cli) -> anyhow::Result<()> {
     let flags = cli.set.into_iter().map(|(key, value)| ("--set".to_owned(), key, value)).collect();
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let mut sources = Sources { file: cli.config, environment, flags };
+    let mut sources = Sources { file: cli.config, environment: std::env::vars_os().collect(), flags };
     match cli.command {
         Command::Serve(args) => {
             for (flag, key, value) in [

@@ -12,7 +12,8 @@ use crate::config::{Loaded, Sources};
 /// Time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches for ever. A faulty configuration is refused with all its mistakes, and the old one stays.
+/// Watches for ever. A faulty configuration is refused with all its mistakes, and the old one stays. A changed
+/// file is read once it has not changed between two looks: somebody may be in the middle of writing it.
 pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
     let mut ticks = tokio::time::interval(LOOK);
     let mut hangup = match signal(SignalKind::hangup()) {
@@ -22,14 +23,18 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
             return;
         }
     };
+    let mut waiting = false;
     loop {
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = ticks.tick() => false,
         };
-        if !loaded.files.changed() && !asked {
+        let changed = loaded.files.changed();
+        if !asked && (changed || !waiting) {
+            waiting |= changed;
             continue;
         }
+        waiting = false;
         match reload(&app, &sources, &loaded).await {
             Ok(next) => loaded = next,
             Err(error) => {
@@ -46,6 +51,12 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
 /// All mistakes of the configuration, or why no snapshot could be published.
 pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Result<Loaded> {
     let new = sources.load()?;
+    let file = sources.path();
+    anyhow::ensure!(
+        new.files.existed(&file) || !old.files.existed(&file),
+        "{} is gone; to go on without it, start anew",
+        file.display()
+    );
     let before = app.publisher.current().version;
     let published = app.publisher.publish(&new, unix_ms()).await?;
     if published.version != before {

@@ -7,34 +7,45 @@ use std::time::SystemTime;
 /// The files a configuration was read from, and how they looked just before: a change while reading counts as
 /// one after it.
 #[derive(Clone, Debug, Default)]
-pub struct Files(Vec<Stamp>);
+pub struct Files(Vec<Watched>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
+#[derive(Clone, Debug)]
+struct Watched {
     path: PathBuf,
-    /// Modification time and size; `None` where there is no such file.
-    state: Option<(SystemTime, u64)>,
+    /// Whether there was such a file when it was read.
+    existed: bool,
+    last: Option<Stamp>,
 }
+
+/// Modification time and size.
+type Stamp = (SystemTime, u64);
 
 impl Files {
     /// Remembers a file that is about to be read.
     pub(super) fn note(&mut self, path: &Path) {
-        self.0.push(Stamp::of(path));
+        let last = stamp(path);
+        self.0.push(Watched { path: path.to_owned(), existed: last.is_some(), last });
+    }
+
+    /// Whether the configuration was read from this file.
+    pub fn existed(&self, path: &Path) -> bool {
+        self.0.iter().any(|file| file.path == path && file.existed)
     }
 
     /// Whether any file changed since it was noted, or since the last call: each change is told once.
     pub fn changed(&mut self) -> bool {
-        let now: Vec<Stamp> = self.0.iter().map(|stamp| Stamp::of(&stamp.path)).collect();
-        let changed = now != self.0;
-        self.0 = now;
+        let mut changed = false;
+        for file in &mut self.0 {
+            let now = stamp(&file.path);
+            changed |= now != file.last;
+            file.last = now;
+        }
         changed
     }
 }
 
-impl Stamp {
-    fn of(path: &Path) -> Self {
-        let metadata = std::fs::metadata(path).ok();
-        let state = metadata.and_then(|m| Some((m.modified().ok()?, m.len())));
-        Self { path: path.to_owned(), state }
-    }
+/// `None` where there is no such file.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }

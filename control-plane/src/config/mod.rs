@@ -16,6 +16,8 @@ mod store;
 mod tests;
 mod tree;
 
+use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sallyport_core::PolicyConfig;
@@ -23,6 +25,7 @@ use serde::Deserialize;
 
 pub use files::Files;
 pub use limits::LimitsConfig;
+use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
 pub use secret::{Secret, Secrets};
@@ -32,6 +35,9 @@ use tree::Node;
 
 /// The file that is read where none is named; it may be missing.
 pub const DEFAULT_FILE: &str = "config.yaml";
+
+/// The largest configuration file that is read, bytes.
+const FILE_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// More mistakes than this are not looked for in one run.
 const PROBLEM_LIMIT: usize = 200;
@@ -71,7 +77,7 @@ pub struct Sources {
     /// The file that was asked for; `None` tries [`DEFAULT_FILE`] and does without.
     pub file: Option<PathBuf>,
     /// The environment, name and value.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// Flags as (flag, key, value), such as (`--port`, `server.port`, `8000`).
     pub flags: Vec<(String, String, String)>,
 }
@@ -91,7 +97,10 @@ impl Sources {
         });
         for (origin, key, value) in environment::settings(&self.environment) {
             let path: Vec<&str> = key.split('.').collect();
-            tree.put(&path, Node::from_text(origin, &key, &value));
+            match value.to_str() {
+                Some(value) => tree.put(&path, Node::from_text(origin, &key, value)),
+                None => problems.push(Problem::new(origin, key, "is not UTF-8")),
+            }
         }
         for (flag, key, value) in &self.flags {
             let path: Vec<&str> = key.split('.').collect();
@@ -141,7 +150,7 @@ impl Sources {
 
     fn read_file(&self) -> Result<Node, Problem> {
         let name = self.file_name();
-        match std::fs::read_to_string(self.path()) {
+        match read_limited(&self.path()) {
             Ok(text) => Node::from_yaml(&name, &text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.file.is_none() => {
                 Ok(Node::empty(&name))
@@ -149,6 +158,16 @@ impl Sources {
             Err(error) => Err(Problem::new(Origin::line(&name, 1), "", format!("cannot be read: {error}"))),
         }
     }
+}
+
+/// Reads text of at most [`FILE_LIMIT`].
+fn read_limited(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_LIMIT {
+        return Err(std::io::Error::other(format!("it has more than {FILE_LIMIT} bytes")));
+    }
+    Ok(text)
 }
 
 /// Gives the tree its types. A value that does not fit is noted and taken out, and the rest tried again, so
@@ -160,10 +179,10 @@ fn typed(tree: &mut Node, problems: &mut Vec<Problem>) -> Config {
             Err(error) => error,
         };
         let Some((origin, key)) = tree.take(error.path()) else {
-            problems.push(Problem::new(tree.origin.clone(), "", error.inner().to_string()));
+            problems.push(Problem::new(tree.origin.clone(), "", plain(&error.inner().to_string())));
             break;
         };
-        problems.push(Problem::new(origin, key, error.inner().to_string()));
+        problems.push(Problem::new(origin, key, plain(&error.inner().to_string())));
     }
     Config::default()
 }

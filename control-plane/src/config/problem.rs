@@ -60,6 +60,31 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What serde says of a value, in the words of somebody who writes YAML.
+pub(super) fn plain(message: &str) -> String {
+    const WORDS: [(&str, &str); 10] = [
+        ("expected u16", "write a whole number from 0 to 65535"),
+        ("expected u32", "write a whole number, 0 or more"),
+        ("expected u64", "write a whole number, 0 or more"),
+        ("expected f32", "write a number"),
+        ("expected a boolean", "write true or false"),
+        ("expected a string", "write text, in quotes if need be"),
+        ("expected path string", "write the name of a file, in quotes if need be"),
+        ("expected a sequence", "write a list: [a, b]"),
+        ("expected a map", "write keys with their values below it"),
+        ("invalid IP address syntax", "is no IP address; write one such as 127.0.0.1, or `::` for all"),
+    ];
+    for (said, meant) in WORDS {
+        if let Some(start) = message.strip_suffix(said) {
+            return format!("{start}{meant}");
+        }
+    }
+    match message.split_once("expected struct ") {
+        Some((start, _)) => format!("{start}write its keys below it"),
+        None => message.to_owned(),
+    }
+}
+
 /// Every mistake found in one run, in the order of the file.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);

@@ -129,8 +129,8 @@ fn at<'a>(value: &'a mut Value, place: &[String]) -> &'a mut Value {
     })
 }
 
-fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 #[test]
@@ -165,12 +165,43 @@ fn a_mistake_outside_the_file_names_its_variable_or_flag() {
         flags: vec![("--set".to_owned(), "store.readers".to_owned(), "0".to_owned())],
     };
     let told = sources.load().expect_err("refused").to_string();
-    assert!(told.contains("environment variable API_PORT: server.port: invalid type"), "{told}");
+    assert!(
+        told.contains(
+            "environment variable API_PORT: server.port: invalid type: string \"many\", write a whole number"
+        ),
+        "{told}"
+    );
     assert!(
         told.contains("environment variable SALLYPORT_SERVER__PROT: server.prot: unknown field"),
         "{told}"
     );
     assert!(told.contains("flag --set: store.readers: 0: write 1 to 64"), "{told}");
+}
+
+#[test]
+fn a_path_outside_the_file_is_taken_as_it_stands() {
+    for path in ["data #1.db", "123", "~", "a: b", "[x]"] {
+        let environment = pairs(&[("DB_PATH", path)]);
+        let loaded = Sources { environment, ..of_file(&folder().join("good/empty.yaml")) }.load();
+        assert_eq!(loaded.expect("valid").config.store.path, Path::new(path));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_not_passed_over() {
+    use std::os::unix::ffi::OsStringExt;
+    let environment = vec![("DB_PATH".into(), OsString::from_vec(b"caf\xe9.db".to_vec()))];
+    let sources = Sources { environment, ..of_file(&folder().join("good/empty.yaml")) };
+    let told = sources.load().expect_err("refused").to_string();
+    assert!(told.contains("environment variable DB_PATH: store.path: is not UTF-8"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let told = of_file(Path::new("/dev/zero")).load().expect_err("refused").to_string();
+    assert!(told.contains("/dev/zero:1: cannot be read: it has more than 4194304 bytes"), "{told}");
 }
 
 #[test]

@@ -50,9 +50,15 @@ impl Node {
         if matches!(document.data, YamlData::Value(Scalar::Null)) {
             return Ok(Self::empty(file));
         }
-        let node = Self::from_marked(file, document, String::new(), 0)?;
-        match node.kind {
-            Kind::Map(_) => Ok(node),
+        let mut node = Self::from_marked(file, document, String::new(), 0)?;
+        match &mut node.kind {
+            Kind::Map(sections) => {
+                // A section whose keys are all commented out is an empty one.
+                let empty =
+                    sections.iter_mut().filter(|(_, node)| matches!(node.kind, Kind::Scalar(Value::Null)));
+                empty.for_each(|(_, node)| node.kind = Kind::Map(Vec::new()));
+                Ok(node)
+            }
             _ => Err(Problem::new(
                 node.origin,
                 "",
@@ -62,9 +68,9 @@ impl Node {
     }
 
     /// Reads one YAML value written in an environment variable or a flag; what is not YAML is a string,
-    /// and so is every secret.
+    /// and so is every secret and what may hold any character.
     pub(super) fn from_text(origin: Origin, key: &str, text: &str) -> Self {
-        if key.starts_with("secrets.") {
+        if key.starts_with("secrets.") || matches!(key, "store.path" | "server.host") {
             return Self { origin, key: key.to_owned(), kind: Kind::Scalar(Value::String(text.to_owned())) };
         }
         let parsed = MarkedYaml::load_from_str(text).ok().and_then(|mut documents| documents.pop());
@@ -213,10 +219,9 @@ fn scalar_value(scalar: &Scalar<'_>) -> Value {
         Scalar::Null => Value::Null,
         Scalar::Boolean(value) => Value::Bool(*value),
         Scalar::Integer(value) => Value::Number((*value).into()),
-        // Infinities and not-a-number have no JSON form: they arrive as null and serde names the key.
-        Scalar::FloatingPoint(value) => {
-            Number::from_f64(value.into_inner()).map_or(Value::Null, Value::Number)
-        }
+        // Infinities and not-a-number have no JSON form: they arrive as text and serde names the key.
+        Scalar::FloatingPoint(value) => Number::from_f64(value.into_inner())
+            .map_or_else(|| Value::String(value.to_string()), Value::Number),
         Scalar::String(text) => Value::String(text.to_string()),
     }
 }

@@ -96,6 +96,9 @@ fn a_changed_file_is_noticed_and_a_faulty_one_refused() {
     std::fs::write(&file, "policy: { enforcement: enforce }").expect("written");
     let published = told.next().expect("the change is noticed without a signal");
     assert!(published.contains("snapshot published") && published.contains("\"version\":2"), "{published}");
+    std::fs::remove_file(&file).expect("removed");
+    let refused = told.next().expect("its absence is noticed");
+    assert!(refused.contains("config.yaml is gone"), "{refused}");
     std::fs::write(&file, "policy: { enforcement: perhaps }").expect("written");
     signal(&server, "-HUP");
     let refused = told.next().expect("the mistake is told");
