@@ -29,50 +29,68 @@ pub(super) fn step(
 ) -> rusqlite::Result<Progress> {
     let cutoff_ms = now_ms.saturating_sub(u64::from(config.days) * DAY_MS);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut deleted = 0;
-    deleted += oldest_requests(&transaction, config, cutoff_ms)?;
-    let oldest_ms = transaction
-        .query_row("SELECT ts_ms FROM requests ORDER BY id LIMIT 1", [], |row| row.get::<_, u64>(0))
-        .optional()?
-        .unwrap_or(cutoff_ms)
-        .max(cutoff_ms);
-    let by_age = [
-        ("bot_detection_events", "ts_ms", oldest_ms),
-        ("failed_logins", "ts_ms", oldest_ms),
-        ("device_fingerprints", "last_seen_ms", cutoff_ms),
-        ("captcha_challenges", "expires_ms", cutoff_ms),
-    ];
-    for (table, column, before_ms) in by_age {
-        let sql = match table {
-            "bot_detection_events" | "failed_logins" => format!(
-                "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {column} < ?1 LIMIT {STEP_ROWS})"
-            ),
-            _ => format!("DELETE FROM {table} WHERE {column} < ?1"),
-        };
-        deleted += transaction.execute(&sql, params![before_ms])?;
-    }
+    let full = used_bytes(&transaction)? > config.max_mib * 1024 * 1024;
+    let bounds = Bounds { max_rows: config.max_rows, full, cutoff_ms };
+    let mut deleted = oldest(&transaction, "requests", &bounds)?;
+    deleted += oldest(&transaction, "failed_logins", &bounds)?;
+    deleted += events_without_request(&transaction)?;
+    deleted += devices_without_request(&transaction, cutoff_ms)?;
+    deleted +=
+        transaction.execute("DELETE FROM captcha_challenges WHERE expires_ms < ?1", params![cutoff_ms])?;
     deleted += oldest_addresses(&transaction, config, cutoff_ms)?;
     transaction.commit()?;
     let vacuumed = give_back_pages(connection)?;
     Ok(if deleted >= STEP_ROWS as usize || vacuumed { Progress::More } else { Progress::Done })
 }
 
-/// Ids grow with arrival and rows leave from the low end, so the span of ids is the number of rows.
-fn oldest_requests(
-    transaction: &Connection,
-    config: &RetentionConfig,
+/// What a table of traffic must keep within.
+struct Bounds {
+    max_rows: u64,
+    /// The file is too large: the oldest rows leave whatever their number and age.
+    full: bool,
     cutoff_ms: u64,
-) -> rusqlite::Result<usize> {
-    let span = "SELECT min(id), max(id) FROM requests";
-    let (first, last): (Option<i64>, Option<i64>) =
-        transaction.query_row(span, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (Some(first), Some(last)) = (first, last) else { return Ok(0) };
-    let too_many = (last - first + 1) - i64::try_from(config.max_rows).unwrap_or(i64::MAX);
-    let full = used_bytes(transaction)? > config.max_mib * 1024 * 1024;
-    let over = if full { STEP_ROWS } else { too_many.clamp(0, STEP_ROWS) };
+}
+
+/// Ids grow with arrival and rows leave from the low end, so the span of ids is the number of rows.
+fn oldest(transaction: &Connection, table: &str, bounds: &Bounds) -> rusqlite::Result<usize> {
+    let Some((first, last)) = span(transaction, table)? else { return Ok(0) };
+    let too_many = (last - first + 1) - i64::try_from(bounds.max_rows).unwrap_or(i64::MAX);
+    let over = if bounds.full { STEP_ROWS } else { too_many.clamp(0, STEP_ROWS) };
     transaction.execute(
-        "DELETE FROM requests WHERE id < ?1 OR (id < ?2 AND ts_ms < ?3)",
-        params![first + over, first + STEP_ROWS, cutoff_ms],
+        &format!("DELETE FROM {table} WHERE id < ?1 OR (id < ?2 AND ts_ms < ?3)"),
+        params![first + over, first + STEP_ROWS, bounds.cutoff_ms],
+    )
+}
+
+/// The first and last id of a table.
+fn span(transaction: &Connection, table: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+    let sql = format!("SELECT min(id), max(id) FROM {table}");
+    let (first, last): (Option<i64>, Option<i64>) =
+        transaction.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(first.zip(last))
+}
+
+/// Events leave with their requests, in whose order they came.
+fn events_without_request(transaction: &Connection) -> rusqlite::Result<usize> {
+    let Some((first, _)) = span(transaction, "bot_detection_events")? else { return Ok(0) };
+    let first_request = span(transaction, "requests")?.map_or(i64::MAX, |(first, _)| first);
+    transaction.execute(
+        "DELETE FROM bot_detection_events WHERE id < ?1 AND request < ?2",
+        params![first + STEP_ROWS, first_request],
+    )
+}
+
+/// A device is seen with a request, so devices not seen since the oldest request leave, and there are never
+/// more than requests.
+fn devices_without_request(transaction: &Connection, cutoff_ms: u64) -> rusqlite::Result<usize> {
+    let oldest_ms = transaction
+        .query_row("SELECT ts_ms FROM requests ORDER BY id LIMIT 1", [], |row| row.get::<_, u64>(0))
+        .optional()?
+        .unwrap_or(u64::MAX >> 1);
+    transaction.execute(
+        "DELETE FROM device_fingerprints WHERE (fingerprint, client) IN
+         (SELECT fingerprint, client FROM device_fingerprints WHERE last_seen_ms < ?1 LIMIT ?2)",
+        params![oldest_ms.max(cutoff_ms), STEP_ROWS],
     )
 }
 

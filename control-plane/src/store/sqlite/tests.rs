@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::{BatchConfig, RetentionConfig};
 use crate::store::contract::{self, record, row};
-use crate::store::{FeedbackTarget, RequestId, RequestRow};
+use crate::store::{FeedbackTarget, FingerprintRow, LoginFailureRow, RequestId, RequestRow, Standing};
 
 /// A store that writes when it is told to, not by time or number.
 fn config(folder: &Path) -> StoreConfig {
@@ -200,4 +200,56 @@ async fn the_size_of_the_file_is_bounded() {
     let bytes = std::fs::metadata(folder.path().join("test.db")).expect("there").len();
     assert!(bytes < 13 << 20, "{bytes} bytes are left");
     assert!(count(&connection, "requests") >= 1000, "not more than needed leaves");
+}
+
+/// What only a filter's failed logins or an application's devices fill is bounded too.
+#[tokio::test]
+async fn failed_logins_and_devices_are_bounded_by_number() {
+    let (folder, store) = fresh();
+    let now_ms = row(0, Action::Allow).ts_ms;
+    for n in 0..7000_u64 {
+        let login = LoginFailureRow {
+            ts_ms: now_ms,
+            address: 1,
+            client: n,
+            path: "/login".into(),
+            outcome: Standing::default(),
+        };
+        let device = FingerprintRow { ts_ms: now_ms + n, fingerprint: n, client: n };
+        let request = RequestRow { ts_ms: now_ms + n, ..row(n.into(), Action::Challenge) };
+        store.record(
+            &mut [Row::LoginFailure(login), Row::Fingerprint(device), Row::Request(request)].into_iter(),
+        );
+        if n % 300 == 299 {
+            store.flush().await.expect("written");
+        }
+    }
+    store.flush().await.expect("written");
+    let retention = RetentionConfig { max_rows: 1000, ..RetentionConfig::default() };
+    let connection = clean_up(folder.path(), &retention, now_ms);
+    for table in ["requests", "bot_detection_events", "failed_logins", "device_fingerprints"] {
+        assert_eq!(count(&connection, table), 1000, "{table}");
+    }
+    assert_eq!(count(&connection, "failed_checks"), 2000);
+}
+
+#[tokio::test]
+async fn free_pages_go_back_to_the_file_system() {
+    let (folder, store) = fresh();
+    let long: Box<str> = "x".repeat(9000).into();
+    for chunk in 0..3_u128 {
+        let rows = (chunk * 900..(chunk + 1) * 900)
+            .map(|n| RequestRow { user_agent: long.clone(), ..row(n, Action::Allow) });
+        record(&store, rows);
+        store.flush().await.expect("written");
+    }
+    let size = |connection: &Connection| {
+        connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("checkpointed");
+        std::fs::metadata(folder.path().join("test.db")).expect("there").len()
+    };
+    let path = folder.path().join("test.db");
+    let before = size(&Connection::open(path).expect("opens"));
+    let far = row(0, Action::Allow).ts_ms + 400 * 86_400_000;
+    let after = size(&clean_up(folder.path(), &RetentionConfig::default(), far));
+    assert!(before > 20 << 20 && after < 6 << 20, "{before} became {after}");
 }
