@@ -68,7 +68,7 @@ enum TokenCommand {
         #[arg(long, value_enum)]
         role: RoleName,
         /// Whose it is.
-        #[arg(long)]
+        #[arg(long, value_parser = token_name)]
         name: String,
     },
     /// Show the tokens: number, role, name, time, whether revoked.
@@ -158,6 +158,9 @@ async fn token(command: TokenCommand, loaded: &Loaded) -> anyhow::Result<()> {
             };
             let token = Token::generate(role)?;
             store.create_token(role, name, token.hash(), unix_ms()).await?;
+            // Beside the token, so that standard output is nothing but it.
+            let database = loaded.config.store.path.display();
+            eprintln!("A token of role {role}, kept as a hash in {database}; it is shown this once:");
             println!("{}", token.reveal());
         }
         TokenCommand::List => {
@@ -177,6 +180,16 @@ async fn token(command: TokenCommand, loaded: &Loaded) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A name that keeps to its column in `token list`.
+fn token_name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        name if name.is_empty() || name.len() > 64 || name.contains(char::is_control) => {
+            Err("write 1 to 64 bytes without tabs and line breaks, such as edge-1".to_owned())
+        }
+        name => Ok(name.to_owned()),
+    }
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

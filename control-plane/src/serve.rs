@@ -35,6 +35,12 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         database = %loaded.config.store.path.display(),
         "serving"
     );
+    if app.keyring.is_empty() {
+        tracing::warn!(
+            "there is no token yet, so nobody may ask; make one for this database with \
+             `sallyport token create --role admin --name NAME`"
+        );
+    }
     let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     run(listener, Arc::clone(&app), stop).await?;

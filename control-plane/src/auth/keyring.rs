@@ -48,6 +48,11 @@ impl Keyring {
         Ok(())
     }
 
+    /// Whether there is nobody who may ask.
+    pub fn is_empty(&self) -> bool {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// The role of a token, or `None` where it is not valid. One that is not known yet may have been made a
     /// moment ago, so the store is asked before it is refused.
     pub async fn role_of(&self, presented: &[u8]) -> Option<Role> {

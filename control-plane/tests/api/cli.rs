@@ -34,6 +34,11 @@ fn tokens_are_made_shown_and_revoked() {
         token.starts_with("sp_filter_") && !token.contains(char::is_whitespace),
         "only the token: {token}"
     );
+    assert!(text(&made.stderr).contains("in sallyport.db"), "{made:?}");
+    for name in ["", " ", "a\tb", "a\nb", &"x".repeat(65)] {
+        let refused = run(&folder, &["token", "create", "--role", "filter", "--name", name]);
+        assert_eq!(refused.status.code(), Some(2), "{name:?}");
+    }
     let list = run(&folder, &["token", "list"]);
     let line = text(&list.stdout);
     assert!(line.starts_with("1\tfilter\tvalid\t") && line.ends_with("\tedge 1"), "{line}");
@@ -79,6 +84,8 @@ fn it_serves_and_ends_in_order() {
     let mut lines = BufReader::new(server.stderr.take().expect("piped")).lines();
     let serving = lines.next().expect("a line").expect("text");
     assert!(serving.contains("serving"), "{serving}");
+    let hint = lines.next().expect("a line").expect("text");
+    assert!(hint.contains("sallyport token create --role admin"), "{hint}");
     signal(&server, "-TERM");
     assert!(server.wait().expect("ends").success());
     assert!(lines.map_while(Result::ok).any(|line| line.contains("stopped")));
@@ -91,7 +98,8 @@ fn a_changed_file_is_noticed_and_a_faulty_one_refused() {
     let mut server =
         sallyport(&folder, &["serve", "--port", "0"]).stderr(Stdio::piped()).spawn().expect("starts");
     let lines = BufReader::new(server.stderr.take().expect("piped")).lines();
-    let mut told = lines.map_while(Result::ok).filter(|line| !line.contains("stopp"));
+    let mut told =
+        lines.map_while(Result::ok).filter(|line| !line.contains("stopp") && !line.contains("no token"));
     assert!(told.next().is_some_and(|line| line.contains("serving")));
     std::fs::write(&file, "policy: { enforcement: enforce }").expect("written");
     let published = told.next().expect("the change is noticed without a signal");
