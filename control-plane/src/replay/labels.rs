@@ -46,6 +46,11 @@ impl Labels {
         Ok(labels)
     }
 
+    /// The last line that has labels.
+    pub(crate) fn last_line(&self) -> Option<u64> {
+        self.lines.keys().copied().max()
+    }
+
     /// The labels of a line, one per column: whether it is a bot, `None` where unknown. Empty for a line without labels.
     pub(crate) fn of(&self, line: u64) -> &[Option<bool>] {
         self.lines.get(&line).map(|values| &**values).unwrap_or_default()

@@ -122,6 +122,13 @@ fn engine(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Resu
     Ok(Engine::new(policy, model, ranges, HashKey::from_bytes(KEY), 0))
 }
 
+/// Labels for lines that the log does not have are those of another log.
+fn labels_belong_to(log: &Path, labels: Option<&Labels>, lines: u64) -> anyhow::Result<()> {
+    let last = labels.and_then(Labels::last_line).unwrap_or_default();
+    ensure!(last <= lines, "the labels go up to line {last}, but {} has {lines} lines", log.display());
+    Ok(())
+}
+
 /// One run in progress.
 struct Replay {
     judge: Judge,
@@ -148,7 +155,10 @@ impl Replay {
             let read = input.bytes_read();
             let raw = match input.next_line() {
                 Ok(Some(raw)) => raw,
-                Ok(None) => break,
+                Ok(None) => {
+                    labels_belong_to(path, labels, input.lines_read())?;
+                    break;
+                }
                 Err(error) => {
                     self.tally.unreadable(name, input.lines_read() + 1, &error);
                     break;

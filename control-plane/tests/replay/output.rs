@@ -44,6 +44,9 @@ fn labels_must_fit_their_logs() {
     let log = replay.file("a.log", combined(0, "192.0.2.1", "/", "curl/8"));
     let bad = replay.file("bad.tsv", "line\tlabel\none\tbot\n");
     assert!(replay.fails(&[text(&log), "--labels", text(&bad)]).contains("row 2"));
+    let other = replay.file("other.tsv", "line\tlabel\n1\tbot\n100\thuman\n");
+    let message = replay.fails(&[text(&log), "--labels", text(&other)]);
+    assert!(message.contains("up to line 100, but") && message.contains("has 1 lines"), "{message}");
     let message = replay.fails(&[text(&log), text(&log), "--labels", text(&bad)]);
     assert!(message.contains("once for each log"), "{message}");
 }
