@@ -132,6 +132,14 @@ impl<J> Buffer<J> {
         self.wake.notify_all();
     }
 
+    /// Nobody writes any more: whoever waits is let go, and it shows.
+    pub(super) fn stopped(&self) {
+        let mut state = self.lock();
+        state.closing = true;
+        state.jobs.clear();
+        state.health.failing = Some("the writer has stopped".to_owned());
+    }
+
     /// Waits until a batch is full or old enough, a job came, the buffer closes or `idle` has passed.
     pub(super) fn next_work(&self, idle: Duration) -> Work<J> {
         let deadline = Instant::now() + idle;

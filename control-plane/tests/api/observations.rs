@@ -36,17 +36,21 @@ async fn a_batch_becomes_rows_totals_and_reputation() {
     assert!(batch.decision(&decision(Action::Block, 99.0), &seen(0)));
     assert!(batch.decision(&decision(Action::Allow, 3.0), &Seen { weight: 25, ..seen(1) }));
     assert!(batch.login_failure(1, u64::MAX, 7, b"/login"));
+    let limited = Reasons::one(Check::RateLimit, 0.0);
+    let limited = Decision { basis: Basis::RateLimit, reasons: limited, ..decision(Action::RateLimit, 8.0) };
+    assert!(batch.decision(&limited, &seen(2)));
     let reply = observe(&plane, batch.finish(4)).await;
     assert_eq!(reply.status.as_u16(), 202);
     plane.flush().await;
     let stats = plane.get("/stats").await;
-    assert_eq!((&stats.ok(200)["total_requests"], &stats.json["bot_requests"]), (&26.into(), &1.into()));
+    assert_eq!((&stats.ok(200)["total_requests"], &stats.json["bot_requests"]), (&27.into(), &2.into()));
     let rows = plane.sql("SELECT action, weight, source, path, request_id FROM requests ORDER BY id");
-    assert_eq!(rows, ["4|1|0|/caf\u{fffd}|16 bytes", "0|25|0|/caf\u{fffd}|16 bytes"]);
+    let path = "/caf\u{fffd}|16 bytes";
+    assert_eq!(rows, [format!("4|1|0|{path}"), format!("0|25|0|{path}"), format!("3|1|0|{path}")]);
     assert_eq!(plane.sql("SELECT path, ts_ms > 1000000 FROM failed_logins"), ["/login|1"]);
     let failed = plane
         .sql("SELECT action, check_name, points FROM bot_detection_events JOIN failed_checks ON event = id");
-    assert_eq!(failed, ["4|user_agent|31"]);
+    assert_eq!(failed, ["4|user_agent|31", "3|rate_limit|0"], "a rate limit has no points, and is a check");
     let past = plane.app.detector.standing(u64::MAX, sallyport::clock::unix_ms());
     assert!((past.bad - 1.5).abs() < 0.01, "{past:?}");
     let text = String::from_utf8(plane.get("/metrics").await.bytes).expect("text");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
-use sallyport_core::Action;
+use sallyport_core::{Action, Check};
 
 use super::signed;
 use crate::store::buffer::DailyCounts;
@@ -98,7 +98,9 @@ fn insert_event(
 ) -> rusqlite::Result<()> {
     event.execute(params![request, row.ts_ms, signed(row.client), row.action as u8, row.score])?;
     let id = transaction.last_insert_rowid();
-    for (name, points) in row.reasons.iter().filter(|(_, points)| *points > 0.0) {
+    for (name, points) in
+        row.reasons.iter().filter(|(check, points)| *points > 0.0 || *check == Check::RateLimit)
+    {
         check.execute(params![id, name.name(), points])?;
     }
     Ok(())

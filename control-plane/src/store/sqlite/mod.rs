@@ -108,7 +108,8 @@ impl SqliteStore {
         let queued = self.buffer.submit(job).is_ok();
         Box::pin(async move {
             if !queued {
-                return Err(StoreError::Unavailable("too many writes are waiting".to_owned()));
+                let reason = "the writer has stopped, or too many writes are waiting";
+                return Err(StoreError::Unavailable(reason.to_owned()));
             }
             let stopped = |_| StoreError::Unavailable("the writer has stopped".to_owned());
             receiver.await.map_err(stopped)?

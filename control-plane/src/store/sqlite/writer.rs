@@ -24,6 +24,13 @@ pub(super) struct Writer {
     pub(super) retention: RetentionConfig,
 }
 
+impl Drop for Writer {
+    /// After a panic too, nobody must wait for ever.
+    fn drop(&mut self) {
+        self.buffer.stopped();
+    }
+}
+
 impl Writer {
     /// Runs until the buffer is closed.
     pub(super) fn run(mut self) {

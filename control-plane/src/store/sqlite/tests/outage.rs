@@ -117,3 +117,14 @@ fn rows_that_are_refused_for_good_still_count() {
     assert_eq!(round(&mut writer, false), None);
     assert_eq!(requests(&writer), (11, 22));
 }
+
+#[tokio::test]
+async fn a_dead_writer_is_told_and_keeps_nobody_waiting() {
+    let (_folder, store) = fresh();
+    let died: Answer<'_, ()> = store.write(|_| panic!("a fault in the writer"));
+    assert!(matches!(died.await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.flush().await, Err(StoreError::Unavailable(_))));
+    assert!(store.health().failing.is_some_and(|reason| reason.contains("stopped")));
+    super::record(&store, [row(1, Action::Allow)]);
+    assert!(store.ping().await.is_ok(), "reading goes on");
+}
