@@ -49,7 +49,7 @@ async fn a_batch_becomes_rows_totals_and_reputation() {
     assert_eq!(rows, [format!("4|1|0|{path}"), format!("0|25|0|{path}"), format!("3|1|0|{path}")]);
     assert_eq!(plane.sql("SELECT path, ts_ms > 1000000 FROM failed_logins"), ["/login|1"]);
     let failed = plane
-        .sql("SELECT action, check_name, points FROM bot_detection_events JOIN failed_checks ON event = id");
+        .sql("SELECT action, check_name, points FROM bot_detection_events JOIN failed_checks ON event = id ORDER BY 1 DESC");
     assert_eq!(failed, ["4|user_agent|31", "3|rate_limit|0"], "a rate limit has no points, and is a check");
     let past = plane.app.detector.standing(u64::MAX, sallyport::clock::unix_ms());
     assert!((past.bad - 1.5).abs() < 0.01, "{past:?}");

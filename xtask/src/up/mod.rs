@@ -111,14 +111,18 @@ fn print_welcome(args: &Args, stack: &Stack) {
     if args.print_token {
         println!("  admin token               {}", stack.admin_token());
     } else {
-        println!("  admin token               not shown: --print-token shows it");
+        println!("  admin token               .run/{site}/admin-token; --print-token shows it");
     }
     println!("\nTry:");
     println!("  curl -i -A python-requests/2.28.0 http://127.0.0.1:{site}/");
     println!(
-        "  for i in $(seq 300); do curl -s -o /dev/null -w '%{{http_code}} ' http://127.0.0.1:{site}/; done"
+        "  for i in $(seq 100); do curl -s -o /dev/null -w '%{{http_code}} ' -H 'Accept-Language: en' \\"
     );
-    println!("  curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:{api}/stats");
+    println!("      -A 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0' \\");
+    println!("      --compressed http://127.0.0.1:{site}/; done");
+    println!(
+        "  curl -H \"Authorization: Bearer $(cat .run/{site}/admin-token)\" http://127.0.0.1:{api}/stats"
+    );
     println!(
         "\nEnvoy trusts one X-Forwarded-For entry here, so that you can play visitors from other addresses."
     );

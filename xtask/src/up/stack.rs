@@ -1,5 +1,7 @@
 //! The three processes of a run, each started when the one before is ready. Dropping ends them, Envoy first.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -63,6 +65,7 @@ impl Stack {
         )?;
         let filter_token = create_token(&programs.control_plane, &config, "filter")?;
         let admin_token = create_token(&programs.control_plane, &config, "admin")?;
+        write_closed(&folder.join("admin-token"), &admin_token)?;
         let mut serve = control_plane(&programs.control_plane, &config);
         serve.arg("serve");
         let mut control_plane =
@@ -134,6 +137,13 @@ fn create_token(program: &Path, config: &Path, role: &str) -> Result<String> {
         );
     }
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// A file that only its owner can read.
+fn write_closed(path: &Path, text: &str) -> Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn answers(port: u16, path: &str) -> bool {
