@@ -47,3 +47,11 @@ pub fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
+
+/// Builds the control plane and the sample programs in release, since people look at the speed of what they try;
+/// gives the folder they lie in.
+pub fn release_programs() -> Result<PathBuf> {
+    let packages = ["--package", "sallyport", "--package", "sallyport-e2e"];
+    run(cargo().args(["build", "--release", "--bins"]).args(packages))?;
+    Ok(target_dir().join("release"))
+}

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use xtask::tools;
-use xtask::workspace::{cargo, root, run as run_command, target_dir};
+use xtask::workspace::{cargo, release_programs, root};
 
 use self::servers::Programs;
 use crate::wasm;
@@ -76,16 +76,7 @@ fn build(filter: Option<&Path>) -> Result<Programs> {
         Some(given) => std::path::absolute(given)?,
         None => wasm::build()?,
     };
-    run_command(cargo().args([
-        "build",
-        "--release",
-        "--bins",
-        "--package",
-        "sallyport",
-        "--package",
-        "sallyport-e2e",
-    ]))?;
-    let release = target_dir().join("release");
+    let release = release_programs()?;
     Ok(Programs {
         envoy,
         wrk,

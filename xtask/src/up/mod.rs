@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use xtask::child::Guarded;
-use xtask::workspace::{cargo, root, run as run_command, target_dir};
+use xtask::workspace::{release_programs, root};
 use xtask::{ports, tools};
 
 use self::stack::{Programs, Stack};
@@ -78,20 +78,10 @@ fn empty_folder(envoy_port: u16) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Everything in release, since people look at the speed of what they try.
 fn build() -> Result<Programs> {
     let envoy = tools::envoy()?;
     let filter = wasm::build()?;
-    run_command(cargo().args([
-        "build",
-        "--release",
-        "--bins",
-        "--package",
-        "sallyport",
-        "--package",
-        "sallyport-e2e",
-    ]))?;
-    let release = target_dir().join("release");
+    let release = release_programs()?;
     Ok(Programs {
         envoy,
         filter,
