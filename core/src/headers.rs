@@ -61,6 +61,9 @@ fn write_quoted(version: u32, buffer: &mut [u8; 16]) -> Option<&[u8]> {
 /// ALPN; FoxIO's published format): current browsers speak TLS 1.3 and HTTP/2 or later; Chromium offers
 /// 15 or 16 ciphers, Firefox 16 to 18 (observed).
 pub(crate) fn ja4_mismatch(facts: &RequestFacts<'_>) -> f32 {
+    if facts.ja4.is_empty() {
+        return 0.0;
+    }
     let Some(claim) = claim(facts.user_agent) else { return 0.0 };
     let (Some(version), Some(ciphers), Some(alpn)) =
         (facts.ja4.get(1..3), facts.ja4.get(4..6).and_then(two_digits), facts.ja4.get(8..10))
