@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod reload;
 pub mod replay;
 pub mod serve;
+pub mod simulate;
 pub mod snapshot;
 pub mod store;
