@@ -35,7 +35,7 @@ pub use engine::{Answer, Engine, LoginOutcome, Watch};
 pub use facts::{BrowserHeaders, RequestFacts, canonical, strip_query};
 pub use features::{FEATURE_COUNT, FEATURE_NAMES, FEATURE_VERSION, Features};
 pub use keys::HashKey;
-pub use model::{Model, ModelError};
+pub use model::{Model, ModelError, ModelKind, Network, TreeNode, Trees};
 pub use path::PathClass;
 pub use policy::{Policy, PolicyConfig, Problem};
 pub use ranges::AddressSet;

@@ -2,7 +2,7 @@
 //!
 //! `SPSN`, format version u16, feature version u16, snapshot version u64, created u64 (Unix ms), body length
 //! u32, FNV-1a-64 of the body u64; then the body: sections of kind u16, length u32, bytes. Little-endian. Kinds:
-//! 1 hash key (16 bytes), 2 policy (JSON), 3 weights, 4 IPv4 ranges (address u32, prefix u8, label u16 each),
+//! 1 hash key (16 bytes), 2 policy (JSON), 3 model, 4 IPv4 ranges (address u32, prefix u8, label u16 each),
 //! 5 IPv6 ranges (u128, u8, u16). Each stands exactly once; another kind is another format version.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,7 +19,7 @@ use crate::wire::{Reader, checksum};
 
 const MAGIC: &[u8] = b"SPSN";
 /// Version of the format; a filter refuses any other.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 /// Larger snapshots are refused, in bytes: 2 MiB of the 3 MiB that Envoy was seen to deliver hold over 90,000
 /// IPv6 or 250,000 IPv4 ranges.
 pub const MAX_BYTES: usize = 3 << 20;
@@ -36,7 +36,7 @@ pub struct Parts {
     pub hash_key: HashKey,
     /// What to do with whom.
     pub policy: PolicyConfig,
-    /// The network's weights.
+    /// The model.
     pub model: Model,
     /// Datacenter and hosting ranges with their labels.
     pub ranges: Vec<(IpNet, u16)>,
@@ -242,8 +242,8 @@ mod tests {
     fn versions_from_the_future_are_refused() {
         let good = encode(&parts()).expect("encodes");
         let mut format = good.clone();
-        format[4] = 2;
-        assert_eq!(decode(&format).err(), Some(SnapshotError::FormatVersion(2)));
+        format[4] = 3;
+        assert_eq!(decode(&format).err(), Some(SnapshotError::FormatVersion(3)));
         let mut features = good;
         features[6] = 9;
         assert_eq!(decode(&features).err(), Some(SnapshotError::FeatureVersion(9)));
@@ -253,7 +253,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let _ = decode(&bytes);
-            let mut framed = b"SPSN\x01\0\x01\0".to_vec();
+            let mut framed = b"SPSN\x02\0\x01\0".to_vec();
             framed.extend(&bytes);
             prop_assert!(decode(&framed).is_err());
         }
