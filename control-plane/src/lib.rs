@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod detector;
 pub mod metrics;
+pub mod models;
 pub mod reload;
 pub mod replay;
 pub mod serve;
