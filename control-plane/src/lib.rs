@@ -17,4 +17,5 @@ pub mod replay;
 pub mod serve;
 pub mod snapshot;
 pub mod store;
+mod table;
 pub mod training;

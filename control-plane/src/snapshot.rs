@@ -169,6 +169,23 @@ impl Inputs {
     }
 }
 
+/// Whether a snapshot of this configuration can be made with this model.
+///
+/// # Errors
+/// [`PublishError::Snapshot`] where it would be too large, or the policy is wrong.
+pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
+    let parts = Parts {
+        version: 0,
+        created_ms: 0,
+        hash_key: HashKey::from_bytes([0; 16]),
+        policy: loaded.config.policy.clone(),
+        model: model.clone(),
+        ranges: loaded.ranges.nets.clone(),
+    };
+    snapshot::encode(&parts)?;
+    Ok(())
+}
+
 /// Version, time and content digest of the last snapshot, as kept in the store.
 struct Kept {
     version: u64,

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::store::{BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource};
+use crate::training::Trainable;
 
 /// Larger files are not read, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -149,6 +150,10 @@ fn exported(bytes: &[u8], made_by: &str) -> Result<CheckpointContent, FileError>
     if read.kind() != record.kind || record.features_version != FEATURE_VERSION {
         return Err(FileError::Damaged("record and model contradict each other"));
     }
+    let state = header.state_bytes.map(|_| state.to_vec());
+    if state.as_ref().is_some_and(|state| Trainable::from_state(state).is_err()) {
+        return Err(FileError::Damaged("the state to go on from"));
+    }
     let data_fingerprint = record.data_fingerprint.map(|text| unhex(&text)).transpose()?;
     let json = |object: Map<String, Value>| Value::Object(object).to_string();
     let note = format!("{} ({} {} by {})", record.note, record.source, record.id, record.made_by);
@@ -166,7 +171,7 @@ fn exported(bytes: &[u8], made_by: &str) -> Result<CheckpointContent, FileError>
         metrics: json(record.metrics),
         histograms: json(record.histograms),
         model: model.to_vec(),
-        state: header.state_bytes.map(|_| state.to_vec()),
+        state,
     })
 }
 
@@ -225,7 +230,7 @@ mod tests {
                 note: "of the shop".to_owned(),
                 data_fingerprint: Some([0xAB; 32]),
                 metrics: r#"{"roc_auc":0.97}"#.to_owned(),
-                state: Some(vec![1, 2, 3]),
+                state: Some(Trainable::new(true, 0.0, 1).to_state()),
                 ..bare(&model, &model.to_bytes(), "op")
             },
         }
@@ -263,7 +268,7 @@ mod tests {
         }
 
         #[test]
-        fn any_damage_is_noticed(at in 0_usize..20_000, bit in 0_u8..8, cut in 0_usize..20_000) {
+        fn any_damage_is_noticed(at in 0_usize..40_000, bit in 0_u8..8, cut in 0_usize..40_000) {
             let good = write(&checkpoint());
             let mut flipped = good.clone();
             flipped[at % good.len()] ^= 1 << bit;

@@ -4,8 +4,9 @@ use sallyport_core::{FEATURE_VERSION, Model, ModelError};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ModelsError;
-use crate::store::{BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, Store};
+use super::{ModelDetails, ModelLine, ModelsError};
+use crate::store::{BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, InForce, Store};
+use crate::training::FeatureHistograms;
 
 /// What is known of the training of the model that ships.
 const BUILT_IN_RECORD: &str = include_str!("../../../core/model/builtin.json");
@@ -17,6 +18,8 @@ pub struct ReadyModel {
     pub id: i64,
     /// The model.
     pub model: Model,
+    /// The features of its training set, where they are known.
+    pub histograms: Option<FeatureHistograms>,
 }
 
 /// A checkpoint; number [`BUILT_IN`] is the model that ships.
@@ -37,7 +40,19 @@ pub async fn checkpoint(store: &dyn Store, id: i64) -> Result<Checkpoint, Models
 pub async fn ready(store: &dyn Store, id: i64) -> Result<ReadyModel, ModelsError> {
     let found = checkpoint(store, id).await?;
     let model = Model::from_bytes(&found.content.model).map_err(|error| ModelsError::Damaged(id, error))?;
-    Ok(ReadyModel { id, model })
+    let histograms = serde_json::from_str(&found.content.histograms).ok();
+    Ok(ReadyModel { id, model, histograms })
+}
+
+/// A line about each checkpoint, newest first, the model that ships at the end.
+///
+/// # Errors
+/// What the store says.
+pub async fn lines(store: &dyn Store, in_force: &InForce) -> Result<Vec<ModelLine>, ModelsError> {
+    let stored = store.checkpoints().await?;
+    let mut lines: Vec<_> = stored.into_iter().map(|summary| ModelLine::of(summary, in_force)).collect();
+    lines.push(ModelDetails::of(checkpoint(store, BUILT_IN).await?, in_force).line);
+    Ok(lines)
 }
 
 #[derive(Default, Deserialize)]

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use sallyport_core::{Basis, FEATURE_COUNT, Features};
+
 use super::{ModelsError, ReadyModel, Shadow, ready};
 use crate::clock::unix_ms;
 use crate::config::ModelConfig;
@@ -11,6 +13,8 @@ use crate::snapshot::Publisher;
 use crate::store::{
     BUILT_IN, CheckpointContent, InForce, Promote, PromoteOutcome, Promotion, RequestRow, Store, StoreError,
 };
+use crate::training::FeatureHistograms;
+use crate::training::drift::psi;
 
 /// Time between two looks at the promotions, which other processes write too.
 const LOOK: Duration = Duration::from_secs(1);
@@ -57,6 +61,8 @@ pub struct Registry {
     detector: Arc<Detector>,
     judging: RwLock<Arc<Judging>>,
     config: RwLock<ModelConfig>,
+    /// The features of what was judged by its score since the start.
+    observed: Mutex<FeatureHistograms>,
     /// Why the last look failed.
     failure: Mutex<Option<String>>,
     turn: tokio::sync::Mutex<()>,
@@ -72,8 +78,8 @@ impl Registry {
         config: ModelConfig,
     ) -> Self {
         let (judging, config) = (RwLock::new(Arc::new(judging)), RwLock::new(config));
-        let (failure, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { store, publisher, detector, judging, config, failure, turn }
+        let (observed, failure, turn) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { store, publisher, detector, judging, config, observed, failure, turn }
     }
 
     /// What judges and what looks on.
@@ -158,13 +164,32 @@ impl Registry {
         Ok(())
     }
 
-    /// Completes a row that was judged under a version of the snapshot: who judged, what the candidate says.
+    /// Completes a row that was judged under a version of the snapshot: who judged, what the candidate says. What
+    /// rests on its score is counted for drift.
     pub fn complete(&self, row: &mut RequestRow, version: u64) {
         row.checkpoint = self.publisher.checkpoint_of(version);
-        let judging = self.judging();
-        if let Some(shadow) = &judging.shadow {
-            row.shadow_probability = shadow.compare(&self.detector.engine(), row);
+        let Some(features) = Features::new(row.features).filter(|_| row.basis == Basis::Score) else {
+            return;
+        };
+        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.add_times(&features, row.weight.into());
+        drop(observed);
+        if let Some(shadow) = &self.judging().shadow {
+            row.shadow_probability = Some(shadow.compare(&self.detector.engine(), row, &features));
         }
+    }
+
+    /// The features of what was judged by its score since the start.
+    pub fn observed(&self) -> FeatureHistograms {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How far the features of today are from those that judge's model was trained on: the population stability
+    /// index of each. `None` where either is unknown.
+    pub fn drift(&self, training: Option<&FeatureHistograms>) -> Option<[f32; FEATURE_COUNT]> {
+        let observed = self.observed();
+        let training = training.filter(|training| training.rows() > 0 && observed.rows() > 0)?;
+        Some(psi(training, &observed))
     }
 
     async fn look(&self) -> Result<bool, ModelsError> {
@@ -219,7 +244,7 @@ pub async fn watch(registry: Arc<Registry>) {
 }
 
 /// Promotes a checkpoint that is known to be sound.
-async fn promote(store: &dyn Store, wanted: Promote) -> Result<Promotion, ModelsError> {
+pub(super) async fn promote(store: &dyn Store, wanted: Promote) -> Result<Promotion, ModelsError> {
     let id = wanted.checkpoint;
     match store.promote(wanted, unix_ms()).await? {
         PromoteOutcome::Promoted(promotion) => Ok(promotion),
@@ -229,7 +254,7 @@ async fn promote(store: &dyn Store, wanted: Promote) -> Result<Promotion, Models
     }
 }
 
-async fn set_shadow(store: &dyn Store, id: Option<i64>) -> Result<(), ModelsError> {
+pub(super) async fn set_shadow(store: &dyn Store, id: Option<i64>) -> Result<(), ModelsError> {
     if let Some(id) = id {
         ready(store, id).await?;
         let judges = store.in_force().await?.promotion.map_or(BUILT_IN, |promotion| promotion.checkpoint);

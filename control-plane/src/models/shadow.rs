@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sallyport_core::{Action, Basis, Engine, Features};
+use sallyport_core::{Action, Engine, Features};
 
 use super::ReadyModel;
 use crate::store::RequestRow;
@@ -39,17 +39,16 @@ impl Shadow {
 
     /// Compares a decision that rested on the score, and answers the candidate's probability. The candidate's score
     /// is that of the decision with its log-odds in the model's place.
-    pub fn compare(&self, engine: &Engine, row: &RequestRow) -> Option<f32> {
-        let features = Features::new(row.features).filter(|_| row.basis == Basis::Score)?;
+    pub fn compare(&self, engine: &Engine, row: &RequestRow, features: &Features) -> f32 {
         let candidate = &self.candidate.model;
-        let probability = candidate.probability(&features);
-        let (_, action) = engine.rescore(row.score, row.ml_probability, &features, candidate);
+        let probability = candidate.probability(features);
+        let (_, action) = engine.rescore(row.score, row.ml_probability, features, candidate);
         let weight = u64::from(row.weight);
         let [taken, other] = [row.action, action].map(|action| action as usize);
         self.counts[taken][other].fetch_add(weight, Ordering::Relaxed);
         let difference = f64::from((probability - row.ml_probability).abs());
         self.differences.fetch_add((difference * UNIT) as u64 * weight, Ordering::Relaxed);
-        Some(probability)
+        probability
     }
 
     /// What was counted so far.
