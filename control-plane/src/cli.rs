@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{replay, serve, simulate};
+use crate::{models, replay, serve, simulate};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -38,6 +38,9 @@ enum Command {
     /// Make, show and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show, promote and exchange models.
+    #[command(subcommand)]
+    Model(models::command::Command),
     /// Work on the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -133,6 +136,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let loaded = sources.load()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(token(command, &loaded))
+        }
+        Command::Model(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(models::command::run(command, &loaded))
         }
         Command::Config(ConfigCommand::Check) => {
             sources.load()?;

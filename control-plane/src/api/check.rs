@@ -251,7 +251,7 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         let fingerprint = app.detector.engine().key().text(b'f', text.as_bytes());
         Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.client })
     });
-    let row = Row::Request(RequestRow {
+    let mut row = RequestRow {
         ts_ms: now_ms,
         request_id: id,
         address: verdict.address,
@@ -269,8 +269,12 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         user_agent: stored(&request.user_agent, STORED_TEXT),
         reasons: verdict.decision.reasons.iter().collect(),
         outcome: verdict.outcome,
-    });
-    app.store.record(&mut std::iter::once(row).chain(fingerprint));
+        checkpoint: None,
+        shadow_probability: None,
+        attributions: None,
+    };
+    app.models.complete(&mut row, verdict.version);
+    app.store.record(&mut std::iter::once(Row::Request(row)).chain(fingerprint));
 }
 
 /// The path of an endpoint as it is stored.

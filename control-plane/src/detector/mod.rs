@@ -34,6 +34,8 @@ pub struct Verdict {
     pub enforced: bool,
     /// What the decision adds to the address's standing.
     pub outcome: Standing,
+    /// Version of the snapshot it was judged under.
+    pub version: u64,
 }
 
 /// How full the tables are.
@@ -71,9 +73,12 @@ impl Detector {
         Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts another engine in force; requests being judged finish with the old one.
+    /// Puts a newer engine in force; requests being judged finish with the old one.
     pub fn replace_engine(&self, engine: Arc<Engine>) {
-        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+        let mut current = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        if engine.version() > current.version() {
+            *current = engine;
+        }
     }
 
     /// Takes over what the store knows of addresses.
@@ -96,7 +101,7 @@ impl Detector {
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
-        Verdict { decision, address, client, enforced, outcome }
+        Verdict { decision, address, client, enforced, outcome, version: engine.version() }
     }
 
     /// Judges features and evidence that a filter measured, plus what is known here. No record changes: the

@@ -1,6 +1,5 @@
 //! The summary that a person reads in a terminal, or finds in a file when it was piped.
 
-mod table;
 mod words;
 
 use std::fmt::Write as _;
@@ -12,7 +11,7 @@ use sallyport_core::{Action, Check};
 use super::accuracy::{LEVELS, Report};
 use super::run::Outcome;
 use super::tally::{ClientTally, Tally, excerpt};
-use table::Table;
+use crate::table::Table;
 pub(super) use words::{auc, count, false_positives, grouped, minute, percent};
 
 /// How many clients and paths are listed.
