@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod detector;
+pub mod explain;
 pub mod metrics;
 pub mod reload;
 pub mod replay;

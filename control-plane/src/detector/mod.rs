@@ -26,6 +26,8 @@ pub use reputation::{decayed, outcome, strength};
 pub struct Verdict {
     /// What was decided.
     pub decision: Decision,
+    /// Who decided.
+    pub engine: Arc<Engine>,
     /// Keyed hash of the address.
     pub address: u64,
     /// Keyed hash of the client.
@@ -96,13 +98,19 @@ impl Detector {
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
-        Verdict { decision, address, client, enforced, outcome }
+        Verdict { decision, engine, address, client, enforced, outcome }
     }
 
     /// Judges features and evidence that a filter measured, plus what is known here. No record changes: the
-    /// filter reports the request in its observations.
-    pub fn consult(&self, ip: IpAddr, features: &Features, mut evidence: Evidence, now_ms: u64) -> Decision {
-        let engine = self.engine();
+    /// filter reports the request in its observations. `engine` is [`Detector::engine`]'s.
+    pub fn consult(
+        &self,
+        engine: &Engine,
+        ip: IpAddr,
+        features: &Features,
+        mut evidence: Evidence,
+        now_ms: u64,
+    ) -> Decision {
         let address = engine.key().address(Some(ip));
         evidence.set(Check::IpReputation, self.reputation(address, now_ms));
         // The filter's cached verdict came from here; it must not confirm itself.
