@@ -4,6 +4,7 @@ mod keyring;
 mod token;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use keyring::{Keyring, REFRESH_INTERVAL};
 pub use token::Token;
@@ -15,6 +16,17 @@ pub enum Role {
     Filter,
     /// An operator: everything.
     Admin,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Number of the token.
+    pub token: i64,
+    /// What it may do.
+    pub role: Role,
+    /// Whose it is.
+    pub name: Arc<str>,
 }
 
 impl Role {
