@@ -28,6 +28,7 @@ pub(super) fn row(number: u128, action: Action) -> RequestRow {
         user_agent: "Firefox".into(),
         reasons: [(Check::UserAgent, 12.5), (Check::TrapPath, 30.0), (Check::IpReputation, -3.0)].into(),
         outcome: Standing { good: 0.0, bad: 1.0 },
+        attributions: None,
     }
 }
 

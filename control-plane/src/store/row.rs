@@ -92,6 +92,8 @@ pub struct RequestRow {
     pub reasons: Box<[(Check, f32)]>,
     /// What the decision adds to the address's standing.
     pub outcome: Standing,
+    /// Of a refusal by score: what each feature added to the model's log-odds.
+    pub attributions: Option<[f32; FEATURE_COUNT]>,
 }
 
 /// One failed login.
