@@ -1,6 +1,9 @@
 //! What a decision consists of, told: the JSON of `POST /check?explain=true` and of `sallyport explain --json`.
 //! `core` explains; this names the parts.
 
+mod model;
+mod text;
+
 use sallyport_core::{Check, Decision, Engine, FEATURE_COUNT, FEATURE_NAMES, Share};
 use serde::Serialize;
 use utoipa::ToSchema;
