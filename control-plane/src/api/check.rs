@@ -293,6 +293,8 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         user_agent: stored(&request.user_agent, STORED_TEXT),
         reasons: verdict.decision.reasons.iter().collect(),
         outcome: verdict.outcome,
+        checkpoint: None,
+        shadow_probability: None,
         attributions: verdict.attributions,
     });
     app.store.record(&mut std::iter::once(row).chain(fingerprint));

@@ -1,5 +1,5 @@
 //! Who passes: a token of the right role, as bearer or, so that browsers can ask for it, as password. Handlers
-//! find who it is in the request's extensions, as [`Caller`].
+//! find whose it is as `Extension<Caller>`.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ async fn pass(app: &App, needed: Role, mut request: Request, next: Next) -> Resu
             "another site's page sent this; use `Authorization: Bearer <token>`",
         ));
     }
-    match app.keyring.caller(&presented.token).await {
+    match app.keyring.identify(&presented.token).await {
         None => Ok(refuse("the token is unknown or revoked")),
         Some(Caller { role, .. }) if !role.allows(needed) => {
             Err(ApiError::forbidden(format!("this needs a token of role {needed}, not {role}")))

@@ -44,7 +44,7 @@ impl Keyring {
             .filter(|row| row.revoked_ms.is_none())
             .map(|row| Entry {
                 hash: row.hash,
-                caller: Caller { token: row.id, role: row.role, name: row.name.into() },
+                caller: Caller { id: row.id, role: row.role, name: row.name.into() },
             })
             .collect();
         *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
@@ -58,7 +58,7 @@ impl Keyring {
 
     /// Whose token it is, or `None` where it is not valid. One that is not known yet may have been made a
     /// moment ago, so the store is asked before it is refused.
-    pub async fn caller(&self, presented: &[u8]) -> Option<Caller> {
+    pub async fn identify(&self, presented: &[u8]) -> Option<Caller> {
         let hash = token::hash(presented);
         if let Some(caller) = self.find(&hash) {
             return Some(caller);
@@ -76,12 +76,13 @@ impl Keyring {
     /// Compares with every entry to the end, whichever fits, so that time tells nothing.
     fn find(&self, hash: &[u8; 32]) -> Option<Caller> {
         let entries = Arc::clone(&self.entries.read().unwrap_or_else(PoisonError::into_inner));
-        let mut found = u64::MAX;
-        for (index, entry) in (0_u64..).zip(entries.iter()) {
+        let mut place = u64::MAX;
+        for (number, entry) in (0_u64..).zip(entries.iter()) {
             let same: Choice = entry.hash.as_slice().ct_eq(hash.as_slice());
-            found = u64::conditional_select(&found, &index, same);
+            place = u64::conditional_select(&place, &number, same);
         }
-        entries.get(usize::try_from(found).ok()?).map(|entry| entry.caller.clone())
+        let entry = usize::try_from(place).ok().and_then(|place| entries.get(place));
+        entry.map(|entry| entry.caller.clone())
     }
 
     fn may_look_again(&self) -> bool {

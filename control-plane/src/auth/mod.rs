@@ -9,6 +9,17 @@ use std::sync::Arc;
 pub use keyring::{Keyring, REFRESH_INTERVAL};
 pub use token::Token;
 
+/// Whose token a request came with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The token's number.
+    pub id: i64,
+    /// What it may do.
+    pub role: Role,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
 /// What a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -16,17 +27,6 @@ pub enum Role {
     Filter,
     /// An operator: everything.
     Admin,
-}
-
-/// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// Number of the token.
-    pub token: i64,
-    /// What it may do.
-    pub role: Role,
-    /// Whose it is.
-    pub name: Arc<str>,
 }
 
 impl Role {

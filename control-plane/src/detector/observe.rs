@@ -73,6 +73,8 @@ impl Detector {
             user_agent: record.user_agent.into_boxed_str(),
             reasons: record.reasons.into_boxed_slice(),
             outcome,
+            checkpoint: None,
+            shadow_probability: None,
             attributions: None,
         }
     }
