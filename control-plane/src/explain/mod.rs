@@ -1,12 +1,15 @@
 //! What a decision consists of, told: the JSON of `POST /check?explain=true` and of `sallyport explain --json`.
 //! `core` explains; this names the parts.
 
+mod command;
 mod model;
 mod text;
 
 use sallyport_core::{Check, Decision, Engine, FEATURE_COUNT, FEATURE_NAMES, Share};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub use command::{Args, run};
 
 /// Why a score is what it is. Points add up: 50 + `base_points` + the points of `features` and `checks` = score;
 /// `base_points` and those of `features` together are the points of the reason `model`. Reasons leave out what
