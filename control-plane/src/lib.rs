@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod detector;
 pub mod explain;
+pub mod learning;
 pub mod metrics;
 pub mod reload;
 pub mod replay;
