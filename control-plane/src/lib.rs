@@ -10,6 +10,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod detector;
+pub mod explain;
+pub mod learning;
 pub mod metrics;
 pub mod models;
 pub mod reload;
