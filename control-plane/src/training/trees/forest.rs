@@ -10,8 +10,8 @@ use super::{Growth, GrowthError};
 
 pub(super) type Forest = RandomForestRegressor<f64, f64, Matrix, Vec<f64>>;
 
-/// Features that a split chooses from: ⌊√7⌋, as Breiman (2001) advises.
-const CANDIDATES: usize = 2;
+/// Features that a split chooses from. ⌊√7⌋ = 2 would be usual; three measured better on trees of this depth.
+const CANDIDATES: usize = 3;
 
 /// Grows `trees` trees; a row's weight is its chance in the bootstrap samples.
 pub(super) fn grow(table: &Table, growth: &Growth, trees: u32, seed: u64) -> Result<Forest, GrowthError> {
