@@ -5,6 +5,7 @@
 //! its nodes to itself; they are read through their serialised form.
 
 mod boosting;
+mod fit;
 mod flat;
 mod forest;
 mod table;
@@ -15,7 +16,10 @@ use std::ops::ControlFlow;
 
 use sallyport_core::{ModelError, TreeNode, Trees};
 
+pub(super) use fit::fit;
 pub use table::Table;
+
+use super::random::mix;
 
 /// Trees grown between two looks at the watcher.
 const STAGE: u32 = 10;
@@ -100,7 +104,7 @@ pub fn boosting(table: &Table, growth: &Growth, seed: u64, watch: Watch<'_>) -> 
 /// The number of trees and the seed of each stage.
 fn stages(growth: &Growth, seed: u64) -> impl Iterator<Item = (u32, u64)> {
     let trees = growth.trees;
-    let seed = move |first: u32| seed.wrapping_add(u64::from(first)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let seed = move |first: u32| mix(seed.wrapping_add(u64::from(first)));
     (0..trees).step_by(STAGE as usize).map(move |first| (STAGE.min(trees - first), seed(first)))
 }
 

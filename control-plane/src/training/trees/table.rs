@@ -6,6 +6,7 @@ use sallyport_core::{FEATURE_COUNT, Features};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use super::GrowthError;
+use crate::training::random::Random;
 
 pub(super) type Matrix = DenseMatrix<f64>;
 
@@ -24,7 +25,7 @@ impl Table {
     ///
     /// # Errors
     /// [`GrowthError::Rows`] if there are none.
-    pub fn new<'a>(rows: impl IntoIterator<Item = (&'a Features, bool, f64)>) -> Result<Self, GrowthError> {
+    pub fn new(rows: impl IntoIterator<Item = (Features, bool, f64)>) -> Result<Self, GrowthError> {
         let (mut values, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
         for (features, is_bot, weight) in rows {
             values.extend(features.values().map(f64::from));
@@ -83,13 +84,14 @@ impl Table {
         let step = self.weights.iter().sum::<f64>() / count as f64;
         let (mut values, mut targets) =
             (Vec::with_capacity(count * FEATURE_COUNT), Vec::with_capacity(count));
+        let mut random = Random::new(seed);
         let (mut row, mut reached) = (0, self.weights[0]);
         for drawn in 0..count {
             // In equal shares of all rows every part is one row: no chance needed, nor rounding suffered.
             if equal && count == self.len() {
                 row = drawn;
             } else {
-                let point = (drawn as f64 + fraction(seed, drawn as u64)) * step;
+                let point = (drawn as f64 + random.unit()) * step;
                 while reached <= point && row + 1 < self.len() {
                     row += 1;
                     reached += self.weights[row];
@@ -102,14 +104,6 @@ impl Table {
     }
 }
 
-/// A number in [0, 1), the `index`th of a seed: SplitMix64 (Steele, Lea and Flood 2014).
-fn fraction(seed: u64, index: u64) -> f64 {
-    let mut z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ z >> 31) >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +111,7 @@ mod tests {
     /// Rows whose target alternates; weight `bots` for each bot and 1 for each person.
     fn alternating(rows: usize, bots: f64) -> Table {
         let features = Features::default();
-        let row = |row| (&features, row % 2 == 0, if row % 2 == 0 { bots } else { 1.0 });
+        let row = |row| (features, row % 2 == 0, if row % 2 == 0 { bots } else { 1.0 });
         Table::new((0..rows).map(row)).expect("rows")
     }
 

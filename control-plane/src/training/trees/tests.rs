@@ -5,19 +5,11 @@ use sallyport_core::{Features, Model};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use super::*;
-
-/// Numbers in [0, 1) that look random.
-fn numbers(seed: u64) -> impl Iterator<Item = f32> {
-    let mut state = seed;
-    std::iter::repeat_with(move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1 << 24) as f32
-    })
-}
+use crate::training::random::Random;
 
 fn random_features(count: usize, seed: u64) -> Vec<Features> {
-    let mut numbers = numbers(seed);
-    let mut row = || std::array::from_fn(|_| numbers.next().expect("endless"));
+    let mut random = Random::new(seed);
+    let mut row = || std::array::from_fn(|_| random.unit() as f32);
     (0..count).map(|_| Features::new(row()).expect("in range")).collect()
 }
 
@@ -29,7 +21,7 @@ fn is_bot(features: &Features) -> bool {
 
 fn table(rows: &[Features]) -> Table {
     let weight = |features: &Features| f64::from(1.0 + features.values()[6]);
-    Table::new(rows.iter().map(|row| (row, is_bot(row), weight(row)))).expect("rows")
+    Table::new(rows.iter().map(|row| (*row, is_bot(row), weight(row)))).expect("rows")
 }
 
 fn small(growth: Growth) -> Growth {
@@ -139,7 +131,7 @@ proptest! {
     #[test]
     fn rows_of_one_kind_give_a_tree_of_one_leaf_and_no_panic(bot in any::<bool>(), rows in 1_usize..40) {
         let features = random_features(rows, 9);
-        let table = Table::new(features.iter().map(|row| (row, bot, 1.0))).expect("rows");
+        let table = Table::new(features.iter().map(|row| (*row, bot, 1.0))).expect("rows");
         for grow in [forest as Grow, boosting] {
             let growth = Growth { trees: 30, shrinkage: 0.3, leaf_rows: 1, ..Growth::FOREST };
             let sum = grow(&table, &growth, 1, &mut go_on).expect("trees").sum(&features[0]);
