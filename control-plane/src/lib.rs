@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod reload;
 pub mod replay;
 pub mod serve;
+pub mod simulate;
 pub mod snapshot;
 pub mod store;
 pub mod training;
