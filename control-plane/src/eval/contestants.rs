@@ -70,9 +70,10 @@ impl Contestant {
         Self { name: "user-agent rules alone".to_owned(), seconds: None, means: Means::UserAgent }
     }
 
-    /// Core with model, checks and policy, as the filter has it, on requests that come from logs or the simulation.
-    pub(super) fn whole_judge() -> Self {
-        Self { name: "whole judge, built-in model".to_owned(), seconds: None, means: Means::WholeJudge }
+    /// Core with a stored model, else the built-in one, with checks and policy, as the filter has it.
+    pub(super) fn whole_judge(stored: Option<&Self>) -> Self {
+        let model = stored.map_or("builtin", |stored| &stored.name);
+        Self { name: format!("whole judge with {model}"), seconds: None, means: Means::WholeJudge }
     }
 
     /// A stored model: `builtin`, or a file.
@@ -110,6 +111,14 @@ impl Contestant {
             seconds: Some(trained.seconds),
             means: Means::Model(Box::new(trained.model)),
         })
+    }
+
+    /// The model, where it judges by one.
+    pub(super) fn model(&self) -> Option<&Model> {
+        match &self.means {
+            Means::Model(model) => Some(model),
+            Means::UserAgent | Means::WholeJudge => None,
+        }
     }
 
     /// Its quality on rows; `None` where it cannot judge them: the whole judge looks at requests, of which masked rows

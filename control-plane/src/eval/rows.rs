@@ -22,7 +22,12 @@ impl Rows {
         let (rest, held_out) = self.data.split(share, seed);
         let held: HashSet<_> = held_out.examples().iter().map(|row| row.group).collect();
         let judged = self.judged.map(|judged| {
-            groups.iter().zip(judged).filter(|(group, _)| held.contains(group)).map(|(_, said)| said).collect()
+            groups
+                .iter()
+                .zip(judged)
+                .filter(|(group, _)| held.contains(group))
+                .map(|(_, said)| said)
+                .collect()
         });
         (rest, Self { data: held_out, judged })
     }
@@ -102,7 +107,13 @@ mod tests {
         let origin = data.origin("a log");
         for row in 0..60 {
             let features = Features::new([row as f32 / 60.0; FEATURE_COUNT]).expect("in range");
-            data.push(Example { features, is_bot: row % 2 == 0, weight: 1.0, group: row / 4 * 2 + row % 2, origin });
+            data.push(Example {
+                features,
+                is_bot: row % 2 == 0,
+                weight: 1.0,
+                group: row / 4 * 2 + row % 2,
+                origin,
+            });
         }
         let judged = data.examples().iter().map(|row| row.features.values()[0]).collect();
         Rows { data, judged: Some(judged) }

@@ -15,6 +15,7 @@ pub mod network;
 pub mod random;
 pub mod recipe;
 pub mod settings;
+pub mod sources;
 pub mod trees;
 
 use std::ops::ControlFlow;

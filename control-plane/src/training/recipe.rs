@@ -24,6 +24,12 @@ impl Parts {
         let (train, validation) = hold_out(rest, share, settings.seed.wrapping_add(1));
         Self { train, validation, test }
     }
+
+    /// Splits no test part off: for data that is judged elsewhere.
+    pub fn without_test(data: Dataset, settings: &Settings) -> Self {
+        let (train, validation) = hold_out(data, settings.held_out, settings.seed.wrapping_add(1));
+        Self { train, validation, test: Dataset::default() }
+    }
 }
 
 fn hold_out(data: Dataset, share: f32, seed: u64) -> (Dataset, Dataset) {
