@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod detector;
+pub mod eval;
 pub mod explain;
 pub mod learning;
 pub mod metrics;
