@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{models, replay, serve};
+use crate::{models, replay, serve, simulate};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -46,6 +46,8 @@ enum Command {
     Config(ConfigCommand),
     /// Tell what would have happened with the traffic of access logs.
     Replay(replay::Args),
+    /// Write made-up traffic of people and bots, with labels, as a log that `replay` reads.
+    Simulate(simulate::Args),
     /// Print the version.
     Version,
 }
@@ -148,6 +150,10 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
             replay::run(args, config.policy, AddressSet::new(ranges.nets))
+        }
+        Command::Simulate(args) => {
+            let Loaded { config, ranges, .. } = sources.load()?;
+            simulate::run(&args, config.policy, AddressSet::new(ranges.nets))
         }
         Command::Version => {
             println!("sallyport {}", env!("CARGO_PKG_VERSION"));

@@ -15,6 +15,7 @@ pub mod models;
 pub mod reload;
 pub mod replay;
 pub mod serve;
+pub mod simulate;
 pub mod snapshot;
 pub mod store;
 mod table;

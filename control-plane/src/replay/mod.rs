@@ -4,13 +4,13 @@
 //! ([`judge`]), are counted ([`tally`], [`accuracy`]) and go out as a summary, JSON lines or a page.
 
 mod accuracy;
-mod decisions;
-mod format;
+pub(crate) mod decisions;
+pub(crate) mod format;
 mod html;
 mod input;
-mod judge;
+pub(crate) mod judge;
 mod labels;
-mod line;
+pub(crate) mod line;
 mod progress;
 mod recent;
 mod run;
