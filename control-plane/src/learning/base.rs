@@ -2,8 +2,8 @@
 
 use sallyport_core::{AddressSet, Engine, FEATURE_COUNT, Features, HashKey, Model, ModelError, Policy};
 
-pub(super) use crate::simulate::Settings;
 use crate::simulate;
+pub(super) use crate::simulate::Settings;
 use crate::training::random::{Random, mix};
 use crate::training::{Dataset, Example};
 
