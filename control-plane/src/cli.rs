@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{replay, serve};
+use crate::{eval, replay, serve, simulate};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -43,6 +43,10 @@ enum Command {
     Config(ConfigCommand),
     /// Tell what would have happened with the traffic of access logs.
     Replay(replay::Args),
+    /// Write made-up traffic of people and bots, with labels, as a log that `replay` reads.
+    Simulate(simulate::Args),
+    /// Compare models on labelled rows: trained on the spot or stored.
+    Eval(Box<eval::Args>),
     /// Print the version.
     Version,
 }
@@ -140,6 +144,14 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
             replay::run(args, config.policy, AddressSet::new(ranges.nets))
+        }
+        Command::Simulate(args) => {
+            let Loaded { config, ranges, .. } = sources.load()?;
+            simulate::run(&args, config.policy, AddressSet::new(ranges.nets))
+        }
+        Command::Eval(args) => {
+            let Loaded { config, ranges, .. } = sources.load()?;
+            eval::run(&args, config.policy, AddressSet::new(ranges.nets))
         }
         Command::Version => {
             println!("sallyport {}", env!("CARGO_PKG_VERSION"));

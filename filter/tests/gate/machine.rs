@@ -32,12 +32,17 @@ pub(crate) fn connected(policy: Value) -> Value {
 
 /// A snapshot with this policy.
 pub(crate) fn snapshot(version: u64, policy: Value) -> Vec<u8> {
+    snapshot_with(version, policy, Model::built_in().expect("weights"))
+}
+
+/// A snapshot with this policy and this model.
+pub(crate) fn snapshot_with(version: u64, policy: Value, model: Model) -> Vec<u8> {
     let parts = Parts {
         version,
         created_ms: START_MS,
         hash_key: HashKey::from_bytes([9; 16]),
         policy: serde_json::from_value::<PolicyConfig>(policy).expect("a policy"),
-        model: Model::built_in().expect("weights"),
+        model,
         ranges: Vec::new(),
     };
     snapshot::encode(&parts).expect("encodes")

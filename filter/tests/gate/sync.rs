@@ -1,9 +1,10 @@
 //! Snapshots: who polls, what the others do, and what happens to bad ones.
 
+use sallyport_core::{Features, Model, TreeNode, Trees};
 use serde_json::json;
 
 use crate::fake::Sent;
-use crate::machine::{Machine, connected, snapshot};
+use crate::machine::{Machine, connected, snapshot, snapshot_with};
 
 fn machine() -> Machine {
     Machine::start(&connected(json!({ "consult": "never" })))
@@ -47,6 +48,21 @@ fn a_new_snapshot_counts_at_once_here_and_at_the_next_tick_elsewhere() {
     assert_eq!(polls(&other).len(), 0, "one machine of the process polls");
     let mut third = one.start_beside(&connected(json!({})));
     assert!(blocks(&mut third), "a machine that starts late takes what there is");
+}
+
+#[test]
+fn a_snapshot_may_bring_a_model_of_another_kind() {
+    let mut machine = machine();
+    let policy = json!({ "enforcement": "enforce", "consult": "never" });
+    for (version, share, is_refused) in [(7, 0.95, true), (8, 0.05, false)] {
+        let trees = Trees::new([1.0, 0.0, 0.0], &[vec![TreeNode::leaf(share)]]).expect("a tree");
+        let model = Model::random_forest(trees, Features::default());
+        let call = poll(&mut machine);
+        let etag = format!("\"{version:x}\"");
+        machine.answer(&call, 200, &[("etag", &etag)], &snapshot_with(version, policy.clone(), model));
+        let (context, _) = machine.browse("203.0.113.7:1", "/");
+        assert_eq!(machine.reply(context).is_some(), is_refused, "a forest that says {share}");
+    }
 }
 
 #[test]
