@@ -6,6 +6,7 @@ mod docs;
 mod feedback;
 mod gate;
 mod harness;
+mod models;
 mod observations;
 mod outage;
 mod reload;
