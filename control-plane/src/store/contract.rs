@@ -102,6 +102,18 @@ pub(super) async fn addresses_have_a_past(store: &dyn Store) {
     assert_eq!(recent, [past]);
 }
 
+/// A decision comes back as it was told; of its reasons those that raised the score.
+pub(super) async fn decisions_are_found(store: &dyn Store) {
+    let id = |number| RequestId::Uuid(Uuid::from_u128(number));
+    record(store, [row(1, Action::Allow), row(2, Action::Block), row(3, Action::Block)]);
+    store.flush().await.expect("written");
+    let mut expected = row(2, Action::Block);
+    expected.reasons = [(Check::TrapPath, 30.0), (Check::UserAgent, 12.5)].into();
+    expected.outcome = Standing::default();
+    assert_eq!(store.request(id(2)).await, Ok(Some(expected)));
+    assert_eq!(store.request(id(4)).await, Ok(None));
+}
+
 /// Feedback finds what was recorded a moment ago, is kept once, and does not change its mind.
 pub(super) async fn feedback_is_kept_once(store: &dyn Store) {
     let id = |number| RequestId::Uuid(Uuid::from_u128(number));

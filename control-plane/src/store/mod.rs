@@ -172,6 +172,9 @@ pub trait Store: Send + Sync + 'static {
     /// Stores what somebody said about a decision, with its features; durable when it answers.
     fn feedback(&self, feedback: Feedback, now_ms: u64) -> Answer<'_, FeedbackOutcome>;
 
+    /// The newest decision of this name, with the reasons that raised its score.
+    fn request(&self, id: RequestId) -> Answer<'_, Option<RequestRow>>;
+
     /// Labels in the order of arrival: those with a number above `after_id`, at most `limit`.
     fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>>;
 

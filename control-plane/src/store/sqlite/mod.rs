@@ -6,6 +6,7 @@ mod feedback;
 mod migrate;
 mod models;
 mod read;
+mod requests;
 mod retention;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,8 @@ use tokio::sync::{Semaphore, oneshot};
 use super::buffer::Buffer;
 use super::{
     AddressRow, Answer, Checkpoint, CheckpointContent, CheckpointSummary, Feedback, FeedbackOutcome, Health,
-    InForce, LabelConflict, Promote, PromoteOutcome, Promotion, Row, Store, StoreError, TokenRow, Totals,
-    TrainingRow,
+    InForce, LabelConflict, Promote, PromoteOutcome, Promotion, RequestId, RequestRow, Row, Store,
+    StoreError, TokenRow, Totals, TrainingRow,
 };
 use crate::auth::Role;
 use crate::config::StoreConfig;
@@ -150,6 +151,10 @@ impl Store for SqliteStore {
 
     fn feedback(&self, feedback: Feedback, now_ms: u64) -> Answer<'_, FeedbackOutcome> {
         self.write(move |transaction| feedback::store(transaction, &feedback, now_ms))
+    }
+
+    fn request(&self, id: RequestId) -> Answer<'_, Option<RequestRow>> {
+        self.read(move |reader| requests::request(reader, &id))
     }
 
     fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>> {

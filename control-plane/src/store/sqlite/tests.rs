@@ -51,6 +51,7 @@ mod outage;
 contract!(
     totals_are_exact,
     addresses_have_a_past,
+    decisions_are_found,
     feedback_is_kept_once,
     any_request_id_works,
     labels_are_kept_with_their_request,
