@@ -213,11 +213,11 @@ impl Scenario {
                 &[],
                 "a search engine's crawler, minutes between pages, many addresses",
             ),
-            Self::UptimeMonitor => ("uptime-monitor", 24, &[], "asks for the same page every minute or few"),
-            Self::FeedFetcher => ("feed-fetcher", 36, &[Blog, Docs], "fetches a feed once or more an hour"),
-            Self::ApiHarvester => ("api-harvester", 40, &[App, Shop], "walks through an API page by page"),
+            Self::UptimeMonitor => ("uptime-monitor", 44, &[], "asks for the same page every minute or few"),
+            Self::FeedFetcher => ("feed-fetcher", 70, &[Blog, Docs], "fetches a feed once or more an hour"),
+            Self::ApiHarvester => ("api-harvester", 30, &[App, Shop], "walks through an API page by page"),
             Self::ImageScraper => {
-                ("image-scraper", 30, &[Blog, Shop, Wiki], "fetches images by the dozen, no pages")
+                ("image-scraper", 24, &[Blog, Shop, Wiki], "fetches images by the dozen, no pages")
             }
             Self::LinkChecker => {
                 ("link-checker", 24, READ, "asks for the heads of all pages that are linked")
