@@ -127,7 +127,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn scale(text: &str) -> Result<f32, String> {
+pub(crate) fn scale(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(scale) if scale > 0.0 && scale <= MOST_SCALE => Ok(scale),
         _ => Err(format!("write a number above 0 and up to {MOST_SCALE}, such as 0.5")),

@@ -29,6 +29,7 @@ mod tests;
 
 use sallyport_core::Engine;
 
+pub(crate) use command::scale;
 pub use command::{Args, run};
 pub use scenario::Scenario;
 
