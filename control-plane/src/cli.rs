@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{eval, replay, serve, simulate};
+use crate::{eval, explain, models, replay, serve, simulate};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -38,9 +38,14 @@ enum Command {
     /// Make, show and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show, promote and exchange models.
+    #[command(subcommand)]
+    Model(models::command::Command),
     /// Work on the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Tell why a decision on record, or any features, are judged as they are.
+    Explain(explain::Args),
     /// Tell what would have happened with the traffic of access logs.
     Replay(replay::Args),
     /// Write made-up traffic of people and bots, with labels, as a log that `replay` reads.
@@ -136,10 +141,20 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(token(command, &loaded))
         }
+        Command::Model(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(models::command::run(command, &loaded))
+        }
         Command::Config(ConfigCommand::Check) => {
             sources.load()?;
             println!("{}: no mistakes", sources.path().display());
             Ok(())
+        }
+        Command::Explain(args) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(explain::run(args, &loaded))
         }
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
