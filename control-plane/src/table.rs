@@ -4,13 +4,13 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 /// A table whose last column is cut to what room is left.
 pub(crate) struct Table {
-    alignments: &'static [Alignment],
+    alignments: Vec<Alignment>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(alignments: &'static [Alignment]) -> Self {
-        Self { alignments, rows: Vec::new() }
+    pub(crate) fn new(alignments: impl IntoIterator<Item = Alignment>) -> Self {
+        Self { alignments: alignments.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a row of as many cells as there are alignments.
@@ -29,7 +29,7 @@ impl Table {
         let mut text = String::new();
         for (index, row) in self.rows.iter().enumerate() {
             let mut line = String::from(" ");
-            for ((cell, width), alignment) in row.iter().zip(&widths).zip(self.alignments) {
+            for ((cell, width), alignment) in row.iter().zip(&widths).zip(&self.alignments) {
                 line.push_str("  ");
                 line.push_str(&pad_str(cell, *width, *alignment, None));
             }

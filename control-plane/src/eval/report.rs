@@ -71,18 +71,18 @@ people challenged: share of people's requests, and of people with any request, t
 bots noticed: share of bots' requests that score 50 or more
 ";
 
-const COLUMNS: [&str; 11] = [
-    "",
-    "ROC-AUC",
-    "per client",
-    "PR-AUC",
-    "log loss",
-    "Brier",
-    "calibration error",
-    "people challenged",
-    "per client",
-    "bots noticed",
-    "trained in",
+const COLUMNS: [(&str, Alignment); 11] = [
+    ("", Left),
+    ("ROC-AUC", Right),
+    ("per client", Right),
+    ("PR-AUC", Right),
+    ("log loss", Right),
+    ("Brier", Right),
+    ("calibration error", Right),
+    ("people challenged", Right),
+    ("per client", Right),
+    ("bots noticed", Right),
+    ("trained in", Right),
 ];
 
 impl View {
@@ -114,17 +114,17 @@ impl View {
     }
 }
 
-const ORIGIN_COLUMNS: [&str; 10] = [
-    "",
-    "rows",
-    "bots",
-    "ROC-AUC",
-    "log loss",
-    "mean",
-    "from MONITOR",
-    "from CHALLENGE",
-    "BLOCK",
-    "clients challenged",
+const ORIGIN_COLUMNS: [(&str, Alignment); 10] = [
+    ("", Left),
+    ("rows", Right),
+    ("bots", Right),
+    ("ROC-AUC", Right),
+    ("log loss", Right),
+    ("mean", Right),
+    ("from MONITOR", Right),
+    ("from CHALLENGE", Right),
+    ("BLOCK", Right),
+    ("clients challenged", Right),
 ];
 
 fn origins(origins: &[OriginMetrics]) -> String {
@@ -156,13 +156,12 @@ fn flagged(threshold: &Threshold) -> (Option<f64>, Option<f64>) {
     (share(&threshold.requests), share(&threshold.clients))
 }
 
-/// Names to the left, numbers to the right.
-const ALIGNMENTS: &[Alignment] =
-    &[Left, Right, Right, Right, Right, Right, Right, Right, Right, Right, Right];
-
-fn render<const N: usize>(columns: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut table = Table::new(&ALIGNMENTS[..N]);
-    table.row(columns.map(str::to_owned));
+fn render<const N: usize>(
+    columns: &'static [(&'static str, Alignment); N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new(columns.iter().map(|(_, alignment)| *alignment));
+    table.row(columns.iter().map(|(name, _)| (*name).to_owned()));
     rows.for_each(|row| table.row(row));
     table.render(WIDTH, str::to_owned)
 }

@@ -152,7 +152,7 @@ async fn list(store: &dyn Store, json: bool) -> anyhow::Result<()> {
     if json {
         return print_json(&Listed { models, promotions });
     }
-    let mut table = Table::new(&[Right, Left, Left, Left, Left, Right, Right, Right, Left, Left]);
+    let mut table = Table::new([Right, Left, Left, Left, Left, Right, Right, Right, Left, Left]);
     let head = ["", "", "made", "kind", "source", "ROC-AUC", "log loss", "people challenged", "by", "note"];
     table.row(head.map(str::to_owned));
     for model in models {
@@ -177,7 +177,7 @@ async fn list(store: &dyn Store, json: bool) -> anyhow::Result<()> {
     print(&table);
     if !promotions.is_empty() {
         println!("\nPromoted last");
-        let mut table = Table::new(&[Left, Right, Left, Left, Left]);
+        let mut table = Table::new([Left, Right, Left, Left, Left]);
         table.row(["when", "judges since", "instead of", "by", "why"].map(str::to_owned));
         for promotion in promotions {
             let back = if promotion.rollback { " (rollback)" } else { "" };
@@ -200,7 +200,7 @@ async fn show(store: &dyn Store, id: i64, json: bool) -> anyhow::Result<()> {
         return print_json(&details);
     }
     let line = &details.line;
-    let mut table = Table::new(&[Left, Left]);
+    let mut table = Table::new([Left, Left]);
     table.row([format!("Checkpoint {id}"), String::new()]);
     let state = match (line.active, line.shadow) {
         (true, _) => "judges",
@@ -232,7 +232,7 @@ async fn show(store: &dyn Store, id: i64, json: bool) -> anyhow::Result<()> {
 }
 
 fn measured(metrics: &Metrics) -> Table {
-    let mut table = Table::new(&[Left, Right, Right, Right, Right, Right]);
+    let mut table = Table::new([Left, Right, Right, Right, Right, Right]);
     let head = ["held-out clients", "rows", "ROC-AUC", "log loss", "people challenged", "bots challenged"];
     table.row(head.map(str::to_owned));
     let share = |rate: Option<f64>| rate.map_or(String::new(), |rate| format!("{:.2} %", 100.0 * rate));
