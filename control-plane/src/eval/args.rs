@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = crate::simulate::scale)]
     pub scale: f32,
 
-    /// A stored model to judge, `builtin` or a file. Nothing is trained then unless --kind says so.
+    /// A stored model: `builtin`, a checkpoint's number, or a file. Nothing is trained then unless --kind says so.
     #[arg(long, value_name = "MODEL")]
     pub model: Vec<String>,
 
