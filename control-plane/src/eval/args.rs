@@ -96,6 +96,11 @@ impl Args {
         if self.kind.is_empty() && self.model.is_empty() { &Kind::ALL } else { &self.kind }
     }
 
+    /// Whether nothing but tables of features is trained on.
+    pub(super) fn is_table(&self) -> bool {
+        self.log.is_empty() && !self.simulate
+    }
+
     /// Whether the rows to judge are given apart from those to train on.
     pub(super) fn has_test(&self) -> bool {
         !self.test_csv.is_empty() || !self.test_log.is_empty() || self.test_simulate

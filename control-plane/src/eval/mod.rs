@@ -93,7 +93,9 @@ fn rows(args: &Args, engine: &Engine) -> anyhow::Result<(Dataset, Rows)> {
 
 /// The contestants that are trained here, all on the same parts of the rows.
 fn trained(args: &Args, train: &Dataset) -> anyhow::Result<Vec<Contestant>> {
-    let mut settings = Settings { seed: args.seed, ..Settings::default() };
+    // Tables of features are compared as other programs would: no clients to weigh, no user agents to mask.
+    let recipe = if args.is_table() { Settings::plain() } else { Settings::default() };
+    let mut settings = Settings { seed: args.seed, ..recipe };
     settings.epochs = args.epochs.unwrap_or(settings.epochs);
     settings.batch_size = args.batch_size.unwrap_or(settings.batch_size);
     let kinds = args.kinds();
