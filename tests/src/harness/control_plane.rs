@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use xtask::child::Guarded;
@@ -102,6 +103,24 @@ impl ControlPlane {
     #[must_use]
     pub fn report(&self) -> String {
         self.process.as_ref().map_or_else(|| "control plane: not running".to_owned(), Guarded::report)
+    }
+
+    /// What a command line of it prints; the config file is given already.
+    ///
+    /// # Panics
+    /// When the command fails; with what it said.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let output = program(self.folder.path()).args(arguments).output().expect("sallyport starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "sallyport {}: {said}", arguments.join(" "));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// A request as admin.
+    pub fn ask(&self, client: &Client, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        client.request(method, url).bearer_auth(&self.admin_token)
     }
 
     /// GET as admin, as JSON.

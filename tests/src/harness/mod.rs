@@ -9,6 +9,7 @@ mod envoy;
 mod gate;
 mod ports;
 mod site;
+mod tap;
 
 pub use binaries::{control_plane_binary, envoy_binary, filter_wasm};
 pub use control_plane::ControlPlane;
@@ -16,3 +17,4 @@ pub use envoy::{Envoy, EnvoyConfig};
 pub use gate::{Gate, Plan};
 pub use ports::unused_port;
 pub use site::Site;
+pub use tap::Tap;
