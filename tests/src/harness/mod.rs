@@ -4,6 +4,7 @@
 //! The binaries come from `SALLYPORT_ENVOY`, `SALLYPORT_WASM` and `SALLYPORT_BIN`, which `cargo xtask test` sets.
 
 mod binaries;
+mod checkpoints;
 mod control_plane;
 mod envoy;
 mod gate;

@@ -124,8 +124,8 @@ fn compare(
 fn reference(python: &Path, file: &Path, test: &Path) -> Command {
     let mut command = Command::new(python);
     command.arg(root().join("control-plane/training/reference.py")).arg("time");
-    // One thread: the network is far too small for more, and PyTorch is slower with them.
-    command.args(["--threads", "1", "--epochs", EPOCHS, "--batch-size", BATCH]);
+    // On one thread: the network is far too small for more, and PyTorch is slower with them.
+    command.args(["--epochs", EPOCHS, "--batch-size", BATCH]);
     command.arg("--csv").arg(file).arg("--test").arg(test);
     command
 }
