@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{replay, serve};
+use crate::{explain, replay, serve};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -41,6 +41,8 @@ enum Command {
     /// Work on the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Tell why a decision on record, or any features, are judged as they are.
+    Explain(explain::Args),
     /// Tell what would have happened with the traffic of access logs.
     Replay(replay::Args),
     /// Print the version.
@@ -136,6 +138,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             sources.load()?;
             println!("{}: no mistakes", sources.path().display());
             Ok(())
+        }
+        Command::Explain(args) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(explain::run(args, &loaded))
         }
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;

@@ -51,7 +51,7 @@ impl Features {
     }
 
     /// The same behaviour under a user agent that nothing speaks against.
-    pub(crate) fn without_user_agent(mut self) -> Self {
+    pub fn without_user_agent(mut self) -> Self {
         let [_, user_agent, ..] = &mut self.0;
         *user_agent = 0.0;
         self

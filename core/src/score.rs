@@ -50,7 +50,7 @@ pub(crate) fn judge(policy: &Policy, model: &Model, features: &Features, evidenc
 
 /// Score points per unit of log-odds, averaged on the way from an even score to this total: so the points of all
 /// reasons add up to the score minus 50, also where the sigmoid is flat (Aumann–Shapley values of a sum).
-fn mean_slope(total: f32) -> f32 {
+pub(crate) fn mean_slope(total: f32) -> f32 {
     if total.abs() < 1e-3 { 25.0 } else { (100.0 * sigmoid(total) - 50.0) / total }
 }
 

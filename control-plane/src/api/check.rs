@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sallyport_core::{
-    Action, BrowserHeaders, Check, Decision, Evidence, FEATURE_COUNT, Features, RequestFacts, strip_query,
+    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, RequestFacts,
+    strip_query,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::body::{self, RawBody};
@@ -20,6 +22,7 @@ use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
 use crate::detector::Verdict;
+use crate::explain::Explained;
 use crate::store::{FingerprintRow, RequestId, RequestRow, Row, Source};
 
 /// Longest path and user agent that is stored, in bytes; what is judged is not cut.
@@ -27,6 +30,14 @@ const STORED_TEXT: usize = 256;
 
 /// Longest method that is stored, in bytes.
 const STORED_METHOD: usize = 16;
+
+/// What else to answer.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+pub(super) struct CheckParameters {
+    /// Also tell what each feature and check adds to the score. Default false.
+    #[serde(default)]
+    explain: bool,
+}
 
 /// The request to judge.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -97,6 +108,9 @@ pub(super) struct CheckResponse {
     /// With RATE_LIMIT: seconds until the next try.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    /// With `?explain=true`: what the score consists of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explained>,
 }
 
 /// One reason.
@@ -113,7 +127,7 @@ fn get() -> Cow<'static, str> {
 }
 
 /// Judge one request.
-#[utoipa::path(post, path = "/check", tag = "decisions", request_body = CheckRequest, responses(
+#[utoipa::path(post, path = "/check", tag = "decisions", params(CheckParameters), request_body = CheckRequest, responses(
     (status = 200, description = "The verdict", body = CheckResponse),
     (status = 400, description = "Not JSON", body = Problem),
     (status = 422, description = "A field is not valid", body = Problem),
@@ -121,8 +135,11 @@ fn get() -> Cow<'static, str> {
 pub(super) async fn check(
     State(app): State<Arc<App>>,
     ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    parameters: Result<Query<CheckParameters>, QueryRejection>,
     body: RawBody,
 ) -> Result<Response, ApiError> {
+    let Query(CheckParameters { explain }) = parameters
+        .map_err(|_| ApiError::invalid("explain", "explain: write `?explain=true` or `?explain=false`"))?;
     let body = body::bytes(body, app.server.body_limit_kib)?;
     let request: CheckRequest<'_> = body::json(&body)?;
     let ip = request.ip.unwrap_or(caller.ip()).to_canonical();
@@ -134,12 +151,12 @@ pub(super) async fn check(
     let response = match request.features {
         Some(features) => {
             let (features, evidence) = measured(features, &request.evidence)?;
-            let decision = app.detector.consult(ip, &features, evidence, now_ms);
-            app.metrics.consulted(decision.action);
             let engine = app.detector.engine();
+            let decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
+            app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
-            CheckResponse::new(&decision, enforced, &id)
+            CheckResponse::new(&decision, enforced, &id).explained(explain.then_some(&*engine), &decision)
         }
         None if !request.evidence.is_empty() => {
             return Err(ApiError::invalid("evidence", "evidence: only goes together with `features`"));
@@ -148,7 +165,8 @@ pub(super) async fn check(
             let headers = request.headers.as_ref().map(browser_headers);
             let verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
-            let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id);
+            let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
+                .explained(explain.then_some(&*verdict.engine), &verdict.decision);
             record(&app, &request, verdict, id, now_ms);
             response
         }
@@ -175,7 +193,13 @@ impl CheckResponse {
                 .collect(),
             request_id: id.to_string(),
             retry_after: decision.retry_after_s,
+            explanation: None,
         }
+    }
+
+    /// Adds the explanation, where there is an engine to give it.
+    fn explained(self, engine: Option<&Engine>, decision: &Decision) -> Self {
+        Self { explanation: engine.map(|engine| Explained::of(engine, decision)), ..self }
     }
 }
 
@@ -269,6 +293,9 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         user_agent: stored(&request.user_agent, STORED_TEXT),
         reasons: verdict.decision.reasons.iter().collect(),
         outcome: verdict.outcome,
+        checkpoint: None,
+        shadow_probability: None,
+        attributions: verdict.attributions,
     });
     app.store.record(&mut std::iter::once(row).chain(fingerprint));
 }

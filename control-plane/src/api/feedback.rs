@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use sallyport_core::RequestFacts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,8 +14,9 @@ use super::body::{self, RawBody};
 use super::check::stored_path;
 use super::error::{ApiError, Problem};
 use crate::app::App;
+use crate::auth::Caller;
 use crate::clock::unix_ms;
-use crate::store::{FeedbackOutcome, FeedbackTarget, RequestId};
+use crate::store::{Feedback, FeedbackOutcome, FeedbackTarget, RequestId};
 
 /// What is said about a decision: named by `request_id`, or else the latest one about this visitor on this path.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -70,15 +71,17 @@ pub(super) struct FeedbackResponse {
 ))]
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
-    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     body: RawBody,
 ) -> Result<(StatusCode, Json<FeedbackResponse>), ApiError> {
     let body = body::bytes(body, app.server.body_limit_kib)?;
     let request: FeedbackRequest = body::json(&body)?;
     let is_bot = request.verdict()?;
-    let target = request.target(&app, caller.ip())?;
-    let (code, status, id) = match app.store.feedback(target, is_bot, unix_ms()).await? {
-        FeedbackOutcome::Recorded(id) => (StatusCode::CREATED, "recorded", id),
+    let target = request.target(&app, peer.ip())?;
+    let feedback = Feedback { target, is_bot, token: Some(caller.id) };
+    let (code, status, id) = match app.store.feedback(feedback, unix_ms()).await? {
+        FeedbackOutcome::Recorded(row) => (StatusCode::CREATED, "recorded", row.request_id),
         FeedbackOutcome::AlreadyRecorded(id) => (StatusCode::OK, "already_recorded", id),
         FeedbackOutcome::Contradicts { request_id, recorded_is_bot } => {
             let said = if recorded_is_bot { "bot" } else { "human" };

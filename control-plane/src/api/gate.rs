@@ -1,4 +1,5 @@
-//! Who passes: a token of the right role, as bearer or, so that browsers can ask for it, as password.
+//! Who passes: a token of the right role, as bearer or, so that browsers can ask for it, as password. Handlers
+//! find whose it is as `Extension<Caller>`.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::ApiError;
 use crate::app::App;
-use crate::auth::Role;
+use crate::auth::{Caller, Role};
 
 /// Lets filters, applications and operators pass.
 pub(super) async fn filter(
@@ -31,7 +32,7 @@ pub(super) async fn admin(
     pass(&app, Role::Admin, request, next).await
 }
 
-async fn pass(app: &App, needed: Role, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn pass(app: &App, needed: Role, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let for_page = asks_for_page(request.headers());
     let refuse = |detail: &str| unauthorized(detail, for_page);
     let Some(presented) = Presented::of(request.headers()) else {
@@ -45,12 +46,15 @@ async fn pass(app: &App, needed: Role, request: Request, next: Next) -> Result<R
             "another site's page sent this; use `Authorization: Bearer <token>`",
         ));
     }
-    match app.keyring.role_of(&presented.token).await {
+    match app.keyring.identify(&presented.token).await {
         None => Ok(refuse("the token is unknown or revoked")),
-        Some(role) if !role.allows(needed) => {
+        Some(Caller { role, .. }) if !role.allows(needed) => {
             Err(ApiError::forbidden(format!("this needs a token of role {needed}, not {role}")))
         }
-        Some(_) => Ok(next.run(request).await),
+        Some(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.run(request).await)
+        }
     }
 }
 

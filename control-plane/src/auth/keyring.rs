@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use super::{Role, token};
+use super::{Caller, token};
 use crate::store::{Store, StoreError};
 
 /// How long a revoked token may still work, at most.
@@ -24,7 +24,7 @@ pub struct Keyring {
 
 struct Entry {
     hash: [u8; 32],
-    role: Role,
+    caller: Caller,
 }
 
 impl Keyring {
@@ -42,7 +42,10 @@ impl Keyring {
         let entries: Arc<[Entry]> = rows
             .into_iter()
             .filter(|row| row.revoked_ms.is_none())
-            .map(|row| Entry { hash: row.hash, role: row.role })
+            .map(|row| Entry {
+                hash: row.hash,
+                caller: Caller { id: row.id, role: row.role, name: row.name.into() },
+            })
             .collect();
         *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
         Ok(())
@@ -53,12 +56,12 @@ impl Keyring {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// The role of a token, or `None` where it is not valid. One that is not known yet may have been made a
+    /// Whose token it is, or `None` where it is not valid. One that is not known yet may have been made a
     /// moment ago, so the store is asked before it is refused.
-    pub async fn role_of(&self, presented: &[u8]) -> Option<Role> {
+    pub async fn identify(&self, presented: &[u8]) -> Option<Caller> {
         let hash = token::hash(presented);
-        if let Some(role) = self.find(&hash) {
-            return Some(role);
+        if let Some(caller) = self.find(&hash) {
+            return Some(caller);
         }
         if !self.may_look_again() {
             return None;
@@ -71,19 +74,15 @@ impl Keyring {
     }
 
     /// Compares with every entry to the end, whichever fits, so that time tells nothing.
-    fn find(&self, hash: &[u8; 32]) -> Option<Role> {
+    fn find(&self, hash: &[u8; 32]) -> Option<Caller> {
         let entries = Arc::clone(&self.entries.read().unwrap_or_else(PoisonError::into_inner));
-        let mut role = 0_u8;
-        for entry in entries.iter() {
+        let mut place = u64::MAX;
+        for (number, entry) in (0_u64..).zip(entries.iter()) {
             let same: Choice = entry.hash.as_slice().ct_eq(hash.as_slice());
-            let number = if entry.role == Role::Admin { 2 } else { 1 };
-            role = u8::conditional_select(&role, &number, same);
+            place = u64::conditional_select(&place, &number, same);
         }
-        match role {
-            1 => Some(Role::Filter),
-            2 => Some(Role::Admin),
-            _ => None,
-        }
+        let entry = usize::try_from(place).ok().and_then(|place| entries.get(place));
+        entry.map(|entry| entry.caller.clone())
     }
 
     fn may_look_again(&self) -> bool {

@@ -4,9 +4,21 @@ mod keyring;
 mod token;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use keyring::{Keyring, REFRESH_INTERVAL};
 pub use token::Token;
+
+/// Whose token a request came with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The token's number.
+    pub id: i64,
+    /// What it may do.
+    pub role: Role,
+    /// Its name.
+    pub name: Arc<str>,
+}
 
 /// What a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

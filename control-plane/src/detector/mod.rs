@@ -4,6 +4,7 @@
 //! [`Detector::check`] judges a request from its facts; [`Detector::consult`] judges what a filter has already
 //! measured, without touching any record here; [`Detector::observe`] learns from what filters did.
 
+mod attribution;
 mod observe;
 mod reputation;
 mod table;
@@ -12,9 +13,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sallyport_core::{
-    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, Features, RequestFacts,
+    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features,
+    RequestFacts,
 };
 
+use self::attribution::{Budget, Judged};
 use self::reputation::Past;
 use self::table::{Record, Table};
 use crate::config::LimitsConfig;
@@ -26,6 +29,8 @@ pub use reputation::{decayed, outcome, strength};
 pub struct Verdict {
     /// What was decided.
     pub decision: Decision,
+    /// Who decided.
+    pub engine: Arc<Engine>,
     /// Keyed hash of the address.
     pub address: u64,
     /// Keyed hash of the client.
@@ -34,6 +39,8 @@ pub struct Verdict {
     pub enforced: bool,
     /// What the decision adds to the address's standing.
     pub outcome: Standing,
+    /// Of a refusal by score: what each feature added to the model's log-odds.
+    pub attributions: Option<[f32; FEATURE_COUNT]>,
 }
 
 /// How full the tables are.
@@ -49,17 +56,25 @@ pub struct Occupancy {
 
 /// The judge and what it remembers.
 pub struct Detector {
-    engine: RwLock<Arc<Engine>>,
+    engines: RwLock<Engines>,
+    attributed: Budget,
     clients: Table<ClientState>,
     addresses: Table<AddressState>,
     pasts: Table<Past>,
+}
+
+/// The engine in force, and the one before: filters tell of decisions that it made.
+struct Engines {
+    current: Arc<Engine>,
+    previous: Option<Arc<Engine>>,
 }
 
 impl Detector {
     /// A judge that remembers nobody yet.
     pub fn new(engine: Arc<Engine>, limits: &LimitsConfig) -> Self {
         Self {
-            engine: RwLock::new(engine),
+            engines: RwLock::new(Engines { current: engine, previous: None }),
+            attributed: Budget::default(),
             clients: Table::new(limits.clients as usize),
             addresses: Table::new(limits.addresses as usize),
             pasts: Table::new(limits.addresses as usize),
@@ -68,12 +83,21 @@ impl Detector {
 
     /// The engine in force.
     pub fn engine(&self) -> Arc<Engine> {
-        Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.engines.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
     /// Puts another engine in force; requests being judged finish with the old one.
     pub fn replace_engine(&self, engine: Arc<Engine>) {
-        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+        let mut engines = self.engines.write().unwrap_or_else(PoisonError::into_inner);
+        let previous = std::mem::replace(&mut engines.current, engine);
+        engines.previous = Some(previous);
+    }
+
+    /// The engine of a snapshot's version, if it is in force or was before.
+    fn engine_of(&self, version: u64) -> Option<Arc<Engine>> {
+        let engines = self.engines.read().unwrap_or_else(PoisonError::into_inner);
+        let mut known = std::iter::once(&engines.current).chain(&engines.previous);
+        known.find(|engine| engine.version() == version).cloned()
     }
 
     /// Takes over what the store knows of addresses.
@@ -96,13 +120,22 @@ impl Detector {
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
-        Verdict { decision, address, client, enforced, outcome }
+        let Decision { action, basis, ml_probability, features, .. } = &decision;
+        let judged = Judged { action: *action, basis: *basis, ml_probability: *ml_probability, features };
+        let attributions = judged.attributions(&engine, &self.attributed, now_ms);
+        Verdict { decision, engine, address, client, enforced, outcome, attributions }
     }
 
     /// Judges features and evidence that a filter measured, plus what is known here. No record changes: the
-    /// filter reports the request in its observations.
-    pub fn consult(&self, ip: IpAddr, features: &Features, mut evidence: Evidence, now_ms: u64) -> Decision {
-        let engine = self.engine();
+    /// filter reports the request in its observations. `engine` is [`Detector::engine`]'s.
+    pub fn consult(
+        &self,
+        engine: &Engine,
+        ip: IpAddr,
+        features: &Features,
+        mut evidence: Evidence,
+        now_ms: u64,
+    ) -> Decision {
         let address = engine.key().address(Some(ip));
         evidence.set(Check::IpReputation, self.reputation(address, now_ms));
         // The filter's cached verdict came from here; it must not confirm itself.

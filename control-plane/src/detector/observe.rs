@@ -1,8 +1,10 @@
 //! Learning from what the filters did.
 
 use sallyport_core::observation::{Batch, DecisionRecord, Record};
+use sallyport_core::{Engine, FEATURE_COUNT};
 
 use super::Detector;
+use super::attribution::Judged;
 use super::reputation::{LOGIN_FAILURE, outcome_of};
 use crate::store::{LoginFailureRow, RequestId, RequestRow, Row, Source, Standing};
 
@@ -16,11 +18,14 @@ impl Detector {
     /// Updates the addresses' past from a batch and turns it into rows for the store.
     pub fn observe(&self, batch: Batch, now_ms: u64) -> Vec<Row> {
         let challenge = self.engine().policy().thresholds().challenge;
+        let engine = self.engine_of(batch.snapshot_version);
         let time = |ts_ms: u64| if ts_ms > now_ms || ts_ms + OLDEST_MS < now_ms { now_ms } else { ts_ms };
         let rows = batch.records.into_iter().map(|record| match record {
             Record::Decision(decision) => {
                 let ts_ms = time(decision.ts_ms);
-                Row::Request(self.request(decision, ts_ms, challenge))
+                let attributions =
+                    engine.as_deref().and_then(|engine| self.attributed(engine, &decision, now_ms));
+                Row::Request(RequestRow { attributions, ..self.request(decision, ts_ms, challenge) })
             }
             Record::LoginFailure { ts_ms, address, client, path } => {
                 let ts_ms = time(ts_ms);
@@ -30,6 +35,18 @@ impl Detector {
             }
         });
         rows.collect()
+    }
+
+    /// What each feature added, by the engine that judged.
+    fn attributed(
+        &self,
+        engine: &Engine,
+        record: &DecisionRecord,
+        now_ms: u64,
+    ) -> Option<[f32; FEATURE_COUNT]> {
+        let DecisionRecord { action, basis, ml_probability, features, .. } = *record;
+        let judged = Judged { action, basis, ml_probability, features: &features };
+        judged.attributions(engine, &self.attributed, now_ms)
     }
 
     fn request(&self, record: DecisionRecord, ts_ms: u64, challenge: f32) -> RequestRow {
@@ -56,6 +73,9 @@ impl Detector {
             user_agent: record.user_agent.into_boxed_str(),
             reasons: record.reasons.into_boxed_slice(),
             outcome,
+            checkpoint: None,
+            shadow_probability: None,
+            attributions: None,
         }
     }
 }

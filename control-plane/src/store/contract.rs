@@ -1,5 +1,7 @@
 //! What every backend must do. A backend's tests call each of these with a fresh store; none knows of SQL.
 
+pub(super) mod models;
+
 use sallyport_core::{Action, Basis, Check};
 use uuid::Uuid;
 
@@ -28,6 +30,22 @@ pub(super) fn row(number: u128, action: Action) -> RequestRow {
         user_agent: "Firefox".into(),
         reasons: [(Check::UserAgent, 12.5), (Check::TrapPath, 30.0), (Check::IpReputation, -3.0)].into(),
         outcome: Standing { good: 0.0, bad: 1.0 },
+        checkpoint: Some(BUILT_IN),
+        shadow_probability: Some(0.75),
+        attributions: Some([0.5, -0.5, 0.0, 0.0, 0.0, 0.0, 1.0]),
+    }
+}
+
+/// What a token says about a decision.
+pub(super) fn said(target: FeedbackTarget, is_bot: bool) -> Feedback {
+    Feedback { target, is_bot, token: Some(7) }
+}
+
+/// The request that a label was recorded for.
+fn labelled(outcome: Result<FeedbackOutcome, StoreError>) -> RequestId {
+    match outcome {
+        Ok(FeedbackOutcome::Recorded(row)) => row.request_id,
+        other => panic!("not recorded: {other:?}"),
     }
 }
 
@@ -84,30 +102,86 @@ pub(super) async fn addresses_have_a_past(store: &dyn Store) {
     assert_eq!(recent, [past]);
 }
 
+/// A decision comes back as it was told; of its reasons those that raised the score.
+pub(super) async fn decisions_are_found(store: &dyn Store) {
+    let id = |number| RequestId::Uuid(Uuid::from_u128(number));
+    record(store, [row(1, Action::Allow), row(2, Action::Block), row(3, Action::Block)]);
+    store.flush().await.expect("written");
+    let mut expected = row(2, Action::Block);
+    expected.reasons = [(Check::TrapPath, 30.0), (Check::UserAgent, 12.5)].into();
+    expected.outcome = Standing::default();
+    assert_eq!(store.request(id(2)).await, Ok(Some(expected)));
+    assert_eq!(store.request(id(4)).await, Ok(None));
+}
+
 /// Feedback finds what was recorded a moment ago, is kept once, and does not change its mind.
 pub(super) async fn feedback_is_kept_once(store: &dyn Store) {
     let id = |number| RequestId::Uuid(Uuid::from_u128(number));
     record(store, [row(1, Action::Allow), RequestRow { path: "/other".into(), ..row(2, Action::Allow) }]);
-    let say = |target, is_bot| store.feedback(target, is_bot, NOW_MS);
+    let say = |target, is_bot| store.feedback(said(target, is_bot), NOW_MS);
     let of = |number| FeedbackTarget::Request(id(number));
-    assert_eq!(say(of(1), true).await, Ok(FeedbackOutcome::Recorded(id(1))));
+    assert_eq!(labelled(say(of(1), true).await), id(1));
     assert_eq!(say(of(1), true).await, Ok(FeedbackOutcome::AlreadyRecorded(id(1))));
     let contradiction = FeedbackOutcome::Contradicts { request_id: id(1), recorded_is_bot: true };
     assert_eq!(say(of(1), false).await, Ok(contradiction));
     assert_eq!(say(of(3), true).await, Ok(FeedbackOutcome::UnknownRequest));
     let latest =
         |path: &str| FeedbackTarget::Latest { client: row(0, Action::Allow).client, path: path.into() };
-    assert_eq!(say(latest("/other"), false).await, Ok(FeedbackOutcome::Recorded(id(2))));
+    assert_eq!(labelled(say(latest("/other"), false).await), id(2));
     assert_eq!(say(latest("/nowhere"), false).await, Ok(FeedbackOutcome::UnknownRequest));
     assert_eq!(store.totals().await.expect("readable").training_examples, 2);
+}
+
+/// Labels come back with what was known of the request, in the order of arrival; contradictions are shown.
+pub(super) async fn labels_are_kept_with_their_request(store: &dyn Store) {
+    record(store, (1..=3).map(|number| row(number, Action::Allow)));
+    let of = |number| FeedbackTarget::Request(row(number, Action::Allow).request_id);
+    for number in 1..=3 {
+        labelled(store.feedback(said(of(number), number == 2), NOW_MS + 5).await);
+    }
+    let rows = store.training_rows(0, 10).await.expect("readable");
+    let request = row(2, Action::Allow);
+    let expected = TrainingRow {
+        id: rows[1].id,
+        request_id: request.request_id.clone(),
+        ts_ms: NOW_MS,
+        created_ms: NOW_MS + 5,
+        is_bot: true,
+        score: request.score,
+        ml_probability: request.ml_probability,
+        features: request.features,
+        client: Some(request.client),
+        token: Some(7),
+        path: Some(request.path),
+    };
+    assert_eq!((rows.len(), &rows[1]), (3, &expected));
+    assert_eq!(store.training_rows(rows[0].id, 1).await.expect("readable"), [expected]);
+    assert_eq!(store.label_conflicts(10).await, Ok(Vec::new()));
+    for now_ms in [NOW_MS + 6, NOW_MS + 7] {
+        let contradicts = store.feedback(said(of(2), false), now_ms).await;
+        assert!(matches!(contradicts, Ok(FeedbackOutcome::Contradicts { .. })));
+    }
+    let unknown = Feedback { token: None, ..said(of(1), true) };
+    assert!(store.feedback(unknown, NOW_MS + 8).await.is_ok());
+    let conflict = |number, token, ts_ms, times, recorded_is_bot: bool| LabelConflict {
+        request_id: row(number, Action::Allow).request_id,
+        token,
+        ts_ms,
+        times,
+        recorded_is_bot,
+        said_is_bot: !recorded_is_bot,
+    };
+    let expected = [conflict(1, None, NOW_MS + 8, 1, false), conflict(2, Some(7), NOW_MS + 7, 2, true)];
+    assert_eq!(store.label_conflicts(10).await.expect("readable"), expected);
+    assert_eq!(store.training_rows(0, 10).await.expect("readable"), rows, "what was said first stays");
 }
 
 /// Ids that are no UUIDs work like those that are.
 pub(super) async fn any_request_id_works(store: &dyn Store) {
     let odd = RequestId::parse("edge/4711 é");
     record(store, [RequestRow { request_id: odd.clone(), ..row(1, Action::Allow) }]);
-    let outcome = store.feedback(FeedbackTarget::Request(odd.clone()), true, NOW_MS).await;
-    assert_eq!(outcome, Ok(FeedbackOutcome::Recorded(odd)));
+    let outcome = store.feedback(said(FeedbackTarget::Request(odd.clone()), true), NOW_MS).await;
+    assert_eq!(labelled(outcome), odd);
 }
 
 /// Tokens come back as stored, and are revoked once.

@@ -8,12 +8,18 @@
 mod buffer;
 #[cfg(test)]
 mod contract;
+mod model;
 mod row;
 mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
 
+use model::SHADOW_SETTING;
+pub use model::{
+    BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, CheckpointSummary, InForce, LabelConflict,
+    Promote, PromoteOutcome, Promotion, TrainingRow,
+};
 pub use row::{FingerprintRow, LoginFailureRow, RequestId, RequestRow, Row, Source, Standing};
 pub use sqlite::SqliteStore;
 
@@ -56,13 +62,13 @@ pub enum FeedbackTarget {
 }
 
 /// What became of feedback.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FeedbackOutcome {
-    /// Stored, durably, for this request.
-    Recorded(RequestId),
+    /// Stored, durably, with what was known of the request.
+    Recorded(Box<TrainingRow>),
     /// The same had been said before; nothing changed.
     AlreadyRecorded(RequestId),
-    /// The opposite had been said before; nothing changed.
+    /// The opposite had been said before; that stays, and the contradiction is on record.
     Contradicts {
         /// The request.
         request_id: RequestId,
@@ -71,6 +77,17 @@ pub enum FeedbackOutcome {
     },
     /// There is no such decision, or it was deleted by age.
     UnknownRequest,
+}
+
+/// What somebody says about a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feedback {
+    /// Which decision.
+    pub target: FeedbackTarget,
+    /// What it really was.
+    pub is_bot: bool,
+    /// Number of the token that says so.
+    pub token: Option<i64>,
 }
 
 /// Totals since the first start.
@@ -153,7 +170,45 @@ pub trait Store: Send + Sync + 'static {
     fn ping(&self) -> Answer<'_, ()>;
 
     /// Stores what somebody said about a decision, with its features; durable when it answers.
-    fn feedback(&self, target: FeedbackTarget, is_bot: bool, now_ms: u64) -> Answer<'_, FeedbackOutcome>;
+    fn feedback(&self, feedback: Feedback, now_ms: u64) -> Answer<'_, FeedbackOutcome>;
+
+    /// The newest decision of this name, with the reasons that raised its score.
+    fn request(&self, id: RequestId) -> Answer<'_, Option<RequestRow>>;
+
+    /// Labels in the order of arrival: those with a number above `after_id`, at most `limit`.
+    fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>>;
+
+    /// Labels that contradict what is on record, newest first, at most `limit`.
+    fn label_conflicts(&self, limit: u32) -> Answer<'_, Vec<LabelConflict>>;
+
+    /// Stores a checkpoint; durable when it answers its number.
+    fn save_checkpoint(&self, content: CheckpointContent, now_ms: u64) -> Answer<'_, i64>;
+
+    /// A checkpoint with all its parts.
+    fn checkpoint(&self, id: i64) -> Answer<'_, Option<Checkpoint>>;
+
+    /// All checkpoints, newest first.
+    fn checkpoints(&self) -> Answer<'_, Vec<CheckpointSummary>>;
+
+    /// Deletes checkpoints beyond the newest `keep` of each source and answers how many: steps of online learning
+    /// that do not judge, and others that nobody ever promoted. What judges or looks on stays.
+    fn prune_checkpoints(&self, keep: u32) -> Answer<'_, u64>;
+
+    /// Which models look at traffic.
+    fn in_force(&self) -> Answer<'_, InForce>;
+
+    /// Lets a checkpoint judge; durable when it answers. It is out of the shadow then.
+    fn promote(&self, promote: Promote, now_ms: u64) -> Answer<'_, PromoteOutcome>;
+
+    /// Goes back to what judged before the promotion in force was made, and after a rollback further back; `None`
+    /// where there is nothing to go back to. Durable when it answers.
+    fn rollback(&self, by: String, reason: String, now_ms: u64) -> Answer<'_, Option<Promotion>>;
+
+    /// Promotions, newest first, at most `limit`.
+    fn promotions(&self, limit: u32) -> Answer<'_, Vec<Promotion>>;
+
+    /// Lets a checkpoint look on, or none; durable when it answers whether there is such a checkpoint.
+    fn set_shadow(&self, checkpoint: Option<i64>) -> Answer<'_, bool>;
 
     /// Totals since the first start.
     fn totals(&self) -> Answer<'_, Totals>;

@@ -92,6 +92,12 @@ pub struct RequestRow {
     pub reasons: Box<[(Check, f32)]>,
     /// What the decision adds to the address's standing.
     pub outcome: Standing,
+    /// The checkpoint that judged, where it is known; 0 is the model that ships.
+    pub checkpoint: Option<i64>,
+    /// What the model in shadow says, 0..=1.
+    pub shadow_probability: Option<f32>,
+    /// What each feature adds to the model's log-odds, of a refused request.
+    pub attributions: Option<[f32; FEATURE_COUNT]>,
 }
 
 /// One failed login.

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod docs;
+mod explain;
 mod feedback;
 mod gate;
 mod harness;

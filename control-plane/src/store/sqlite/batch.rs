@@ -27,8 +27,8 @@ pub(super) fn write(
 fn write_rows(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<()> {
     let mut request = transaction.prepare_cached(
         "INSERT INTO requests (ts_ms, request_id, address, client, action, enforced, basis, source, score,
-         ml_probability, weight, features, method, path, user_agent)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         ml_probability, weight, features, method, path, user_agent, checkpoint, shadow_probability, attributions)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     let mut event = transaction.prepare_cached(
         "INSERT INTO bot_detection_events (request, ts_ms, client, action, score) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -81,10 +81,13 @@ fn insert_request(
         row.score,
         row.ml_probability,
         row.weight,
-        feature_bytes(&row.features).as_slice(),
+        float_bytes(&row.features).as_slice(),
         row.method,
         row.path,
         row.user_agent,
+        row.checkpoint,
+        row.shadow_probability,
+        row.attributions.as_ref().map(float_bytes).as_ref().map(<[u8; 28]>::as_slice),
     ])?;
     Ok(transaction.last_insert_rowid())
 }
@@ -194,12 +197,22 @@ pub(super) fn add_to_counter(transaction: &Transaction<'_>, name: &str, change: 
     Ok(())
 }
 
-fn feature_bytes(features: &[f32; 7]) -> [u8; 28] {
+/// Seven numbers, one per feature, as they are stored.
+fn float_bytes(values: &[f32; 7]) -> [u8; 28] {
     let mut bytes = [0; 28];
-    for (slot, feature) in bytes.chunks_exact_mut(4).zip(features) {
-        slot.copy_from_slice(&feature.to_le_bytes());
+    for (slot, value) in bytes.chunks_exact_mut(4).zip(values) {
+        slot.copy_from_slice(&value.to_le_bytes());
     }
     bytes
+}
+
+/// Reads what [`float_bytes`] wrote.
+pub(super) fn floats(bytes: &[u8; 28]) -> [f32; 7] {
+    let mut values = [0.0; 7];
+    for (value, slot) in values.iter_mut().zip(bytes.as_chunks().0) {
+        *value = f32::from_le_bytes(*slot);
+    }
+    values
 }
 
 impl rusqlite::ToSql for RequestId {

@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::StoreError;
 
 /// In order; what was released is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../../migrations/0001_first_tables.sql")];
+pub(super) const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../migrations/0001_first_tables.sql"),
+    include_str!("../../../../migrations/0002_models.sql"),
+];
 
 /// Brings the schema up to date. Two processes may do so at once: the second finds it done.
 ///

@@ -4,7 +4,9 @@ mod batch;
 mod connection;
 mod feedback;
 mod migrate;
+mod models;
 mod read;
+mod requests;
 mod retention;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::buffer::Buffer;
 use super::{
-    AddressRow, Answer, FeedbackOutcome, FeedbackTarget, Health, Row, Store, StoreError, TokenRow, Totals,
+    AddressRow, Answer, Checkpoint, CheckpointContent, CheckpointSummary, Feedback, FeedbackOutcome, Health,
+    InForce, LabelConflict, Promote, PromoteOutcome, Promotion, RequestId, RequestRow, Row, Store,
+    StoreError, TokenRow, Totals, TrainingRow,
 };
 use crate::auth::Role;
 use crate::config::StoreConfig;
@@ -145,8 +149,56 @@ impl Store for SqliteStore {
         self.read(|reader| reader.query_row("SELECT 1 FROM settings LIMIT 1", [], |_| Ok(())).or_else(none))
     }
 
-    fn feedback(&self, target: FeedbackTarget, is_bot: bool, now_ms: u64) -> Answer<'_, FeedbackOutcome> {
-        self.write(move |transaction| feedback::store(transaction, &target, is_bot, now_ms))
+    fn feedback(&self, feedback: Feedback, now_ms: u64) -> Answer<'_, FeedbackOutcome> {
+        self.write(move |transaction| feedback::store(transaction, &feedback, now_ms))
+    }
+
+    fn request(&self, id: RequestId) -> Answer<'_, Option<RequestRow>> {
+        self.read(move |reader| requests::request(reader, &id))
+    }
+
+    fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>> {
+        self.read(move |reader| feedback::rows(reader, after_id, limit))
+    }
+
+    fn label_conflicts(&self, limit: u32) -> Answer<'_, Vec<LabelConflict>> {
+        self.read(move |reader| feedback::conflicts(reader, limit))
+    }
+
+    fn save_checkpoint(&self, content: CheckpointContent, now_ms: u64) -> Answer<'_, i64> {
+        self.write(move |transaction| models::save(transaction, &content, now_ms))
+    }
+
+    fn checkpoint(&self, id: i64) -> Answer<'_, Option<Checkpoint>> {
+        self.read(move |reader| models::checkpoint(reader, id))
+    }
+
+    fn checkpoints(&self) -> Answer<'_, Vec<CheckpointSummary>> {
+        self.read(models::checkpoints)
+    }
+
+    fn prune_checkpoints(&self, keep: u32) -> Answer<'_, u64> {
+        self.write(move |transaction| models::prune(transaction, keep))
+    }
+
+    fn in_force(&self) -> Answer<'_, InForce> {
+        self.read(models::in_force)
+    }
+
+    fn promote(&self, promote: Promote, now_ms: u64) -> Answer<'_, PromoteOutcome> {
+        self.write(move |transaction| models::promote(transaction, &promote, now_ms))
+    }
+
+    fn rollback(&self, by: String, reason: String, now_ms: u64) -> Answer<'_, Option<Promotion>> {
+        self.write(move |transaction| models::rollback(transaction, &by, &reason, now_ms))
+    }
+
+    fn promotions(&self, limit: u32) -> Answer<'_, Vec<Promotion>> {
+        self.read(move |reader| models::promotions(reader, limit))
+    }
+
+    fn set_shadow(&self, checkpoint: Option<i64>) -> Answer<'_, bool> {
+        self.write(move |transaction| models::set_shadow(transaction, checkpoint))
     }
 
     fn totals(&self) -> Answer<'_, Totals> {

@@ -1,7 +1,5 @@
 //! The contract, and what is SQLite's own: locks, file modes, retention, reopening.
 
-mod outage;
-
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -10,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{BatchConfig, RetentionConfig};
-use crate::store::contract::{self, record, row};
+use crate::store::contract::{self, record, row, said};
 use crate::store::{FeedbackTarget, FingerprintRow, LoginFailureRow, RequestId, RequestRow, Standing};
 
 /// A store that writes when it is told to, not by time or number.
@@ -31,6 +29,13 @@ fn fresh() -> (TempDir, SqliteStore) {
 }
 
 macro_rules! contract {
+    ($module:ident: $($name:ident),+ $(,)?) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let (_folder, store) = fresh();
+            contract::$module::$name(&store).await;
+        }
+    )+};
     ($($name:ident),+ $(,)?) => {$(
         #[tokio::test]
         async fn $name() {
@@ -40,11 +45,16 @@ macro_rules! contract {
     )+};
 }
 
+mod checkpoints;
+mod outage;
+
 contract!(
     totals_are_exact,
     addresses_have_a_past,
+    decisions_are_found,
     feedback_is_kept_once,
     any_request_id_works,
+    labels_are_kept_with_their_request,
     tokens_are_kept,
     settings_are_kept,
 );
@@ -64,7 +74,7 @@ async fn a_locked_database_keeps_rows_and_refuses_feedback() {
     other.execute_batch("BEGIN IMMEDIATE").expect("locks");
     record(&store, [row(1, Action::Block)]);
     let target = FeedbackTarget::Request(row(1, Action::Block).request_id);
-    let refused = store.feedback(target.clone(), true, 1).await;
+    let refused = store.feedback(said(target.clone(), true), 1).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     let health = store.health();
     assert!(health.failing.is_some());
@@ -72,7 +82,7 @@ async fn a_locked_database_keeps_rows_and_refuses_feedback() {
     assert_eq!(store.totals().await.expect("reading goes on").requests, 0);
 
     other.execute_batch("COMMIT").expect("unlocks");
-    assert!(matches!(store.feedback(target, true, 1).await, Ok(FeedbackOutcome::Recorded(_))));
+    assert!(matches!(store.feedback(said(target, true), 1).await, Ok(FeedbackOutcome::Recorded(_))));
     let health = store.health();
     assert_eq!((health.failing, health.pending_rows, health.written_rows), (None, 0, 1));
     assert_eq!(store.totals().await.expect("readable").requests, 1);
@@ -83,7 +93,7 @@ async fn what_was_acknowledged_survives_without_an_orderly_end() {
     let (folder, store) = fresh();
     record(&store, [row(1, Action::Allow)]);
     let target = FeedbackTarget::Request(row(1, Action::Allow).request_id);
-    store.feedback(target, false, 1).await.expect("stored");
+    store.feedback(said(target, false), 1).await.expect("stored");
     // A copy of the files is what a killed process leaves behind.
     let after = TempDir::new().expect("a folder");
     for name in ["test.db", "test.db-wal"] {
@@ -120,7 +130,7 @@ fn a_newer_schema_is_refused() {
     let path = folder.path().join("test.db");
     Connection::open(&path).expect("opens").pragma_update(None, "user_version", 999).expect("set");
     let refused = SqliteStore::open(&config(folder.path())).err();
-    assert_eq!(refused, Some(StoreError::TooNew { found: 999, known: 1 }));
+    assert_eq!(refused, Some(StoreError::TooNew { found: 999, known: 2 }));
 }
 
 #[test]
@@ -180,7 +190,7 @@ async fn the_number_of_rows_and_addresses_is_bounded() {
     assert!((1700..=2000).contains(&addresses), "{addresses}");
     assert_eq!(store.totals().await.expect("readable").addresses, addresses);
     let target = FeedbackTarget::Request(RequestId::Uuid(uuid::Uuid::from_u128(7199)));
-    assert!(matches!(store.feedback(target, false, 1).await, Ok(FeedbackOutcome::Recorded(_))));
+    assert!(matches!(store.feedback(said(target, false), 1).await, Ok(FeedbackOutcome::Recorded(_))));
 }
 
 #[tokio::test]

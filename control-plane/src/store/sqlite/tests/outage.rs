@@ -29,7 +29,7 @@ fn feedback(writer: &Writer) -> oneshot::Receiver<Result<FeedbackOutcome, StoreE
     let (sender, receiver) = oneshot::channel();
     let target = FeedbackTarget::Request(row(1, Action::Allow).request_id);
     let job: Job = Box::new(move |connection, tell| {
-        let change = |t: &rusqlite::Transaction<'_>| feedback::store(t, &target, true, 1);
+        let change = |t: &rusqlite::Transaction<'_>| feedback::store(t, &said(target, true), 1);
         let result = connection.and_then(|c| Ok(connection::durably(c, change)?));
         tell(result.as_ref().err());
         drop(sender.send(result));

@@ -1,0 +1,114 @@
+//! Training as a whole: it learns, it repeats itself, it refuses what it cannot learn from.
+
+use std::ops::ControlFlow;
+
+use sallyport_core::{Features, Network};
+
+use super::random::Random;
+use super::*;
+
+/// Rows of 40 clients each class; bots are higher in every feature, with much overlap. `rows` per client.
+fn clients(rows: usize, seed: u64) -> Dataset {
+    let mut random = Random::new(seed);
+    let mut data = Dataset::new();
+    let origin = data.origin("made up");
+    for group in 0..80 {
+        let is_bot = group % 2 == 0;
+        for _ in 0..rows {
+            let base = if is_bot { 0.55 } else { 0.35 };
+            let values = std::array::from_fn(|_| (base + 0.2 * random.normal()).clamp(0.0, 1.0) as f32);
+            let features = Features::new(values).expect("in range");
+            data.push(Example { features, is_bot, weight: 1.0, group, origin });
+        }
+    }
+    data
+}
+
+fn quick() -> Settings {
+    Settings { epochs: 6, batch_size: 32, ..Settings::default() }
+}
+
+fn trained(data: &Dataset, settings: &Settings) -> Result<Trained, TrainError> {
+    train(data, settings, &mut |_| ControlFlow::Continue(()))
+}
+
+#[test]
+fn both_networks_learn_and_say_what_from() {
+    let data = clients(10, 1);
+    for monotone in [true, false] {
+        let trained = trained(&data, &Settings { monotone, ..quick() }).expect("a model");
+        let auc = trained.metrics.roc_auc.expect("both classes");
+        assert!(auc > 0.9, "{auc}");
+        assert_eq!(trained.metrics.rows, 160);
+        assert_eq!((trained.data.rows, trained.data.groups, trained.data.held_out), (800, 80, true));
+        assert_eq!(trained.histograms.rows(), 480);
+        assert!(!monotone || trained.model.network().is_some_and(Network::is_monotone));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let data = clients(5, 1);
+    let [one, same, other] = [7, 7, 8].map(|seed| {
+        let trained = trained(&data, &Settings { seed, epochs: 2, ..quick() }).expect("a model");
+        (trained.model.to_bytes(), trained.state)
+    });
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+}
+
+#[test]
+fn what_cannot_be_learned_is_refused() {
+    let refused = |data: &Dataset, settings: &Settings| trained(data, settings).expect_err("no model");
+    let data = clients(5, 1);
+    let of = |keep: &dyn Fn(&Example) -> bool| {
+        let mut part = Dataset::new();
+        part.origin("part");
+        data.examples().iter().filter(|row| keep(row)).for_each(|row| part.push(*row));
+        part
+    };
+    assert_eq!(refused(&of(&|row| row.is_bot), &quick()), DataError::OneClass("bot").into());
+    assert_eq!(refused(&of(&|row| row.group < 2), &quick()), DataError::TooFew(10).into());
+    for (epochs, batch_size) in [(0, 32), (1_000_000_000, 32), (5, 1), (5, 0)] {
+        let error = refused(&data, &Settings { epochs, batch_size, ..quick() });
+        assert!(matches!(error, TrainError::Settings(_)), "{error}");
+    }
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_all_of_it() {
+    let settings = Settings { batch_size: 65_536, ..quick() };
+    assert!(trained(&clients(2, 1), &settings).is_ok());
+}
+
+#[test]
+fn training_stops_when_told_to() {
+    let mut looks = 0;
+    let error = train(&clients(20, 1), &Settings { batch_size: 2, ..quick() }, &mut |progress| {
+        looks += 1;
+        assert_eq!((progress.epoch, progress.held_out_loss), (1, None));
+        ControlFlow::Break(())
+    });
+    assert_eq!((error.err(), looks), (Some(TrainError::Cancelled), 1));
+}
+
+#[test]
+fn progress_counts_up_to_the_last_epoch() {
+    let mut epochs = Vec::new();
+    let watch = &mut |progress: &Progress| {
+        if progress.step == progress.steps {
+            epochs.push((progress.epoch, progress.held_out_loss.is_some()));
+        }
+        ControlFlow::Continue(())
+    };
+    train(&clients(2, 1), &Settings { epochs: 3, ..quick() }, watch).expect("a model");
+    assert_eq!(epochs, [(1, true), (2, true), (3, true)]);
+}
+
+#[test]
+fn patience_ends_what_no_longer_improves() {
+    let settings = Settings { patience: 2, epochs: 60, learning_rate: 0.02, cosine: false, ..quick() };
+    let trained = trained(&clients(4, 1), &settings).expect("a model");
+    assert!(trained.epochs_run < 60, "{}", trained.epochs_run);
+    assert!(trained.metrics.roc_auc.expect("both classes") > 0.85);
+}
