@@ -3,16 +3,16 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use xtask::workspace::cargo;
+use xtask::workspace::{cargo, shown};
 
-/// Runs the benchmarks of a package whose names contain `only`; one line `name  time: [low median high]` each.
-pub(crate) fn run(package: &str, only: &str) -> Result<Vec<String>> {
+/// Runs those of a package's benchmark file whose names fit the pattern `only`; one line `name  time: [low median high]` each.
+pub(crate) fn run(package: &str, file: &str, only: &str) -> Result<Vec<String>> {
     let mut command = cargo();
-    command.args(["bench", "--package", package]);
+    command.args(["bench", "--package", package, "--bench", file]);
     if !only.is_empty() {
         command.args(["--", only]);
     }
-    eprintln!("xtask: cargo bench --package {package}");
+    eprintln!("xtask: {}", shown(&command));
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo bench")?;
     ensure!(output.status.success(), "cargo bench ended with {}", output.status);
     Ok(times(&String::from_utf8_lossy(&output.stdout)))
