@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::{Progress, TrainError, Watch};
 
 /// Steps between two looks at whether to go on.
-const STEPS_PER_LOOK: usize = 32;
+const STEPS_PER_LOOK: u32 = 32;
 /// Rows beyond these add nothing to a calibration of two numbers.
 const MOST_CALIBRATION_ROWS: usize = 50_000;
 
@@ -96,12 +96,12 @@ impl<'a> Fit<'a> {
     fn epoch(&mut self, epoch: u32, watch: Watch) -> Result<f32, TrainError> {
         draw(&self.weights, &mut self.order, &mut self.random);
         let order = std::mem::take(&mut self.order);
-        let (mut sum, mut done) = (0.0, 0);
+        let (mut sum, mut done) = (0.0, 0_u32);
         for (step, indices) in order.chunks(self.batch).enumerate() {
             self.gather(indices);
             sum += self.network.step(&self.rows, self.rate(epoch, step));
             done += 1;
-            if done as usize % STEPS_PER_LOOK == 0 {
+            if done.is_multiple_of(STEPS_PER_LOOK) {
                 watch(&self.progress(epoch, done, sum / done as f32, None)).continue_or()?;
             }
         }

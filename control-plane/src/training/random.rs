@@ -25,7 +25,7 @@ impl Random {
 
     /// A whole number under `bound`, evenly but for 1 part in 2^32; 0 where `bound` is 0.
     pub fn below(&mut self, bound: u32) -> u32 {
-        ((self.bits() >> 32) * u64::from(bound) >> 32) as u32
+        (((self.bits() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// A number of the standard normal distribution (Box and Muller 1958).

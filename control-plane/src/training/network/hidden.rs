@@ -171,8 +171,8 @@ impl<const IN: usize, const OUT: usize> Hidden<IN, OUT> {
     pub(super) fn backward_steady(&self, input: &[[f32; IN]], kept: &mut Kept<OUT>, gradient: &mut Self) {
         self.backward_to_norm(kept, gradient);
         for error in &mut kept.error {
-            for unit in 0..OUT {
-                error[unit] *= self.scales[unit] * kept.inverse[unit];
+            for ((error, scale), inverse) in error.iter_mut().zip(&self.scales).zip(&kept.inverse) {
+                *error *= scale * inverse;
             }
         }
         dense::gradients(input, &kept.error, &mut gradient.weights, &mut gradient.biases);
