@@ -9,6 +9,7 @@ use crate::clock::unix_ms;
 use crate::config::{LimitsConfig, Loaded, ServerConfig};
 use crate::detector::Detector;
 use crate::metrics::Metrics;
+use crate::models::{Judging, Registry};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
 
@@ -22,9 +23,11 @@ pub struct App {
     /// Who may ask.
     pub keyring: Keyring,
     /// Who judges.
-    pub detector: Detector,
+    pub detector: Arc<Detector>,
     /// What filters pull.
-    pub publisher: Publisher,
+    pub publisher: Arc<Publisher>,
+    /// Which models judge and look on.
+    pub models: Arc<Registry>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -38,15 +41,28 @@ impl App {
     /// When the store does not answer, or the policy makes no snapshot.
     pub async fn start(store: Arc<dyn Store>, loaded: &Loaded) -> anyhow::Result<Arc<Self>> {
         let key = hash_key(&*store).await?;
-        let publisher = Publisher::start(Arc::clone(&store), key, loaded, unix_ms()).await?;
+        let judging = Judging::read(&*store).await?;
+        if let Some(fault) = &judging.fault {
+            tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
+        }
+        let active = Arc::clone(&judging.active);
+        let publisher = Publisher::start(Arc::clone(&store), key, loaded, active, unix_ms()).await?;
+        let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
-        let detector = Detector::new(publisher.current().engine.clone(), &loaded.config.limits);
+        let detector = Arc::new(Detector::new(publisher.current().engine.clone(), &loaded.config.limits));
+        let models = Arc::new(Registry::new(
+            Arc::clone(&store),
+            Arc::clone(&publisher),
+            Arc::clone(&detector),
+            judging,
+            loaded.config.model.clone(),
+        ));
         detector.recall(&store.recent_addresses(addresses).await?);
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
         let metrics = Metrics::default();
         let server = loaded.config.server.clone();
-        Ok(Arc::new(Self { store, keyring, detector, publisher, metrics, server }))
+        Ok(Arc::new(Self { store, keyring, detector, publisher, models, metrics, server }))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{explain, replay, serve};
+use crate::{eval, explain, models, replay, serve, simulate};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -38,6 +38,9 @@ enum Command {
     /// Make, show and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show, promote and exchange models.
+    #[command(subcommand)]
+    Model(models::command::Command),
     /// Work on the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -45,6 +48,10 @@ enum Command {
     Explain(explain::Args),
     /// Tell what would have happened with the traffic of access logs.
     Replay(replay::Args),
+    /// Write made-up traffic of people and bots, with labels, as a log that `replay` reads.
+    Simulate(simulate::Args),
+    /// Compare models on labelled rows: trained on the spot or stored.
+    Eval(Box<eval::Args>),
     /// Print the version.
     Version,
 }
@@ -134,6 +141,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(token(command, &loaded))
         }
+        Command::Model(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(models::command::run(command, &loaded))
+        }
         Command::Config(ConfigCommand::Check) => {
             sources.load()?;
             println!("{}: no mistakes", sources.path().display());
@@ -147,6 +159,14 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
             replay::run(args, config.policy, AddressSet::new(ranges.nets))
+        }
+        Command::Simulate(args) => {
+            let Loaded { config, ranges, .. } = sources.load()?;
+            simulate::run(&args, config.policy, AddressSet::new(ranges.nets))
+        }
+        Command::Eval(args) => {
+            let Loaded { config, ranges, .. } = sources.load()?;
+            eval::run(&args, config.policy, AddressSet::new(ranges.nets))
         }
         Command::Version => {
             println!("sallyport {}", env!("CARGO_PKG_VERSION"));

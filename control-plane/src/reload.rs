@@ -45,7 +45,8 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
     }
 }
 
-/// Loads the configuration again and puts in force what can change while running: policy and ranges.
+/// Loads the configuration again and puts in force what can change while running: policy, ranges and how
+/// models take turns.
 ///
 /// # Errors
 /// All mistakes of the configuration, or why no snapshot could be published.
@@ -58,11 +59,12 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         file.display()
     );
     let before = app.publisher.current().version;
-    let published = app.publisher.publish(&new, unix_ms()).await?;
+    let published = app.publisher.publish_config(&new, unix_ms()).await?;
     if published.version != before {
         app.detector.replace_engine(Arc::clone(&published.engine));
         tracing::info!(version = published.version, "snapshot published");
     }
+    app.models.set_config(new.config.model.clone());
     let (was, is) = (&old.config, &new.config);
     let fixed = [
         ("server", was.server != is.server),

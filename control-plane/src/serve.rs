@@ -17,8 +17,8 @@ use crate::api;
 use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
-use crate::reload;
 use crate::store::{SqliteStore, Store};
+use crate::{models, reload};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -32,6 +32,7 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     tracing::info!(
         address = %listener.local_addr()?,
         snapshot = app.publisher.current().version,
+        checkpoint = app.publisher.current().checkpoint,
         database = %loaded.config.store.path.display(),
         "serving"
     );
@@ -42,9 +43,11 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         );
     }
     let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
+    let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     run(listener, Arc::clone(&app), stop).await?;
     refresh.abort();
+    models.abort();
     reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use criterion::{Criterion, criterion_group, criterion_main};
 use sallyport_core::{
     AddressSet, AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Model, Policy,
-    RequestFacts, snapshot,
+    RequestFacts, TreeNode, Trees, snapshot,
 };
 
 /// 28,000 /20 networks spread over the address space.
@@ -64,10 +64,6 @@ fn decision(c: &mut Criterion) {
             black_box(engine.decide(&facts, client, address, now))
         });
     });
-    c.bench_function("model", |b| {
-        let features = Features::new([0.4, 0.1, 0.5, 0.3, 0.6, 0.0, 0.2]).expect("in range");
-        b.iter(|| black_box(model.logit(black_box(&features))));
-    });
     c.bench_function("range lookup in 28,000", |b| {
         b.iter(|| {
             i = i.wrapping_add(0x9E37_79B1);
@@ -94,5 +90,53 @@ fn decision(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decision);
+/// Appends a tree of `depth` splits on every path, its thresholds in the middle of what is left of each feature.
+fn grow(nodes: &mut Vec<TreeNode>, depth: u32, feature: u8, threshold: f32) {
+    if depth == 0 {
+        return nodes.push(TreeNode::leaf(threshold / 100.0));
+    }
+    let step = 0.25 / f32::from(1_u8 << (depth / 2));
+    let root = nodes.len();
+    nodes.push(TreeNode::leaf(0.0));
+    grow(nodes, depth - 1, (feature + 3) % 7, threshold - step);
+    let right = nodes.len() as u16;
+    grow(nodes, depth - 1, (feature + 3) % 7, threshold + step);
+    if let Some(node) = nodes.get_mut(root) {
+        *node = TreeNode::split(feature, threshold, right);
+    }
+}
+
+/// Of the size of a trained forest: 100 trees, 8 splits deep.
+fn forest() -> Model {
+    let tree = |i: u8| {
+        let mut nodes = Vec::new();
+        grow(&mut nodes, 8, i % 7, 0.3 + f32::from(i) / 250.0);
+        nodes
+    };
+    let trees: Vec<_> = (0..100).map(tree).collect();
+    Model::random_forest(Trees::new([1.0, 0.0, 0.0], &trees).expect("sound"), Features::default())
+}
+
+fn models(c: &mut Criterion) {
+    let mut numbers = 1_u32;
+    let mut number = || {
+        numbers = numbers.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (numbers >> 8) as f32 / (1 << 24) as f32
+    };
+    // Other clients each time, so that no processor learns a forest's paths by heart.
+    let clients: Vec<_> =
+        (0..4096).map(|_| Features::new(std::array::from_fn(|_| number())).expect("in range")).collect();
+    let models = [("network", Model::built_in().expect("weights")), ("forest of 100 trees", forest())];
+    for (name, model) in models {
+        let mut clients = clients.iter().cycle();
+        c.bench_function(&format!("{name}: log-odds"), |b| {
+            b.iter(|| model.logit(black_box(clients.next().expect("endless"))));
+        });
+        c.bench_function(&format!("{name}: Shapley values"), |b| {
+            b.iter(|| model.shapley(black_box(clients.next().expect("endless"))));
+        });
+    }
+}
+
+criterion_group!(benches, decision, models);
 criterion_main!(benches);

@@ -15,7 +15,7 @@ use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
 use crate::plain::plain;
 use crate::policy::{Consult, Policy, Responses, Route};
 use crate::ranges::AddressSet;
-use crate::score::judge;
+use crate::score::{judge, rescored};
 
 /// Everything a judgement needs besides the request and the records. Immutable: a new snapshot is a new engine.
 #[derive(Clone, Debug)]
@@ -158,6 +158,18 @@ impl Engine {
     /// Judges given features and evidence, without any record: the control plane's part in a consult.
     pub fn score(&self, features: &Features, evidence: &Evidence) -> Decision {
         judge(&self.policy, &self.model, features, evidence)
+    }
+
+    /// Score and action of a decision that rested on its score, had `candidate` judged in the model's place: its
+    /// log-odds take the place of the model's, the checks stay. That no single finding blocks alone is not looked at.
+    pub fn rescore(
+        &self,
+        score: f32,
+        ml_probability: f32,
+        features: &Features,
+        candidate: &Model,
+    ) -> (f32, Action) {
+        rescored(&self.policy, score, ml_probability, candidate.logit(features))
     }
 
     /// Whether to ask the control plane: the route's `consult`, and under `uncertain` a score between the

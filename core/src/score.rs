@@ -48,6 +48,18 @@ pub(crate) fn judge(policy: &Policy, model: &Model, features: &Features, evidenc
     }
 }
 
+/// Score and action where a model of log-odds `logit` says something else than `ml_probability`.
+pub(crate) fn rescored(policy: &Policy, score: f32, ml_probability: f32, logit: f32) -> (f32, Action) {
+    let score = 100.0 * sigmoid(log_odds(score / 100.0) - log_odds(ml_probability) + logit);
+    (score, action(policy.thresholds(), score))
+}
+
+/// ln(p / (1 − p)), finite for every p.
+fn log_odds(probability: f32) -> f32 {
+    let probability = probability.clamp(1e-6, 1.0 - 1e-6);
+    libm::logf(probability / (1.0 - probability))
+}
+
 /// Score points per unit of log-odds, averaged on the way from an even score to this total: so the points of all
 /// reasons add up to the score minus 50, also where the sigmoid is flat (Aumann–Shapley values of a sum).
 pub(crate) fn mean_slope(total: f32) -> f32 {

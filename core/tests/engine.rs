@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use sallyport_core::policy::{ListsConfig, Route};
 use sallyport_core::{
     Action, AddressSet, AddressState, Answer, Basis, BrowserHeaders, Check, ClientState, Decision, Engine,
-    HashKey, LoginOutcome, Model, PathClass, Policy, PolicyConfig, RequestFacts,
+    Evidence, Features, HashKey, LoginOutcome, Model, PathClass, Policy, PolicyConfig, RequestFacts,
+    TreeNode, Trees,
 };
 
 const NOW: u64 = 1_795_000_000_000;
@@ -305,6 +306,33 @@ fn a_clock_that_is_set_back_does_not_freeze_the_limits() {
 }
 
 proptest! {
+    #[test]
+    fn another_model_takes_the_place_of_the_first(
+        values in prop::array::uniform7(0.0_f32..=1.0),
+        strength in 0.0_f32..=1.0,
+        leaf in 0.05_f32..0.95,
+    ) {
+        let engine = engine(PolicyConfig::default());
+        let features = Features::new(values).expect("in range");
+        let mut evidence = Evidence::default();
+        evidence.set(Check::FailedLogins, strength);
+        let decision = engine.score(&features, &evidence);
+        let told = |model: &Model| engine.rescore(decision.score, decision.ml_probability, &features, model);
+        let (same, _) = told(engine.model());
+        prop_assert!((same - decision.score).abs() < 0.05, "{same} for {}", decision.score);
+        let trees = Trees::new([1.0, 0.0, 0.0], &[vec![TreeNode::leaf(leaf)]]).expect("a tree");
+        let other = Model::random_forest(trees, Features::default());
+        let policy = Policy::compile(PolicyConfig::default()).expect("valid");
+        let of_other = Engine::new(policy, other.clone(), AddressSet::default(), HashKey::from_bytes([7; 16]), 1)
+            .score(&features, &evidence);
+        let (score, action) = told(&other);
+        prop_assert!((score - of_other.score).abs() < 0.5, "{score} for {}", of_other.score);
+        let borders = [50.0, 70.0, 90.0].map(|border: f32| (score - border).abs());
+        if of_other.action != Action::Challenge && borders.iter().all(|far| *far > 0.5) {
+            prop_assert_eq!(action, of_other.action);
+        }
+    }
+
     #[test]
     fn any_request_is_judged(
         requests in prop::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>(), any::<Vec<u8>>(), any::<u64>(), any::<u16>()), 1..30),

@@ -275,7 +275,7 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         let fingerprint = app.detector.engine().key().text(b'f', text.as_bytes());
         Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.client })
     });
-    let row = Row::Request(RequestRow {
+    let mut row = RequestRow {
         ts_ms: now_ms,
         request_id: id,
         address: verdict.address,
@@ -296,8 +296,9 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         checkpoint: None,
         shadow_probability: None,
         attributions: verdict.attributions,
-    });
-    app.store.record(&mut std::iter::once(row).chain(fingerprint));
+    };
+    app.models.complete(&mut row, verdict.engine.version());
+    app.store.record(&mut std::iter::once(Row::Request(row)).chain(fingerprint));
 }
 
 /// The path of an endpoint as it is stored.

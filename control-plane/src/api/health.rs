@@ -38,10 +38,10 @@ pub(super) async fn health() -> Json<HealthResponse> {
     Json(HealthResponse { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-/// Whether rows can be written and read.
+/// Whether rows can be written and read, and the promoted checkpoint judges.
 #[utoipa::path(get, path = "/ready", tag = "operation", responses(
     (status = 200, description = "Ready", body = ReadyResponse),
-    (status = 503, description = "Degraded: decisions go on, but rows are not stored", body = ReadyResponse),
+    (status = 503, description = "Degraded: decisions go on, but rows are not stored, or not by the promoted checkpoint", body = ReadyResponse),
 ))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<ReadyResponse>) {
     let mut reasons = Vec::new();
@@ -54,6 +54,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
         reasons
             .push(format!("writing: {reason}; {waiting} rows wait, {dropped} were dropped since the start"));
     }
+    reasons.extend(app.models.trouble());
     let (code, status) = match reasons.is_empty() {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),

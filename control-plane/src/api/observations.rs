@@ -25,9 +25,11 @@ pub(super) async fn observations(State(app): State<Arc<App>>, body: RawBody) -> 
     let batch = Batch::decode(&body).map_err(|error| ApiError::bad_syntax(error.to_string()))?;
     app.metrics.batches.inc();
     app.metrics.dropped_by_filters.inc_by(batch.dropped.into());
-    let rows = app.detector.observe(batch, unix_ms());
-    for row in &rows {
+    let version = batch.snapshot_version;
+    let mut rows = app.detector.observe(batch, unix_ms());
+    for row in &mut rows {
         if let Row::Request(row) = row {
+            app.models.complete(row, version);
             app.metrics.decided(Source::Filter, row.action, row.weight.into());
         }
     }

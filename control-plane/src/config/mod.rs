@@ -7,6 +7,7 @@
 mod environment;
 mod files;
 mod limits;
+mod model;
 mod problem;
 mod ranges;
 mod secret;
@@ -25,6 +26,7 @@ use serde::Deserialize;
 
 pub use files::Files;
 pub use limits::LimitsConfig;
+pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
@@ -52,6 +54,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// What is judged and how; snapshots carry it to the filters.
     pub policy: PolicyConfig,
+    /// How models are trained and take turns.
+    pub model: ModelConfig,
     /// Files of address ranges.
     pub ranges: RangesConfig,
     /// What the detector may keep in memory.
@@ -112,6 +116,7 @@ impl Sources {
             config.server.problems(),
             config.store.problems(),
             config.limits.problems(),
+            config.model.problems(),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

@@ -86,11 +86,13 @@ impl Detector {
         Arc::clone(&self.engines.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
-    /// Puts another engine in force; requests being judged finish with the old one.
+    /// Puts a newer engine in force; requests being judged finish with the old one.
     pub fn replace_engine(&self, engine: Arc<Engine>) {
         let mut engines = self.engines.write().unwrap_or_else(PoisonError::into_inner);
-        let previous = std::mem::replace(&mut engines.current, engine);
-        engines.previous = Some(previous);
+        if engine.version() > engines.current.version() {
+            let previous = std::mem::replace(&mut engines.current, engine);
+            engines.previous = Some(previous);
+        }
     }
 
     /// The engine of a snapshot's version, if it is in force or was before.

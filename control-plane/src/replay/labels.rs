@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// The labels of one log.
 #[derive(Debug, Default)]
@@ -46,9 +46,14 @@ impl Labels {
         Ok(labels)
     }
 
-    /// The last line that has labels.
-    pub(crate) fn last_line(&self) -> Option<u64> {
-        self.lines.keys().copied().max()
+    /// Labels for lines that the log does not have are those of another log.
+    ///
+    /// # Errors
+    /// If there are such labels for a log of `lines` lines.
+    pub(crate) fn belong_to(&self, log: &Path, lines: u64) -> anyhow::Result<()> {
+        let last = self.lines.keys().copied().max().unwrap_or_default();
+        ensure!(last <= lines, "the labels go up to line {last}, but {} has {lines} lines", log.display());
+        Ok(())
     }
 
     /// The labels of a line, one per column: whether it is a bot, `None` where unknown. Empty for a line without labels.

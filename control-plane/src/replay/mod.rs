@@ -4,14 +4,15 @@
 //! ([`judge`]), are counted ([`tally`], [`accuracy`]) and go out as a summary, JSON lines or a page.
 
 mod accuracy;
-mod decisions;
-mod format;
+pub(crate) mod decisions;
+pub(crate) mod format;
 mod html;
 mod input;
-mod judge;
-mod labels;
-mod line;
-mod progress;
+pub(crate) mod judge;
+pub(crate) mod labels;
+pub(crate) mod line;
+pub(crate) mod progress;
+pub(crate) mod reader;
 mod recent;
 mod run;
 mod summary;

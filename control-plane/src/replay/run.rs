@@ -4,18 +4,18 @@ use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use sallyport_core::{AddressSet, Engine, HashKey, Model, Policy, PolicyConfig};
 
 use super::accuracy::{Measure, Report};
-use super::format::{Format, KeyMap};
-use super::input::Input;
+use super::format::KeyMap;
 use super::judge::Judge;
 use super::labels::Labels;
 use super::progress::Progress;
+use super::reader::Read;
 use super::summary::Style;
 use super::tally::Tally;
-use super::{Args, decisions, html, summary};
+use super::{Args, decisions, html, reader, summary};
 
 /// The key of a replay: nothing that is keyed by it leaves the process but as a name within one output, and the
 /// same log gives the same output every time.
@@ -122,13 +122,6 @@ fn engine(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Resu
     Ok(Engine::new(policy, model, ranges, HashKey::from_bytes(KEY), 0))
 }
 
-/// Labels for lines that the log does not have are those of another log.
-fn labels_belong_to(log: &Path, labels: Option<&Labels>, lines: u64) -> anyhow::Result<()> {
-    let last = labels.and_then(Labels::last_line).unwrap_or_default();
-    ensure!(last <= lines, "the labels go up to line {last}, but {} has {lines} lines", log.display());
-    Ok(())
-}
-
 /// One run in progress.
 struct Replay {
     judge: Judge,
@@ -141,72 +134,37 @@ struct Replay {
 
 impl Replay {
     fn file(&mut self, args: &Args, path: &Path, labels: Option<&Labels>) -> anyhow::Result<()> {
-        let mut input = Input::open(path)?;
-        let format = match args.format {
-            Some(format) => format,
-            None => self.format_of(&mut input, path)?,
-        };
         if let (Some(labels), None) = (labels, &self.measure) {
             self.measure = Some(Measure::new(&labels.columns));
         }
         let name = (args.files.len() > 1).then(|| path.display().to_string());
         let name = name.as_deref();
-        loop {
-            let read = input.bytes_read();
-            let raw = match input.next_line() {
-                Ok(Some(raw)) => raw,
-                Ok(None) => {
-                    labels_belong_to(path, labels, input.lines_read())?;
-                    break;
+        let Self { judge, tally, measure, keys, progress, decisions } = self;
+        let lines = reader::read(path, args.format, keys, progress, |number, read| {
+            let line = match read {
+                Read::Request(line) => line,
+                Read::Broken(why, bytes) => {
+                    tally.broken_line(name, number, &why, bytes);
+                    return Ok(());
                 }
-                Err(error) => {
-                    self.tally.unreadable(name, input.lines_read() + 1, &error);
-                    break;
-                }
-            };
-            self.progress.at(raw.number, read);
-            if raw.bytes.trim_ascii().is_empty() {
-                continue;
-            }
-            let parsed = if raw.cut {
-                Err(super::line::LineError::TooLong)
-            } else {
-                format.parse(raw.bytes, &self.keys)
-            };
-            let line = match parsed {
-                Ok(line) => line,
-                Err(why) => {
-                    self.tally.broken_line(name, raw.number, &why, raw.bytes);
-                    continue;
+                Read::Unreadable(error) => {
+                    tally.unreadable(name, number, &error);
+                    return Ok(());
                 }
             };
-            let judged = self.judge.judge(&line);
-            self.tally.judged(&line, &judged);
-            if let (Some(measure), Some(labels)) = (&mut self.measure, labels) {
-                measure.add(labels, raw.number, &judged);
+            let judged = judge.judge(&line);
+            tally.judged(&line, &judged);
+            if let (Some(measure), Some(labels)) = (measure.as_mut(), labels) {
+                measure.add(labels, number, &judged);
             }
-            if let Some(out) = &mut self.decisions {
-                decisions::write(out, name, raw.number, &line, &judged)?;
+            match decisions {
+                Some(out) => decisions::write(out, name, number, &line, &judged).map_err(Into::into),
+                None => Ok(()),
             }
+        })?;
+        match (labels, lines) {
+            (Some(labels), Some(lines)) => labels.belong_to(path, lines),
+            _ => Ok(()),
         }
-        self.progress.file_done(input.bytes_read());
-        Ok(())
-    }
-
-    fn format_of(&self, input: &mut Input, path: &Path) -> anyhow::Result<Format> {
-        let sample = match input.sample() {
-            Ok(sample) => sample,
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-        };
-        if let Some(format) = Format::detect(sample, &self.keys) {
-            return Ok(format);
-        }
-        let first = sample.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-        let Some(first) = first else { return Ok(Format::Combined) };
-        bail!(
-            "{}: the log format is not recognised; name it with --format combined, envoy or json.\nIts first line: {}",
-            path.display(),
-            super::tally::excerpt(first, 120),
-        )
     }
 }

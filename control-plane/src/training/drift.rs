@@ -19,9 +19,15 @@ pub struct FeatureHistograms {
 impl FeatureHistograms {
     /// Counts a row.
     pub fn add(&mut self, features: &Features) {
+        self.add_times(features, 1);
+    }
+
+    /// Counts a row that stands for `times` of them.
+    pub fn add_times(&mut self, features: &Features, times: u64) {
         for (bins, value) in self.counts.iter_mut().zip(features.values()) {
             let bin = (value * BINS as f32) as usize;
-            bins[bin.min(BINS - 1)] += 1;
+            let count = &mut bins[bin.min(BINS - 1)];
+            *count = count.saturating_add(times);
         }
     }
 

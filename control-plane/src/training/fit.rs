@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use sallyport_core::{Features, Model, Network};
 
 use super::calibration::Calibration;
-use super::data::{Dataset, Example};
+use super::data::Dataset;
 use super::network::{Row, Trainable};
 use super::random::Random;
-use super::recipe::{Parts, weights};
+use super::recipe::{Parts, shown, weights};
 use super::settings::Settings;
 use super::{Progress, TrainError, Watch};
 
@@ -163,20 +163,13 @@ impl<'a> Fit<'a> {
         Ok(())
     }
 
-    /// Log-odds, label and weight of rows; each row as it is and masked, in the shares that the recipe masks.
+    /// Log-odds, label and weight of rows as the recipe shows them.
     fn judged(&self, data: &Dataset, weights: &[f64]) -> Result<Vec<(f32, bool, f64)>, TrainError> {
         let model = Model::neural(self.folded()?, Features::default());
-        let masked = f64::from(self.settings.masked);
-        let stride = data.len().div_ceil(MOST_CALIBRATION_ROWS).max(1);
-        let rows = data.examples().iter().zip(weights).step_by(stride);
-        let both = |(row, weight): (&Example, &f64)| {
-            let hidden = row.features.without_user_agent();
-            let judge = |features, share: f64| {
-                (share > 0.0).then(|| (model.logit(features), row.is_bot, weight * share))
-            };
-            [judge(&row.features, 1.0 - masked), judge(&hidden, masked)]
-        };
-        Ok(rows.flat_map(both).flatten().collect())
+        // Odd, lest it pass over all masked rows.
+        let stride = data.len().div_ceil(MOST_CALIBRATION_ROWS).max(1) | 1;
+        let shown = shown(data, weights, self.settings);
+        Ok(shown.step_by(stride).map(|(row, is_bot, weight)| (model.logit(&row), is_bot, weight)).collect())
     }
 }
 

@@ -120,8 +120,14 @@ pub fn measure(model: &Model, data: &Dataset) -> Metrics {
 
 /// Measures anything that gives a probability in [0, 1] of being a bot.
 pub fn measure_by(probability: impl Fn(&Features) -> f32, data: &Dataset) -> Metrics {
+    let probabilities: Vec<_> = data.examples().iter().map(|row| probability(&row.features)).collect();
+    measure_scored(&probabilities, data)
+}
+
+/// Measures given probabilities, one per row.
+pub fn measure_scored(probabilities: &[f32], data: &Dataset) -> Metrics {
     let rows: Vec<_> =
-        data.examples().iter().map(|row| Row { row, probability: probability(&row.features) }).collect();
+        data.examples().iter().zip(probabilities).map(|(row, p)| Row { row, probability: *p }).collect();
     let rows: Vec<_> = rows.iter().collect();
     let bots = data.bots() as u64;
     let (log_loss, brier) = losses(&rows);

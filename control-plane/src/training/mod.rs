@@ -1,8 +1,9 @@
 //! Training: from labelled rows to a model with its metrics.
 //!
 //! [`data`] holds the rows, [`recipe`] splits and weighs them, [`network`] learns from them step by step, [`fit`] leads it
-//! through the epochs, [`calibration`] makes 0.9 mean nine of ten, [`metrics`] says how good it is. Nothing here knows of
-//! store, HTTP or clock; the same rows, settings and seed give the same model, byte for byte, on every platform.
+//! through the epochs, [`trees`] grows what is no network, [`calibration`] makes 0.9 mean nine of ten, [`metrics`] says
+//! how good it is. Nothing here knows of store, HTTP or clock; the same rows, settings and seed give the same model,
+//! byte for byte, on every platform.
 
 pub mod calibration;
 pub mod curve;
@@ -14,12 +15,16 @@ pub mod network;
 pub mod random;
 pub mod recipe;
 pub mod settings;
+pub mod sources;
+pub mod trees;
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use sallyport_core::{Model, ModelKind};
 use serde::{Deserialize, Serialize};
+
+use trees::Growth;
 
 pub use data::{DataError, Dataset, Example};
 pub use drift::FeatureHistograms;
@@ -103,9 +108,9 @@ pub enum TrainError {
     /// The numbers left their range.
     #[error("training diverged: try a lower learning_rate")]
     Diverged,
-    /// This kind is not trained here.
-    #[error("a {} cannot be trained", .0.name())]
-    Kind(ModelKind),
+    /// No trees could be grown.
+    #[error("no trees could be grown: {0}")]
+    Trees(String),
 }
 
 /// Trains on the data, held out by client as the settings say.
@@ -151,7 +156,14 @@ fn finish(
             let fitted = fit::fit(parts, settings, watch)?;
             (Model::neural(fitted.network, reference), Some(fitted.state), fitted.epochs_run)
         }
-        kind => return Err(TrainError::Kind(kind)),
+        ModelKind::RandomForest => {
+            let trees = trees::fit(trees::forest, &Growth::FOREST, parts, settings, watch)?;
+            (Model::random_forest(trees, reference), None, 0)
+        }
+        ModelKind::GradientBoosting => {
+            let trees = trees::fit(trees::boosting, &Growth::BOOSTING, parts, settings, watch)?;
+            (Model::gradient_boosting(trees, reference), None, 0)
+        }
     };
     let seconds = started.elapsed().as_secs_f64();
     data.held_out = !parts.test.is_empty();

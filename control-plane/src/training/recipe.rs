@@ -1,5 +1,7 @@
 //! What the recipe makes of a data set before any model learns: parts, and weights of rows.
 
+use sallyport_core::Features;
+
 use super::data::Dataset;
 use super::settings::Settings;
 
@@ -21,6 +23,12 @@ impl Parts {
         let share = settings.held_out / (1.0 - settings.held_out);
         let (train, validation) = hold_out(rest, share, settings.seed.wrapping_add(1));
         Self { train, validation, test }
+    }
+
+    /// Splits no test part off: for data that is judged elsewhere.
+    pub fn without_test(data: Dataset, settings: &Settings) -> Self {
+        let (train, validation) = hold_out(data, settings.held_out, settings.seed.wrapping_add(1));
+        Self { train, validation, test: Dataset::default() }
     }
 }
 
@@ -68,10 +76,23 @@ pub fn weights(data: &Dataset, settings: &Settings) -> Vec<f64> {
     weights
 }
 
+/// The rows as the recipe shows them to a model, in the long run: each as it is and with its feature `user_agent` put to
+/// 0, in the shares that [`Settings::masked`] says. Features, whether it is a bot, weight.
+pub fn shown<'a>(
+    data: &'a Dataset,
+    weights: &'a [f64],
+    settings: &Settings,
+) -> impl Iterator<Item = (Features, bool, f64)> + 'a {
+    let masked = f64::from(settings.masked);
+    data.examples().iter().zip(weights).flat_map(move |(row, weight)| {
+        let shares = [(row.features, 1.0 - masked), (row.features.without_user_agent(), masked)];
+        let shown = move |(features, share)| (features, row.is_bot, weight * share);
+        shares.into_iter().filter(|(_, share)| *share > 0.0).map(shown)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use sallyport_core::Features;
-
     use super::*;
     use crate::training::data::Example;
 
@@ -108,6 +129,18 @@ mod tests {
         assert!(
             weights(&data(&rows), &Settings::plain()).iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-12)
         );
+    }
+
+    #[test]
+    fn rows_are_shown_as_they_are_and_masked() {
+        let rows = data(&[(1, true)]);
+        let weights = |masked| {
+            let settings = Settings { masked, ..Settings::default() };
+            shown(&rows, &[2.0], &settings).map(|(_, _, weight)| weight).collect::<Vec<_>>()
+        };
+        assert_eq!(weights(0.25), [1.5, 0.5]);
+        assert_eq!(weights(0.0), [2.0]);
+        assert_eq!(weights(1.0), [2.0]);
     }
 
     #[test]

@@ -112,3 +112,25 @@ fn patience_ends_what_no_longer_improves() {
     assert!(trained.epochs_run < 60, "{}", trained.epochs_run);
     assert!(trained.metrics.roc_auc.expect("both classes") > 0.85);
 }
+
+#[test]
+fn trees_learn_by_the_same_recipe_and_are_calibrated() {
+    let data = clients(20, 1);
+    for kind in [ModelKind::RandomForest, ModelKind::GradientBoosting] {
+        let plainly = Settings { kind, masked: 0.0, person_weight: None, ..quick() };
+        let trained = trained(&data, &plainly).expect("a model");
+        assert_eq!((trained.model.kind(), trained.state, trained.epochs_run), (kind, None, 0));
+        let auc = trained.metrics.roc_auc.expect("both classes");
+        assert!(auc > 0.9, "{}: {auc}", kind.name());
+        assert!(trained.metrics.calibration_error < 0.08, "{}", trained.metrics.calibration_error);
+    }
+}
+
+#[test]
+fn growing_trees_can_be_cancelled() {
+    let settings = Settings { kind: ModelKind::RandomForest, ..quick() };
+    let cancelled = train(&clients(10, 1), &settings, &mut |progress| {
+        if progress.step >= 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(cancelled.err(), Some(TrainError::Cancelled));
+}

@@ -5,6 +5,7 @@
 
 mod logs;
 mod output;
+mod simulate;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

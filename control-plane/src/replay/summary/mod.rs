@@ -1,6 +1,5 @@
 //! The summary that a person reads in a terminal, or finds in a file when it was piped.
 
-mod table;
 mod words;
 
 use std::fmt::Write as _;
@@ -12,7 +11,7 @@ use sallyport_core::{Action, Check};
 use super::accuracy::{LEVELS, Report};
 use super::run::Outcome;
 use super::tally::{ClientTally, Tally, excerpt};
-use table::Table;
+use crate::table::Table;
 pub(super) use words::{auc, count, false_positives, grouped, minute, percent};
 
 /// How many clients and paths are listed.
@@ -102,7 +101,7 @@ fn head(outcome: &Outcome, style: &Style) -> String {
 fn actions(tally: &Tally, style: &Style) -> String {
     let clients = tally.clients.by_worst_action();
     let most = tally.actions.iter().copied().max().unwrap_or_default();
-    let mut table = Table::new(&[Left, Right, Right, Right, Left]);
+    let mut table = Table::new([Left, Right, Right, Right, Left]);
     table.row(["action", "requests", "share", "clients", ""].map(str::to_owned));
     for action in Action::ALL {
         let count = tally.actions[action as usize];
@@ -125,7 +124,7 @@ fn reasons(tally: &Tally, style: &Style) -> String {
         return String::new();
     }
     found.sort_by(|a, b| b.1.points.total_cmp(&a.1.points));
-    let mut table = Table::new(&[Left, Right, Right, Right]);
+    let mut table = Table::new([Left, Right, Right, Right]);
     table.row(["reason", "requests", "share", "mean points"].map(str::to_owned));
     for (check, reason) in found {
         table.row([
@@ -143,7 +142,7 @@ fn clients(tally: &Tally, style: &Style) -> String {
     if top.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&[Right, Right, Left, Right, Left, Left, Left]);
+    let mut table = Table::new([Right, Right, Left, Right, Left, Left, Left]);
     table.row(["refused", "of", "mostly", "score", "address", "reasons", "user agent"].map(str::to_owned));
     for client in top {
         let action = client.main_refusal().unwrap_or_default();
@@ -165,7 +164,7 @@ fn paths(tally: &Tally, style: &Style) -> String {
     if top.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&[Right, Left]);
+    let mut table = Table::new([Right, Left]);
     table.row(["refused", "path"].map(str::to_owned));
     for (path, count) in top {
         table.row([grouped(count), excerpt(path, 100)]);
@@ -174,7 +173,7 @@ fn paths(tally: &Tally, style: &Style) -> String {
 }
 
 fn accuracy(report: &Report, style: &Style) -> String {
-    let mut table = Table::new(&[Left, Left, Right, Right, Right, Right]);
+    let mut table = Table::new([Left, Left, Right, Right, Right, Right]);
     table.row(["", "flagged at", "precision", "recall", "false positives", "ROC-AUC"].map(str::to_owned));
     for (unit, accuracy) in [("requests", &report.requests), ("clients", &report.clients)] {
         for (index, (level, confusion)) in LEVELS.into_iter().zip(&accuracy.levels).enumerate() {
@@ -205,7 +204,7 @@ fn broken(tally: &Tally, style: &Style) -> String {
     if tally.broken == 0 {
         return String::new();
     }
-    let mut table = Table::new(&[Left, Left, Left]);
+    let mut table = Table::new([Left, Left, Left]);
     table.row(["where", "why", "what"].map(str::to_owned));
     for line in &tally.shown_broken {
         table.row([line.place(), line.why.clone(), line.excerpt.clone()]);

@@ -8,6 +8,7 @@ mod dropout;
 mod hidden;
 mod parameters;
 mod state;
+mod unfold;
 
 use sallyport_core::{FEATURE_COUNT, Features, Network};
 

@@ -3,23 +3,23 @@
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 /// A table whose last column is cut to what room is left.
-pub(super) struct Table {
-    alignments: &'static [Alignment],
+pub(crate) struct Table {
+    alignments: Vec<Alignment>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(alignments: &'static [Alignment]) -> Self {
-        Self { alignments, rows: Vec::new() }
+    pub(crate) fn new(alignments: impl IntoIterator<Item = Alignment>) -> Self {
+        Self { alignments: alignments.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a row of as many cells as there are alignments.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
     /// The rows, indented by two, none wider than `width`; the first is passed to `head` to be set apart.
-    pub(super) fn render(&self, width: usize, head: impl Fn(&str) -> String) -> String {
+    pub(crate) fn render(&self, width: usize, head: impl Fn(&str) -> String) -> String {
         let widths: Vec<_> = (0..self.alignments.len())
             .map(|column| {
                 self.rows.iter().filter_map(|row| row.get(column)).map(|c| measure_text_width(c)).max()
@@ -29,7 +29,7 @@ impl Table {
         let mut text = String::new();
         for (index, row) in self.rows.iter().enumerate() {
             let mut line = String::from(" ");
-            for ((cell, width), alignment) in row.iter().zip(&widths).zip(self.alignments) {
+            for ((cell, width), alignment) in row.iter().zip(&widths).zip(&self.alignments) {
                 line.push_str("  ");
                 line.push_str(&pad_str(cell, *width, *alignment, None));
             }

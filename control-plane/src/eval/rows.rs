@@ -1,0 +1,159 @@
+//! The rows that are judged: labelled features, and what the whole judge said of the requests they come from.
+
+use std::collections::HashSet;
+
+use anyhow::bail;
+use sallyport_core::{Action, Decision, FEATURE_COUNT, FEATURE_NAMES, Features};
+
+use crate::training::{Dataset, Example};
+
+/// Labelled rows.
+#[derive(Clone, Default)]
+pub(super) struct Rows {
+    pub(super) data: Dataset,
+    /// Per row what the whole judge said, as a probability; `None` unless every row comes from a request.
+    pub(super) judged: Option<Vec<f32>>,
+}
+
+impl Rows {
+    /// Splits by client: what to train on, and the rows to judge.
+    pub(super) fn split(self, share: f32, seed: u64) -> (Dataset, Self) {
+        let groups: Vec<_> = self.data.examples().iter().map(|row| row.group).collect();
+        let (rest, held_out) = self.data.split(share, seed);
+        let held: HashSet<_> = held_out.examples().iter().map(|row| row.group).collect();
+        let judged = self.judged.map(|judged| {
+            groups
+                .iter()
+                .zip(judged)
+                .filter(|(group, _)| held.contains(group))
+                .map(|(_, said)| said)
+                .collect()
+        });
+        (rest, Self { data: held_out, judged })
+    }
+
+    /// The same rows as if nothing were known of these features; nobody's requests.
+    pub(super) fn masked(&self, mask: &Mask) -> Self {
+        let mut data = Dataset::new();
+        for name in self.data.origins() {
+            data.origin(name);
+        }
+        for row in self.data.examples() {
+            data.push(Example { features: mask.apply(&row.features), ..*row });
+        }
+        Self { data, judged: None }
+    }
+}
+
+/// The features that are put to 0, which nothing speaks against.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Mask([bool; FEATURE_COUNT]);
+
+impl Mask {
+    /// The mask of these features.
+    ///
+    /// # Errors
+    /// If there is no feature of a name.
+    pub(super) fn new(names: &[String]) -> anyhow::Result<Self> {
+        let mut mask = Self::default();
+        for name in names {
+            match FEATURE_NAMES.iter().position(|known| known == name) {
+                Some(index) => mask.0[index] = true,
+                None => bail!("--mask {name}: no such feature; write {}", FEATURE_NAMES.join(", ")),
+            }
+        }
+        Ok(mask)
+    }
+
+    /// Whether it hides nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == [false; FEATURE_COUNT]
+    }
+
+    /// What it hides.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        FEATURE_NAMES.into_iter().zip(self.0).filter_map(|(name, hidden)| hidden.then_some(name)).collect()
+    }
+
+    fn apply(&self, features: &Features) -> Features {
+        let mut values = *features.values();
+        for (value, hidden) in values.iter_mut().zip(self.0) {
+            if hidden {
+                *value = 0.0;
+            }
+        }
+        Features::new(values).unwrap_or_default()
+    }
+}
+
+/// What the whole judge says, as a probability: its score, kept on the side of the thresholds on which its action lies, so
+/// that what one finding alone would block counts as challenged.
+pub(super) fn probability(decision: &Decision) -> f32 {
+    let (lowest, highest) = match decision.action {
+        Action::Allow => (0.0, 0.499_99),
+        Action::Monitor => (0.5, 0.699_99),
+        Action::Challenge | Action::RateLimit => (0.7, 0.899_99),
+        Action::Block => (0.9, 1.0),
+    };
+    (decision.score / 100.0).clamp(lowest, highest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Rows {
+        let mut data = Dataset::new();
+        let origin = data.origin("a log");
+        for row in 0..60 {
+            let features = Features::new([row as f32 / 60.0; FEATURE_COUNT]).expect("in range");
+            data.push(Example {
+                features,
+                is_bot: row % 2 == 0,
+                weight: 1.0,
+                group: row / 4 * 2 + row % 2,
+                origin,
+            });
+        }
+        let judged = data.examples().iter().map(|row| row.features.values()[0]).collect();
+        Rows { data, judged: Some(judged) }
+    }
+
+    #[test]
+    fn a_split_keeps_verdicts_with_their_rows() {
+        let (rest, held_out) = rows().split(0.4, 3);
+        assert!(rest.len() > 10 && held_out.data.len() > 10);
+        assert_eq!(rest.len() + held_out.data.len(), 60);
+        let judged = held_out.judged.expect("verdicts");
+        assert_eq!(judged.len(), held_out.data.len());
+        for (row, said) in held_out.data.examples().iter().zip(judged) {
+            assert_eq!(row.features.values()[0], said);
+        }
+    }
+
+    #[test]
+    fn a_mask_hides_what_it_names_and_nothing_else() {
+        let mask = Mask::new(&["user_agent".to_owned(), "burst".to_owned()]).expect("features");
+        let masked = rows().masked(&mask);
+        let [rate, agent, .., failed, burst] = *masked.data.examples()[30].features.values();
+        assert_eq!((rate, agent, failed, burst), (0.5, 0.0, 0.5, 0.0));
+        assert!(masked.judged.is_none());
+        assert_eq!(mask.names(), ["user_agent", "burst"]);
+        assert!(Mask::default().is_empty() && !mask.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_feature_is_told_with_the_known_ones() {
+        let message = Mask::new(&["ua".to_owned()]).expect_err("refused").to_string();
+        assert!(message.contains("user_agent"), "{message}");
+    }
+
+    #[test]
+    fn what_was_only_challenged_counts_as_challenged() {
+        let decided = |score, action| probability(&Decision { score, action, ..Decision::default() });
+        assert!(decided(97.0, Action::Challenge) < 0.9);
+        assert_eq!(decided(97.0, Action::Block), 0.97);
+        assert_eq!(decided(20.0, Action::Allow), 0.2);
+        assert_eq!(decided(20.0, Action::RateLimit), 0.7);
+    }
+}

@@ -1,0 +1,113 @@
+//! Labelled rows from tables of features, labelled logs and the simulation.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use sallyport_core::{Basis, Engine};
+
+use super::args::Args;
+use super::rows::{Rows, probability};
+use crate::replay::format::KeyMap;
+use crate::replay::judge::{Judge, Judged};
+use crate::replay::labels::Labels;
+use crate::replay::progress::Progress;
+use crate::replay::reader::{Read, read};
+use crate::simulate;
+use crate::training::Example;
+use crate::training::sources::csv;
+
+/// How many clients of a log are remembered at a time.
+const MOST_CLIENTS: usize = 200_000;
+
+/// One side's sources.
+pub(super) struct Sources<'a> {
+    csv: &'a [PathBuf],
+    logs: Vec<(&'a Path, &'a Path)>,
+    simulate: bool,
+}
+
+impl<'a> Sources<'a> {
+    /// What is trained on, and judged where nothing else is.
+    pub(super) fn first(args: &'a Args) -> Self {
+        Self { csv: &args.csv, logs: pairs(&args.log, &args.labels), simulate: args.simulate }
+    }
+
+    /// What is judged.
+    pub(super) fn test(args: &'a Args) -> Self {
+        let logs = pairs(&args.test_log, &args.test_labels);
+        Self { csv: &args.test_csv, logs, simulate: args.test_simulate }
+    }
+
+    /// Their rows, requests judged by `engine`.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is not what it should be.
+    pub(super) fn read(&self, args: &Args, engine: &Engine) -> anyhow::Result<Rows> {
+        let mut rows = Rows { judged: Some(Vec::new()), ..Rows::default() };
+        for path in self.csv {
+            rows.judged = None;
+            rows.data.append(csv::read(path)?);
+        }
+        for (log, labels) in &self.logs {
+            rows.log(log, labels, args, engine)?;
+        }
+        if self.simulate {
+            rows.simulation(args, engine);
+        }
+        Ok(rows)
+    }
+}
+
+fn pairs<'a>(logs: &'a [PathBuf], labels: &'a [PathBuf]) -> Vec<(&'a Path, &'a Path)> {
+    logs.iter().map(AsRef::as_ref).zip(labels.iter().map(AsRef::as_ref)).collect()
+}
+
+impl Rows {
+    fn log(&mut self, log: &Path, labels: &Path, args: &Args, engine: &Engine) -> anyhow::Result<()> {
+        let labels_path = labels;
+        let labels = Labels::read(labels)?;
+        let column = match &args.column {
+            None => 0,
+            Some(name) => labels.columns.iter().position(|column| column == name).with_context(|| {
+                let known = labels.columns.join(", ");
+                format!("{}: no column {name}; there are {known}", labels_path.display())
+            })?,
+        };
+        let name = log.file_name().unwrap_or(log.as_os_str()).to_string_lossy();
+        let origin = self.data.origin(&name);
+        let mut judge = Judge::new(engine.clone(), MOST_CLIENTS);
+        let mut progress = Progress::over(std::iter::once(log));
+        let lines = read(log, None, &KeyMap::new(&[]), &mut progress, |number, read| {
+            // Replay tells of broken lines; here they are rows without a label.
+            let Read::Request(line) = read else { return Ok(()) };
+            let judged = judge.judge(&line);
+            if let Some(Some(is_bot)) = labels.of(number).get(column) {
+                self.request(&judged, *is_bot, origin);
+            }
+            Ok(())
+        })?;
+        progress.done();
+        lines.map_or(Ok(()), |lines| labels.belong_to(log, lines))
+    }
+
+    fn simulation(&mut self, args: &Args, engine: &Engine) {
+        let settings =
+            simulate::Settings { seed: args.world, scale: args.scale, ..simulate::Settings::default() };
+        simulate::judged(&settings, engine, |request, judged| {
+            let origin = self.data.origin(request.scenario.name());
+            self.request(judged, request.scenario.is_bot(), origin);
+        });
+    }
+
+    fn request(&mut self, judged: &Judged, is_bot: bool, origin: u16) {
+        let decision = &judged.decision;
+        if decision.basis == Basis::Ignored {
+            return;
+        }
+        let (features, group) = (decision.features, judged.client);
+        self.data.push(Example { features, is_bot, weight: 1.0, group, origin });
+        if let Some(said) = &mut self.judged {
+            said.push(probability(decision));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The reserved set: what a working copy must get no worse on before it may judge. Nothing of it is ever learned.
+
+use std::collections::VecDeque;
+
+use sallyport_core::Model;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::training::curve::roc_auc;
+use crate::training::random::mix;
+use crate::training::{Dataset, Example};
+
+/// One in so many clients is reserved, by its keyed hash: nobody outside can tell which.
+const RESERVED_ONE_IN: u64 = 5;
+
+/// Reserved labels kept; the oldest make room.
+const LABELS: usize = 1_024;
+
+/// Fewer reserved labels of either class say nothing.
+const LEAST_LABELS: usize = 20;
+
+/// What may be lost on the simulated part, against the model that the generation began with, however many steps lie
+/// between.
+const AUC_TOLERANCE: f64 = 0.002;
+const LOG_LOSS_TOLERANCE: f64 = 0.01;
+
+/// The same on the reserved labels, which are fewer.
+const LABEL_LOG_LOSS_TOLERANCE: f64 = 0.02;
+
+/// How far the model may move, as mean |Δ log-odds| on the simulated part.
+pub const DISTANCE_LIMIT: f64 = 0.5;
+
+/// How good a model is on rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Quality {
+    /// Area under the ROC curve; 0 unless there are both bots and people.
+    pub roc_auc: f64,
+    /// Mean of −ln of the probability given to the truth.
+    pub log_loss: f64,
+    /// Share of people's requests that the model alone would challenge.
+    pub false_positive_rate: f64,
+}
+
+/// Why a working copy may not judge.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, thiserror::Error, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Worse {
+    /// Ranks worse.
+    #[error("ROC-AUC on the reserved set fell from {0:.4} to {1:.4}")]
+    RocAuc(f64, f64),
+    /// Is wrong by more.
+    #[error("log loss on the reserved set rose from {0:.4} to {1:.4}")]
+    LogLoss(f64, f64),
+    /// Would challenge more people.
+    #[error("share of people challenged on the reserved set rose from {0:.4} to {1:.4}")]
+    FalsePositives(f64, f64),
+    /// Contradicts the reserved labels more.
+    #[error("log loss on the reserved labels rose from {0:.4} to {1:.4}")]
+    Labels(f64, f64),
+    /// Went as far as online learning may go; training may go further.
+    #[error("it moved {0:.2} in log-odds, more than {DISTANCE_LIMIT}: train a new model on the labels")]
+    TooFar(f64),
+}
+
+/// The set, and how the model that the generation began with does on it.
+#[derive(Clone, Debug)]
+pub struct Reserve {
+    simulated: Vec<Example>,
+    labels: VecDeque<Example>,
+    /// The probability from which the policy challenges.
+    challenge: f32,
+    anchor: Model,
+    anchor_logits: Vec<f32>,
+    anchor_quality: Quality,
+}
+
+impl Reserve {
+    /// A reserve of simulated rows, held against `anchor`; `challenge` is the policy's threshold, 0 to 100.
+    pub fn new(simulated: &Dataset, anchor: &Model, challenge: f32) -> Self {
+        let simulated = simulated.examples().to_vec();
+        let challenge = challenge / 100.0;
+        let anchor_quality = quality(anchor, simulated.iter(), challenge);
+        let anchor_logits = simulated.iter().map(|row| anchor.logit(&row.features)).collect();
+        Self {
+            simulated,
+            labels: VecDeque::new(),
+            challenge,
+            anchor: anchor.clone(),
+            anchor_logits,
+            anchor_quality,
+        }
+    }
+
+    /// Whether the labels of a client are reserved.
+    pub fn holds(client: Option<u64>) -> bool {
+        client.is_some_and(|client| mix(client).is_multiple_of(RESERVED_ONE_IN))
+    }
+
+    /// Keeps a reserved label.
+    pub fn keep(&mut self, example: Example) {
+        if self.labels.len() >= LABELS {
+            self.labels.pop_front();
+        }
+        self.labels.push_back(example);
+    }
+
+    /// How the model does on the simulated part.
+    pub fn quality(&self, model: &Model) -> Quality {
+        quality(model, self.simulated.iter(), self.challenge)
+    }
+
+    /// How the model that the generation began with does there.
+    pub fn anchor_quality(&self) -> Quality {
+        self.anchor_quality
+    }
+
+    /// How far a model is from the one that the generation began with: mean |Δ log-odds|.
+    pub fn distance(&self, model: &Model) -> f64 {
+        let pairs = self.simulated.iter().zip(&self.anchor_logits);
+        let sum: f64 =
+            pairs.map(|(row, anchor)| f64::from((model.logit(&row.features) - anchor).abs())).sum();
+        sum / self.simulated.len().max(1) as f64
+    }
+
+    /// Whether a model is no worse than the one that the generation began with; its quality, or what is worse.
+    pub fn examine(&self, model: &Model) -> Result<Quality, Worse> {
+        let (before, after) = (self.anchor_quality, self.quality(model));
+        let distance = self.distance(model);
+        if after.roc_auc < before.roc_auc - AUC_TOLERANCE {
+            return Err(Worse::RocAuc(before.roc_auc, after.roc_auc));
+        }
+        if after.log_loss > before.log_loss + LOG_LOSS_TOLERANCE {
+            return Err(Worse::LogLoss(before.log_loss, after.log_loss));
+        }
+        if after.false_positive_rate > before.false_positive_rate {
+            return Err(Worse::FalsePositives(before.false_positive_rate, after.false_positive_rate));
+        }
+        if distance > DISTANCE_LIMIT {
+            return Err(Worse::TooFar(distance));
+        }
+        if let Some((before, after)) = self.labels_log_loss(model)
+            && after > before + LABEL_LOG_LOSS_TOLERANCE
+        {
+            return Err(Worse::Labels(before, after));
+        }
+        Ok(after)
+    }
+
+    /// Log loss on the reserved labels, of the first model and of this one; `None` while they are too few.
+    fn labels_log_loss(&self, model: &Model) -> Option<(f64, f64)> {
+        let bots = self.labels.iter().filter(|row| row.is_bot).count();
+        let enough = bots.min(self.labels.len() - bots) >= LEAST_LABELS;
+        let loss = |model: &Model| quality(model, self.labels.iter(), self.challenge).log_loss;
+        enough.then(|| (loss(&self.anchor), loss(model)))
+    }
+}
+
+/// Rows count by their weight in the log loss, and all the same in the rest.
+fn quality<'a>(model: &Model, rows: impl Iterator<Item = &'a Example>, challenge: f32) -> Quality {
+    let (mut units, mut loss, mut weights) = (Vec::new(), 0.0, 0.0);
+    let (mut people, mut challenged) = (0.0_f64, 0.0);
+    for row in rows {
+        let logit = model.logit(&row.features);
+        let wrong = f64::from(if row.is_bot { -logit } else { logit });
+        loss += f64::from(row.weight) * wrong.exp().ln_1p();
+        weights += f64::from(row.weight);
+        if !row.is_bot {
+            people += 1.0;
+            challenged += f64::from(u8::from(model.probability(&row.features) >= challenge));
+        }
+        units.push((logit, row.is_bot));
+    }
+    Quality {
+        roc_auc: roc_auc(&mut units).unwrap_or_default(),
+        log_loss: if weights > 0.0 { loss / weights } else { 0.0 },
+        false_positive_rate: if people > 0.0 { challenged / people } else { 0.0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learning::testing::{example, shifted, two_kinds};
+
+    #[test]
+    fn the_same_model_is_no_worse_and_a_shifted_one_is() {
+        let model = Model::built_in().expect("built-in model");
+        let reserve = Reserve::new(&two_kinds(200), &model, 70.0);
+        assert_eq!(reserve.examine(&model), Ok(reserve.anchor_quality()));
+        assert!(reserve.anchor_quality().roc_auc > 0.9);
+        assert!(matches!(
+            reserve.examine(&shifted(&model, 5.0)),
+            Err(Worse::LogLoss(..) | Worse::FalsePositives(..))
+        ));
+        assert!((reserve.distance(&shifted(&model, 0.25)) - 0.25).abs() < 0.02);
+    }
+
+    #[test]
+    fn reserved_labels_speak_once_there_are_enough_of_both_classes() {
+        let model = Model::built_in().expect("built-in model");
+        let mut reserve = Reserve::new(&two_kinds(200), &model, 70.0);
+        let other = shifted(&model, 0.2);
+        for _ in 0..LEAST_LABELS {
+            reserve.keep(example(0.05, false));
+        }
+        assert_eq!(reserve.labels_log_loss(&other), None);
+        for _ in 0..LEAST_LABELS {
+            reserve.keep(example(0.95, true));
+        }
+        assert!(reserve.labels_log_loss(&other).is_some_and(|(before, after)| before != after));
+    }
+
+    #[test]
+    fn about_a_fifth_of_clients_is_reserved_and_unknown_ones_never() {
+        let reserved = (0..10_000).filter(|client| Reserve::holds(Some(*client))).count();
+        assert!((1_800..2_200).contains(&reserved), "{reserved}");
+        assert!(!Reserve::holds(None));
+    }
+}

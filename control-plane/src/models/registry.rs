@@ -1,0 +1,314 @@
+//! What judges and what looks on: follows the store, whoever writes to it, and never lets a damaged checkpoint judge.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use sallyport_core::{Basis, FEATURE_COUNT, Features};
+
+use super::{ModelsError, ReadyModel, Shadow, ready};
+use crate::clock::unix_ms;
+use crate::config::ModelConfig;
+use crate::detector::Detector;
+use crate::snapshot::Publisher;
+use crate::store::{
+    BUILT_IN, CheckpointContent, InForce, Promote, PromoteOutcome, Promotion, RequestRow, Store, StoreError,
+};
+use crate::training::FeatureHistograms;
+use crate::training::drift::psi;
+
+/// Time between two looks at the promotions, which other processes write too.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// So many promotions back a sound checkpoint is looked for.
+const WALK: u32 = 1000;
+
+/// What judges and what looks on.
+#[derive(Debug)]
+pub struct Judging {
+    /// What the store says is to be in force.
+    pub wanted: InForce,
+    /// What judges.
+    pub active: Arc<ReadyModel>,
+    /// Why that is not what was promoted.
+    pub fault: Option<String>,
+    /// What looks on.
+    pub shadow: Option<Arc<Shadow>>,
+}
+
+impl Judging {
+    /// Reads what the newest promotion names. Where that cannot be used, the one before judges, and so on; at last
+    /// the model that ships.
+    ///
+    /// # Errors
+    /// When the store does not answer; what is damaged is none.
+    pub async fn read(store: &dyn Store) -> Result<Self, ModelsError> {
+        let wanted = store.in_force().await?;
+        let (active, fault) = sound(store, wanted.promotion.as_ref()).await?;
+        let shadow = candidate(store, &wanted, &active).await?;
+        Ok(Self { wanted, active: Arc::new(active), fault, shadow })
+    }
+
+    /// Number of the newest promotion, 0 for none.
+    pub fn promotion_id(&self) -> i64 {
+        self.wanted.promotion.as_ref().map_or(0, |promotion| promotion.id)
+    }
+}
+
+/// The models of a running control plane.
+pub struct Registry {
+    store: Arc<dyn Store>,
+    publisher: Arc<Publisher>,
+    detector: Arc<Detector>,
+    judging: RwLock<Arc<Judging>>,
+    config: RwLock<ModelConfig>,
+    /// The features of what was judged by its score since the start.
+    observed: Mutex<FeatureHistograms>,
+    /// Why the last look failed.
+    failure: Mutex<Option<String>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Registry {
+    /// Follows the store from what was read of it.
+    pub fn new(
+        store: Arc<dyn Store>,
+        publisher: Arc<Publisher>,
+        detector: Arc<Detector>,
+        judging: Judging,
+        config: ModelConfig,
+    ) -> Self {
+        let (judging, config) = (RwLock::new(Arc::new(judging)), RwLock::new(config));
+        let (observed, failure, turn) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { store, publisher, detector, judging, config, observed, failure, turn }
+    }
+
+    /// What judges and what looks on.
+    pub fn judging(&self) -> Arc<Judging> {
+        Arc::clone(&self.judging.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The section `model` of the configuration.
+    pub fn config(&self) -> ModelConfig {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a changed section `model` in force.
+    pub fn set_config(&self, config: ModelConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// What is wrong: a promoted checkpoint that cannot judge, promotions that cannot be read.
+    pub fn trouble(&self) -> Option<String> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failure.or_else(|| self.judging().fault.clone())
+    }
+
+    /// Looks whether something else is to judge or to look on, publishes it, and answers whether it was so.
+    ///
+    /// # Errors
+    /// When the store does not answer, or no snapshot can be made; what was in force stays.
+    pub async fn refresh(&self) -> Result<bool, ModelsError> {
+        let _turn = self.turn.lock().await;
+        let result = self.look().await;
+        let failure = result.as_ref().err().map(|error| format!("models: {error}"));
+        let mut known = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = failure.as_ref().filter(|_| failure != *known) {
+            tracing::error!(reason, "what was promoted is not in force");
+        }
+        *known = failure;
+        result
+    }
+
+    /// Stores a checkpoint, durably, and answers its number. Those beyond `model.keep_checkpoints` leave.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn save(&self, content: CheckpointContent) -> Result<i64, ModelsError> {
+        let id = self.store.save_checkpoint(content, unix_ms()).await?;
+        if let Err(error) = self.store.prune_checkpoints(self.config().keep_checkpoints).await {
+            tracing::warn!(%error, "old checkpoints could not be deleted");
+        }
+        Ok(id)
+    }
+
+    /// Lets a checkpoint judge: durable, and in force here, when it answers.
+    ///
+    /// # Errors
+    /// See [`ModelsError`]; what judged goes on judging.
+    pub async fn promote(&self, wanted: Promote) -> Result<Promotion, ModelsError> {
+        let model = ready(&*self.store, wanted.checkpoint).await?;
+        self.publisher.try_model(&model.model).await?;
+        let promotion = promote(&*self.store, wanted).await?;
+        self.refresh().await?;
+        Ok(promotion)
+    }
+
+    /// Goes back to what judged before: durable, and in force here, when it answers.
+    ///
+    /// # Errors
+    /// [`ModelsError::NothingBefore`], or what the store says.
+    pub async fn rollback(&self, by: String, reason: String) -> Result<Promotion, ModelsError> {
+        let promotion =
+            self.store.rollback(by, reason, unix_ms()).await?.ok_or(ModelsError::NothingBefore)?;
+        self.refresh().await?;
+        Ok(promotion)
+    }
+
+    /// Lets a checkpoint look on, or none.
+    ///
+    /// # Errors
+    /// See [`ModelsError`]; nothing changes then.
+    pub async fn set_shadow(&self, id: Option<i64>) -> Result<(), ModelsError> {
+        set_shadow(&*self.store, id).await?;
+        self.refresh().await?;
+        Ok(())
+    }
+
+    /// Completes a row that was judged under a version of the snapshot: who judged, what the candidate says. What
+    /// rests on its score is counted for drift.
+    pub fn complete(&self, row: &mut RequestRow, version: u64) {
+        row.checkpoint = self.publisher.checkpoint_of(version);
+        let Some(features) = Features::new(row.features).filter(|_| row.basis == Basis::Score) else {
+            return;
+        };
+        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.add_times(&features, row.weight.into());
+        drop(observed);
+        if let Some(shadow) = &self.judging().shadow {
+            row.shadow_probability = Some(shadow.compare(&self.detector.engine(), row, &features));
+        }
+    }
+
+    /// The features of what was judged by its score since the start.
+    pub fn observed(&self) -> FeatureHistograms {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How far the features of today are from those that judge's model was trained on: the population stability
+    /// index of each. `None` where either is unknown.
+    pub fn drift(&self, training: Option<&FeatureHistograms>) -> Option<[f32; FEATURE_COUNT]> {
+        let observed = self.observed();
+        let training = training.filter(|training| training.rows() > 0 && observed.rows() > 0)?;
+        Some(psi(training, &observed))
+    }
+
+    async fn look(&self) -> Result<bool, ModelsError> {
+        let wanted = self.store.in_force().await?;
+        let mut judging = self.judging();
+        let changed = judging.wanted != wanted;
+        if changed {
+            judging = Arc::new(self.next(&judging, wanted).await?);
+            if let Some(fault) = &judging.fault {
+                tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
+            }
+        }
+        // Also without a change: an earlier attempt may have failed.
+        let published = self.publisher.publish_model(&judging.active, unix_ms()).await?;
+        self.detector.replace_engine(Arc::clone(&published.engine));
+        if changed {
+            let (checkpoint, version) = (judging.active.id, published.version);
+            let shadow = judging.shadow.as_ref().map(|shadow| shadow.candidate.id);
+            *self.judging.write().unwrap_or_else(PoisonError::into_inner) = judging;
+            tracing::info!(checkpoint, shadow, version, "models changed");
+        }
+        Ok(changed)
+    }
+
+    /// What is to be in force; parts that stay the same go on counting.
+    async fn next(&self, now: &Judging, wanted: InForce) -> Result<Judging, ModelsError> {
+        let (active, fault) = if now.wanted.promotion == wanted.promotion {
+            (Arc::clone(&now.active), now.fault.clone())
+        } else {
+            let (active, fault) = sound(&*self.store, wanted.promotion.as_ref()).await?;
+            (Arc::new(active), fault)
+        };
+        let is_same = |shadow: &&Arc<Shadow>| {
+            wanted.shadow == Some(shadow.candidate.id) && shadow.candidate.id != active.id
+        };
+        let shadow = match now.shadow.as_ref().filter(is_same) {
+            Some(shadow) => Some(Arc::clone(shadow)),
+            None => candidate(&*self.store, &wanted, &active).await?,
+        };
+        Ok(Judging { wanted, active, fault, shadow })
+    }
+}
+
+/// Follows the promotions for ever, whoever makes them.
+pub async fn watch(registry: Arc<Registry>) {
+    let mut ticks = tokio::time::interval(LOOK);
+    loop {
+        ticks.tick().await;
+        // The failure is told by `refresh`, once.
+        let _ = registry.refresh().await;
+    }
+}
+
+/// Promotes a checkpoint that is known to be sound.
+pub(super) async fn promote(store: &dyn Store, wanted: Promote) -> Result<Promotion, ModelsError> {
+    let id = wanted.checkpoint;
+    match store.promote(wanted, unix_ms()).await? {
+        PromoteOutcome::Promoted(promotion) => Ok(promotion),
+        PromoteOutcome::AlreadyActive => Err(ModelsError::AlreadyActive(id)),
+        PromoteOutcome::UnknownCheckpoint => Err(ModelsError::Unknown(id)),
+        PromoteOutcome::Overtaken => Err(ModelsError::Overtaken),
+    }
+}
+
+pub(super) async fn set_shadow(store: &dyn Store, id: Option<i64>) -> Result<(), ModelsError> {
+    if let Some(id) = id {
+        ready(store, id).await?;
+        let judges = store.in_force().await?.promotion.map_or(BUILT_IN, |promotion| promotion.checkpoint);
+        if judges == id {
+            return Err(ModelsError::AlreadyActive(id));
+        }
+    }
+    match store.set_shadow(id).await? {
+        true => Ok(()),
+        false => Err(ModelsError::Unknown(id.unwrap_or(BUILT_IN))),
+    }
+}
+
+/// The promoted checkpoint, or the newest sound one before it with the reason.
+async fn sound(
+    store: &dyn Store,
+    promotion: Option<&Promotion>,
+) -> Result<(ReadyModel, Option<String>), ModelsError> {
+    let Some(promotion) = promotion else { return Ok((ready(store, BUILT_IN).await?, None)) };
+    let fault = match attempt(store, promotion.checkpoint).await? {
+        Ok(model) => return Ok((model, None)),
+        Err(fault) => fault,
+    };
+    for earlier in store.promotions(WALK).await? {
+        if earlier.checkpoint != promotion.checkpoint
+            && let Ok(model) = attempt(store, earlier.checkpoint).await?
+        {
+            return Ok((model, Some(fault)));
+        }
+    }
+    Ok((ready(store, BUILT_IN).await?, Some(fault)))
+}
+
+/// A checkpoint, or why it cannot be used.
+async fn attempt(store: &dyn Store, id: i64) -> Result<Result<ReadyModel, String>, ModelsError> {
+    match ready(store, id).await {
+        Ok(model) => Ok(Ok(model)),
+        Err(ModelsError::Store(error @ StoreError::Unavailable(_))) => Err(error.into()),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+/// What is to look on; a damaged candidate is told and looks at nothing.
+async fn candidate(
+    store: &dyn Store,
+    wanted: &InForce,
+    active: &ReadyModel,
+) -> Result<Option<Arc<Shadow>>, ModelsError> {
+    let Some(id) = wanted.shadow.filter(|id| *id != active.id) else { return Ok(None) };
+    match attempt(store, id).await? {
+        Ok(model) => Ok(Some(Arc::new(Shadow::new(model)))),
+        Err(reason) => {
+            tracing::error!(reason, "the candidate cannot look on");
+            Ok(None)
+        }
+    }
+}

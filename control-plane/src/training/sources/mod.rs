@@ -1,0 +1,3 @@
+//! Where labelled rows come from.
+
+pub mod csv;
