@@ -9,6 +9,7 @@ use crate::clock::unix_ms;
 use crate::config::{LimitsConfig, Loaded, ServerConfig};
 use crate::detector::Detector;
 use crate::metrics::Metrics;
+use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
@@ -28,6 +29,8 @@ pub struct App {
     pub publisher: Arc<Publisher>,
     /// Which models judge and look on.
     pub models: Arc<Registry>,
+    /// Training in the background.
+    pub jobs: Jobs,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -62,7 +65,16 @@ impl App {
         keyring.refresh().await?;
         let metrics = Metrics::default();
         let server = loaded.config.server.clone();
-        Ok(Arc::new(Self { store, keyring, detector, publisher, models, metrics, server }))
+        Ok(Arc::new(Self {
+            store,
+            keyring,
+            detector,
+            publisher,
+            models,
+            jobs: Jobs::default(),
+            metrics,
+            server,
+        }))
     }
 }
 

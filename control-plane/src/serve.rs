@@ -46,6 +46,7 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     run(listener, Arc::clone(&app), stop).await?;
+    app.jobs.cancel_all();
     refresh.abort();
     models.abort();
     reload.abort();

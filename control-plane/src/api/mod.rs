@@ -8,11 +8,13 @@ mod feedback;
 mod gate;
 mod health;
 mod metrics;
+mod models;
 mod observations;
 mod reputation;
 mod router;
 mod snapshot;
 mod stats;
+mod train;
 
 pub use docs::document;
 pub use router::router;

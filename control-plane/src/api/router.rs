@@ -6,10 +6,12 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
-use super::{check, docs, feedback, gate, health, metrics, observations, reputation, snapshot, stats};
+use super::{
+    check, docs, feedback, gate, health, metrics, models, observations, reputation, snapshot, stats, train,
+};
 use crate::app::App;
 
 /// All paths. Only those of `public` answer without a token; what no table knows is 401, then 404.
@@ -33,6 +35,17 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/feedback", post(feedback::feedback))
         .route("/stats", get(stats::stats))
         .route("/reputation/{ip}", get(reputation::reputation))
+        .route("/train", post(train::train))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/rollback", post(models::rollback))
+        .route("/v1/models/shadow", delete(models::no_shadow))
+        .route("/v1/models/import", post(models::import).layer(kib(models::IMPORT_LIMIT_KIB)))
+        .route("/v1/models/jobs", get(train::jobs))
+        .route("/v1/models/jobs/{id}", get(train::job).delete(train::cancel))
+        .route("/v1/models/{id}", get(models::show))
+        .route("/v1/models/{id}/promote", post(models::promote))
+        .route("/v1/models/{id}/shadow", post(models::shadow))
+        .route("/v1/models/{id}/export", get(models::export))
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/docs", get(docs::page))

@@ -204,7 +204,11 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn unhex(text: &str) -> Result<[u8; 32], FileError> {
+/// Reads what [`hex`] wrote of 32 bytes.
+///
+/// # Errors
+/// [`FileError::Damaged`].
+pub(super) fn unhex(text: &str) -> Result<[u8; 32], FileError> {
     let mut bytes = [0; 32];
     for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
         let digits = std::str::from_utf8(digits).unwrap_or_default();

@@ -6,9 +6,11 @@
 pub mod command;
 mod error;
 pub mod file;
+pub mod jobs;
 mod ready;
 mod registry;
 mod shadow;
+pub mod training;
 mod view;
 
 pub use error::ModelsError;

@@ -131,6 +131,19 @@ impl Registry {
         Ok(id)
     }
 
+    /// Stores a trained checkpoint and answers its number. Under `model.auto_promote` it looks on from now on; it is
+    /// promoted once it has shown to be better.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn save_candidate(&self, content: CheckpointContent) -> Result<i64, ModelsError> {
+        let id = self.save(content).await?;
+        if self.config().auto_promote {
+            self.set_shadow(Some(id)).await?;
+        }
+        Ok(id)
+    }
+
     /// Lets a checkpoint judge: durable, and in force here, when it answers.
     ///
     /// # Errors
