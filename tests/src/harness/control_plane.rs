@@ -109,7 +109,6 @@ impl ControlPlane {
     ///
     /// # Panics
     /// When the command fails; with what it said.
-    #[must_use]
     pub fn command(&self, arguments: &[&str]) -> String {
         let output = program(self.folder.path()).args(arguments).output().expect("sallyport starts");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -127,7 +126,6 @@ impl ControlPlane {
     ///
     /// # Panics
     /// When it does not answer with JSON and 200.
-    #[must_use]
     pub fn get(&self, path: &str) -> Value {
         let (status, body) = http::get(self.port, path, Some(&self.admin_token)).expect("an answer");
         assert_eq!(status, 200, "GET {path}: {body}");

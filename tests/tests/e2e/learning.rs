@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 const SETTLE: Duration = Duration::from_secs(20);
 
 async fn gate() -> Gate {
-    Plan::with_policy(json!({ "enforcement": "enforce", "consult": "never" })).start_with_control_plane().await
+    Plan::with_policy(json!({ "enforcement": "enforce", "consult": "never" }))
+        .start_with_control_plane()
+        .await
 }
 
 fn control(gate: &Gate) -> &ControlPlane {
@@ -61,4 +63,24 @@ async fn a_refusal_at_envoy_is_explained_by_its_name() {
     let reasons = decision["reasons"].as_array().expect("reasons");
     let reason = reasons.iter().find(|reason| reason["check"] == "model").expect("the model is a reason");
     assert!((reason["points"].as_f64().unwrap() - model).abs() < 0.6, "{model} points of {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feedback_on_what_envoy_saw_is_recorded_once() {
+    let gate = gate().await;
+    let person = Visitor::chrome("198.51.100.1");
+    let by_name = visit(&gate, &person, "/about").await;
+    let by_visitor = visit(&gate, &Visitor::chrome("198.51.100.2"), "/articles/1").await;
+    counted(control(&gate), 2);
+
+    let said = json!({ "request_id": by_name, "is_bot": false });
+    assert_eq!(feedback(&gate, &said).await.0, 201);
+    assert_eq!(feedback(&gate, &said).await.0, 200, "the same once more");
+    assert_eq!(feedback(&gate, &json!({ "request_id": by_name, "is_bot": true })).await.0, 409);
+    let visitor =
+        json!({ "ip": "198.51.100.2", "user_agent": CHROME, "endpoint": "/articles/1", "label": "human" });
+    let (status, recorded) = feedback(&gate, &visitor).await;
+    assert_eq!((status, &recorded["request_id"]), (201, &json!(by_visitor)));
+    assert_eq!(feedback(&gate, &json!({ "request_id": "nobody", "is_bot": true })).await.0, 404);
+    assert_eq!(control(&gate).get("/stats")["training_examples"], 2);
 }

@@ -85,6 +85,6 @@ async fn a_kill_amid_training_leaves_what_was_there() {
     let models = control.get("/v1/models");
     assert_eq!(models["active"]["checkpoint"], checkpoint, "{models}");
     assert_eq!(control.get("/v1/models/jobs")["jobs"], json!([]), "jobs end with their process");
-    control.get("/ready");
+    assert_eq!(control.get("/ready")["reasons"], json!([]));
     long_job(&control).await;
 }

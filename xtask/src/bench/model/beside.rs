@@ -1,8 +1,9 @@
 //! `POST /check` while a model is being trained beside it, and without, in alternating rounds.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use xtask::http;
 
@@ -15,6 +16,11 @@ use crate::bench::servers::{ControlPlane, Scratch};
 const PAUSE_MS: &str = "2";
 /// More epochs than fit into a round.
 const TRAIN: &str = "/train?epochs=1000&batch_size=32";
+
+/// How long a job may take to begin and to end.
+const BOUND: Duration = Duration::from_secs(60);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The rounds without a job, and those with one.
 pub(crate) struct Beside {
@@ -53,25 +59,39 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// Starts one and waits until its first epoch is done, so that what is measured is training.
+    /// Starts one and waits until it takes steps, so that what is measured is training.
     fn start(control: &'a ControlPlane) -> Result<Self> {
         let (status, body) = http::ask("POST", control.server.port, TRAIN, Some(&control.admin_token))?;
         ensure!(status == 202, "POST {TRAIN}: {status} {body}");
         let id = serde_json::from_str::<Value>(&body)?["id"].clone();
-        let id = id.as_str().map(str::to_owned).or_else(|| id.as_u64().map(|id| id.to_string()));
-        let path = format!("/v1/models/jobs/{}", id.with_context(|| format!("a job without id: {body}"))?);
-        let job = Self { control, path };
+        let job = Self { control, path: format!("/v1/models/jobs/{id}") };
+        let start = Instant::now();
+        while job.running()?["progress"].is_null() {
+            ensure!(start.elapsed() < BOUND, "the job took no step within {} s", BOUND.as_secs());
+            std::thread::park_timeout(LOOK);
+        }
         Ok(job)
     }
 
-    /// Cancels it.
+    /// The job, which has to be running still.
+    fn running(&self) -> Result<Value> {
+        let (_, body) = http::get(self.control.server.port, &self.path, Some(&self.control.admin_token))?;
+        let job: Value = serde_json::from_str(&body)?;
+        ensure!(job["state"] == "running", "the job does not run throughout the round: {body}");
+        Ok(job)
+    }
+
+    /// Cancels it, which makes room for the next.
     fn stop(self) -> Result<()> {
-        let port = self.control.server.port;
+        self.running()?;
         let token = Some(self.control.admin_token.as_str());
-        let (_, body) = http::get(port, &self.path, token)?;
-        let state = serde_json::from_str::<Value>(&body)?["state"].clone();
-        ensure!(state == "running", "the job was not running throughout the round: {body}");
-        http::ask("DELETE", port, &self.path, token)?;
+        let (status, body) = http::ask("DELETE", self.control.server.port, &self.path, token)?;
+        ensure!(status == 202, "DELETE {}: {status} {body}", self.path);
+        let start = Instant::now();
+        while self.running().is_ok() {
+            ensure!(start.elapsed() < BOUND, "the job did not end within {} s", BOUND.as_secs());
+            std::thread::park_timeout(LOOK);
+        }
         Ok(())
     }
 }
