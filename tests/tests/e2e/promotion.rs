@@ -213,7 +213,7 @@ async fn a_kill_amid_promotions_loses_none_that_was_acknowledged() {
     let acknowledged = u64::from(acknowledged.load(Ordering::Relaxed));
     // The one that was under way may be in force too.
     assert!((acknowledged..=acknowledged + 1).contains(&count), "{count} of {acknowledged}: {models}");
-    assert_eq!(newest["checkpoint"], checkpoints[usize::from(count % 2 == 0)], "{models}");
+    assert_eq!(newest["checkpoint"], checkpoints[usize::from(count.is_multiple_of(2))], "{models}");
     assert_eq!(models["active"]["checkpoint"], newest["checkpoint"]);
     assert_eq!(control.get("/ready")["reasons"], json!([]));
 }
