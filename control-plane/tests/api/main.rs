@@ -7,6 +7,7 @@ mod explain;
 mod feedback;
 mod gate;
 mod harness;
+mod models;
 mod observations;
 mod outage;
 mod reload;
