@@ -107,7 +107,7 @@ fn progress_counts_up_to_the_last_epoch() {
 
 #[test]
 fn patience_ends_what_no_longer_improves() {
-    let settings = Settings { patience: 2, epochs: 60, learning_rate: 0.02, cosine: false, ..quick() };
+    let settings = Settings { patience: 1, epochs: 60, learning_rate: 0.05, cosine: false, ..quick() };
     let trained = trained(&clients(4, 1), &settings).expect("a model");
     assert!(trained.epochs_run < 60, "{}", trained.epochs_run);
     assert!(trained.metrics.roc_auc.expect("both classes") > 0.85);

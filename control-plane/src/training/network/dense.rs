@@ -24,13 +24,12 @@ pub(super) fn forward<const IN: usize, const OUT: usize>(
     }
 }
 
-/// The gradients of the weights and biases from the error (rows, OUT) at the layer's output.
+/// The gradient of the weights from the error (rows, OUT) at the layer's output; that of the biases is [`column_sums`].
 #[inline(always)]
-pub(super) fn gradients<const IN: usize, const OUT: usize>(
+pub(super) fn gradient<const IN: usize, const OUT: usize>(
     input: &[[f32; IN]],
     error: &[[f32; OUT]],
     weights: &mut Matrix<IN, OUT>,
-    biases: &mut [f32; OUT],
 ) {
     for (index, weights) in weights.iter_mut().enumerate() {
         let mut sums = [0.0; OUT];
@@ -42,7 +41,6 @@ pub(super) fn gradients<const IN: usize, const OUT: usize>(
         }
         *weights = sums;
     }
-    *biases = column_sums(error);
 }
 
 /// The error at the layer's input: `below = error · weightsᵀ`.

@@ -38,7 +38,7 @@ pub(super) struct Kept<const OUT: usize> {
     /// Normalised sums.
     normal: Vec<[f32; OUT]>,
     /// The factor from a unit's activation to its output: 0 where ReLU or dropout stopped it.
-    gates: Vec<[f32; OUT]>,
+    pub(super) gates: Vec<[f32; OUT]>,
     /// 1 / √(variance + ε), per unit.
     inverse: Vec<f32>,
     /// What goes into the next layer.
@@ -63,16 +63,19 @@ impl<const IN: usize, const OUT: usize> Hidden<IN, OUT> {
         Self { weights: [[0.0; OUT]; IN], biases: [0.0; OUT], scales: [0.0; OUT], shifts: [0.0; OUT] };
 
     /// Weights, biases, scales, shifts.
+    #[inline(always)]
     pub(super) fn slices(&self) -> [&[f32]; 4] {
         [self.weights.as_flattened(), &self.biases, &self.scales, &self.shifts]
     }
 
     /// The same, to change them.
+    #[inline(always)]
     pub(super) fn slices_mut(&mut self) -> [&mut [f32]; 4] {
         [self.weights.as_flattened_mut(), &mut self.biases, &mut self.scales, &mut self.shifts]
     }
 
     /// Keeps weights and scales at 0 or above, so that no input can lower an output.
+    #[inline(always)]
     pub(super) fn project(&mut self) {
         for value in self.weights.as_flattened_mut().iter_mut().chain(&mut self.scales) {
             *value = value.max(0.0);
@@ -163,7 +166,9 @@ impl<const IN: usize, const OUT: usize> Hidden<IN, OUT> {
                 error[unit] = (error[unit] - shared) * (self.scales[unit] * kept.inverse[unit]);
             }
         }
-        dense::gradients(input, &kept.error, &mut gradient.weights, &mut gradient.biases);
+        dense::gradient(input, &kept.error, &mut gradient.weights);
+        // What a bias adds, the mean takes away: the loss does not depend on it.
+        gradient.biases = [0.0; OUT];
     }
 
     /// The same as [`Hidden::forward_steady`] went.
@@ -175,7 +180,8 @@ impl<const IN: usize, const OUT: usize> Hidden<IN, OUT> {
                 *error *= scale * inverse;
             }
         }
-        dense::gradients(input, &kept.error, &mut gradient.weights, &mut gradient.biases);
+        dense::gradient(input, &kept.error, &mut gradient.weights);
+        gradient.biases = column_sums(&kept.error);
     }
 
     /// Back through dropout and ReLU; gradients of shift and scale.

@@ -1,8 +1,10 @@
 //! The network while it learns: 7 → 64 → 32 → 16 → 1 with batch normalisation, ReLU and dropout.
 //!
-//! Everything a step needs is allocated once. The folded [`Network`] is what core evaluates.
+//! Everything a step needs is allocated once. The folded [`Network`] is what core evaluates. A step runs on the widest vectors
+//! of the CPU; the bits are the same on all, since sums keep their order and nothing is fused.
 
 mod adam;
+mod batch;
 mod dense;
 mod dropout;
 mod hidden;
@@ -15,9 +17,9 @@ use sallyport_core::{FEATURE_COUNT, Features, Network};
 pub use state::StateError;
 
 use self::adam::Adam;
+use self::batch::Batch;
 use self::dropout::Dropout;
-use self::hidden::Kept;
-use self::parameters::{FIRST, Parameters, Running, SECOND, THIRD};
+use self::parameters::{Parameters, Running};
 use super::data::Example;
 use super::random::Random;
 
@@ -52,16 +54,6 @@ impl From<&Example> for Row {
         let target = f32::from(u8::from(example.is_bot));
         Self { features: *example.features.values(), target, weight: example.weight }
     }
-}
-
-/// The rows of a step with what the layers keep of them.
-#[derive(Clone, Debug, Default)]
-struct Batch {
-    input: Vec<[f32; FEATURE_COUNT]>,
-    first: Kept<FIRST>,
-    second: Kept<SECOND>,
-    third: Kept<THIRD>,
-    logits: Vec<f32>,
 }
 
 impl Trainable {
@@ -109,31 +101,25 @@ impl Trainable {
             return 0.0;
         }
         self.batch.fill(rows);
-        self.forward();
-        let loss = self.error(rows);
-        self.backward();
-        self.adam.step(&mut self.parameters, &self.gradient, rate);
-        if self.monotone {
-            self.parameters.project();
-        }
-        loss
+        pulp::Arch::new().dispatch(Step { network: self, rows, rate })
     }
 
     /// One small step on a few rows, down the gradient: running statistics stand still and nothing is dropped, so that
     /// what is learned is what inference will say. The step is at most `rate` long, whatever the rows. Returns the loss before it,
     /// as [`Trainable::step`] does; 0 without rows.
     pub fn online_step(&mut self, rows: &[Example], rate: f32) -> f32 {
+        if rows.is_empty() {
+            return 0.0;
+        }
         let rows: Vec<_> = rows.iter().map(Row::from).collect();
-        self.steady_gradient(&rows).map_or(0.0, |loss| {
-            self.descend(rate);
-            loss
-        })
+        self.batch.fill(&rows);
+        pulp::Arch::new().dispatch(OnlineStep { network: self, rows: &rows, rate })
     }
 
     /// The log-odds by the running statistics: what [`Trainable::fold`] computes, unfolded.
     pub fn evaluate(&mut self, features: &Features) -> f32 {
         self.batch.fill(&[Row { features: *features.values(), target: 0.0, weight: 1.0 }]);
-        self.forward_steady();
+        self.batch.forward_steady(&self.parameters, &self.running);
         self.batch.logits[0]
     }
 
@@ -144,62 +130,7 @@ impl Trainable {
         last.bias = last.bias.map(|bias| bias * slope + shift);
     }
 
-    fn forward(&mut self) {
-        let Self { parameters: p, running, dropout, batch, .. } = self;
-        p.first.forward(&batch.input, &mut running.first, dropout, &mut batch.first);
-        p.second.forward(&batch.first.output, &mut running.second, dropout, &mut batch.second);
-        p.third.forward(&batch.second.output, &mut running.third, dropout, &mut batch.third);
-        p.last.forward(&batch.third.output, &mut batch.logits);
-    }
-
-    fn forward_steady(&mut self) {
-        let Self { parameters: p, running, batch, .. } = self;
-        p.first.forward_steady(&batch.input, &running.first, &mut batch.first);
-        p.second.forward_steady(&batch.first.output, &running.second, &mut batch.second);
-        p.third.forward_steady(&batch.second.output, &running.third, &mut batch.third);
-        p.last.forward(&batch.third.output, &mut batch.logits);
-    }
-
-    /// Turns the logits into their error, and returns the loss.
-    fn error(&mut self, rows: &[Row]) -> f32 {
-        let count = rows.len() as f32;
-        let mut sum = 0.0;
-        for (logit, row) in self.batch.logits.iter_mut().zip(rows) {
-            let (loss, error) = cross_entropy(*logit, row.target);
-            sum += row.weight * loss;
-            *logit = row.weight * error / count;
-        }
-        sum / count
-    }
-
-    fn backward(&mut self) {
-        let Self { parameters: p, gradient, batch, .. } = self;
-        p.last.backward(&mut batch.third, &batch.logits, &mut gradient.last);
-        p.third.backward(&batch.second.output, &mut batch.third, &mut gradient.third);
-        dense::backward(&batch.third.error, &p.third.weights, &mut batch.second.error);
-        p.second.backward(&batch.first.output, &mut batch.second, &mut gradient.second);
-        dense::backward(&batch.second.error, &p.second.weights, &mut batch.first.error);
-        p.first.backward(&batch.input, &mut batch.first, &mut gradient.first);
-    }
-
-    /// Forward and back by the running statistics; `None` without rows.
-    fn steady_gradient(&mut self, rows: &[Row]) -> Option<f32> {
-        if rows.is_empty() {
-            return None;
-        }
-        self.batch.fill(rows);
-        self.forward_steady();
-        let loss = self.error(rows);
-        let Self { parameters: p, gradient, batch, .. } = self;
-        p.last.backward(&mut batch.third, &batch.logits, &mut gradient.last);
-        p.third.backward_steady(&batch.second.output, &mut batch.third, &mut gradient.third);
-        dense::backward(&batch.third.error, &p.third.weights, &mut batch.second.error);
-        p.second.backward_steady(&batch.first.output, &mut batch.second, &mut gradient.second);
-        dense::backward(&batch.second.error, &p.second.weights, &mut batch.first.error);
-        p.first.backward_steady(&batch.input, &mut batch.first, &mut gradient.first);
-        Some(loss)
-    }
-
+    #[inline(always)]
     fn descend(&mut self, rate: f32) {
         let squares = self.gradient.slices().into_iter().flatten().map(|value| value * value);
         let length = squares.sum::<f32>().sqrt();
@@ -218,45 +149,50 @@ impl Trainable {
     }
 }
 
-impl Batch {
-    fn fill(&mut self, rows: &[Row]) {
-        self.input.clear();
-        self.input.extend(rows.iter().map(|row| row.features));
-        self.first.resize(rows.len());
-        self.second.resize(rows.len());
-        self.third.resize(rows.len());
-        self.logits.resize(rows.len(), 0.0);
-    }
+/// A step of training, to be run on wide vectors.
+struct Step<'a> {
+    network: &'a mut Trainable,
+    rows: &'a [Row],
+    rate: f32,
 }
 
-impl parameters::Last {
+impl pulp::NullaryFnOnce for Step<'_> {
+    type Output = f32;
+
     #[inline(always)]
-    fn forward(&self, input: &[[f32; THIRD]], logits: &mut [f32]) {
-        for (logit, input) in logits.iter_mut().zip(input) {
-            *logit = self.bias[0]
-                + input.iter().zip(&self.weights).map(|(value, weight)| value * weight).sum::<f32>();
+    fn call(self) -> f32 {
+        let Trainable { parameters, running, monotone, adam, dropout, gradient, batch } = self.network;
+        batch.forward(parameters, running, dropout);
+        let loss = batch.error(self.rows);
+        batch.backward(parameters, gradient);
+        adam.step(parameters, gradient, self.rate);
+        if *monotone {
+            parameters.project();
         }
+        loss
     }
+}
 
-    /// From the error at the logits to the gradients, and to the error at the layer below.
+/// A step of online learning, to be run on wide vectors.
+struct OnlineStep<'a> {
+    network: &'a mut Trainable,
+    rows: &'a [Row],
+    rate: f32,
+}
+
+impl pulp::NullaryFnOnce for OnlineStep<'_> {
+    type Output = f32;
+
     #[inline(always)]
-    fn backward(&self, below: &mut Kept<THIRD>, errors: &[f32], gradient: &mut Self) {
-        let mut weights = [0.0; THIRD];
-        for ((input, error), below) in below.output.iter().zip(errors).zip(&mut below.error) {
-            for unit in 0..THIRD {
-                weights[unit] += input[unit] * error;
-                below[unit] = self.weights[unit] * error;
-            }
-        }
-        gradient.weights = weights;
-        gradient.bias = [errors.iter().sum()];
+    fn call(self) -> f32 {
+        let Trainable { parameters, running, gradient, batch, .. } = &mut *self.network;
+        batch.forward_steady(parameters, running);
+        let loss = batch.error(self.rows);
+        batch.backward_steady(parameters, gradient);
+        self.network.descend(self.rate);
+        loss
     }
 }
 
-/// Binary cross-entropy of a logit and its derivative: `max(z, 0) − z·t + ln(1 + e^−|z|)` and `sigmoid(z) − t`.
-fn cross_entropy(logit: f32, target: f32) -> (f32, f32) {
-    let decay = libm::expf(-logit.abs());
-    let loss = logit.max(0.0) - logit * target + libm::log1pf(decay);
-    let probability = if logit >= 0.0 { 1.0 / (1.0 + decay) } else { decay / (1.0 + decay) };
-    (loss, probability - target)
-}
+#[cfg(test)]
+mod tests;
