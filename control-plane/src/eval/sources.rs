@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sallyport_core::{Basis, Engine};
 
 use super::args::Args;
-use super::rows::{Rows, probability};
+use super::rows::{Rows, Verdict};
 use crate::replay::format::KeyMap;
 use crate::replay::judge::{Judge, Judged};
 use crate::replay::labels::Labels;
@@ -107,7 +107,7 @@ impl Rows {
         let (features, group) = (decision.features, judged.client);
         self.data.push(Example { features, is_bot, weight: 1.0, group, origin });
         if let Some(said) = &mut self.judged {
-            said.push(probability(decision));
+            said.push(Verdict::of(decision));
         }
     }
 }
