@@ -1,12 +1,14 @@
 //! What is counted, in the OpenMetrics text format. No label ever names a client.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
-use sallyport_core::Action;
+use sallyport_core::{Action, FEATURE_NAMES};
 
 use crate::app::App;
 use crate::clock::unix_ms;
@@ -16,6 +18,17 @@ use crate::store::Source;
 struct DecisionLabels {
     source: &'static str,
     action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FeatureLabel {
+    feature: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShadowLabels {
+    action: &'static str,
+    shadow: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +76,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("sallyport");
         self.register_counters(&mut registry);
         register_state(&mut registry, app);
+        register_models(&mut registry, app);
         let mut text = String::with_capacity(4096);
         encode(&mut text, &registry)?;
         Ok(text)
@@ -97,6 +111,41 @@ impl Metrics {
             registry.register(name, help, counter.clone());
         }
     }
+}
+
+/// Which models judge and look on, and what they would do.
+fn register_models(registry: &mut Registry, app: &App) {
+    let judging = app.models.judging();
+    let gauge = |value: i64| ConstGauge::new(value);
+    registry.register("model_checkpoint", "Checkpoint that judges; 0 ships", gauge(judging.active.id));
+    let faulty = i64::from(app.models.trouble().is_some());
+    registry.register("model_faulty", "1 while what was promoted does not judge", gauge(faulty));
+    let jobs = i64::from(app.jobs.is_busy());
+    registry.register("training_jobs", "Training jobs that run", gauge(jobs));
+    if let Some(drift) = app.models.drift(judging.active.histograms.as_ref()) {
+        let family = Family::<FeatureLabel, Gauge<f64, AtomicU64>>::default();
+        for (feature, index) in FEATURE_NAMES.into_iter().zip(drift) {
+            family.get_or_create(&FeatureLabel { feature }).set(index.into());
+        }
+        let help = "Population stability index of what was judged since the start against the training set";
+        registry.register("feature_drift", help, family);
+    }
+    let Some(shadow) = &judging.shadow else { return };
+    let comparison = shadow.comparison();
+    let family = Family::<ShadowLabels, Counter>::default();
+    for (action, row) in Action::ALL.into_iter().zip(comparison.actions) {
+        for (other, decisions) in Action::ALL.into_iter().zip(row).filter(|(_, decisions)| *decisions > 0) {
+            let labels = ShadowLabels { action: action.as_str(), shadow: other.as_str() };
+            family.get_or_create(&labels).inc_by(decisions);
+        }
+    }
+    registry.register("shadow_decisions", "Decisions by action and by what the candidate would do", family);
+    let difference = Gauge::<f64, AtomicU64>::default();
+    difference.set(comparison.mean_difference);
+    let help = "Mean difference between the probabilities of model and candidate";
+    registry.register("shadow_mean_difference", help, difference);
+    let candidate = gauge(shadow.candidate.id);
+    registry.register("shadow_checkpoint", "Checkpoint that looks on", candidate);
 }
 
 fn register_state(registry: &mut Registry, app: &App) {

@@ -46,8 +46,13 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let learning = tokio::spawn(learning::run(Arc::clone(&app)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
+    let ending = Arc::clone(&app);
+    let stop = async move {
+        stop.await;
+        // Also so that nobody who follows a job keeps the server from ending.
+        ending.jobs.cancel_all();
+    };
     run(listener, Arc::clone(&app), stop).await?;
-    app.jobs.cancel_all();
     refresh.abort();
     models.abort();
     learning.abort();

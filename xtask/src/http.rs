@@ -1,4 +1,5 @@
-//! A blocking HTTP/1.1 GET on loopback, for readiness and Envoy's admin pages; saves the chores an HTTP client.
+//! Blocking HTTP/1.1 on loopback, for readiness, Envoy's admin pages and requests without a body; saves the chores
+//! an HTTP client.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -14,7 +15,15 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When nothing listens, the answer takes over five seconds, or is no HTTP.
 pub fn get(port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String)> {
-    let (status, _, body) = exchange(port, path, bearer)?;
+    ask("GET", port, path, bearer)
+}
+
+/// The same with any method, without a body.
+///
+/// # Errors
+/// As [`get`].
+pub fn ask(method: &str, port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String)> {
+    let (status, _, body) = exchange(method, port, path, bearer)?;
     Ok((status, body))
 }
 
@@ -24,19 +33,21 @@ pub fn get(port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String)>
 /// # Errors
 /// As [`get`].
 pub fn is_ignored(port: u16, path: &str) -> Result<bool> {
-    let (status, head, _) = exchange(port, path, None)?;
+    let (status, head, _) = exchange("GET", port, path, None)?;
     Ok(status == 200 && !head.contains("\r\nx-echo-sallyport:"))
 }
 
 /// Status, head in lower case, body.
-fn exchange(port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String, String)> {
+fn exchange(method: &str, port: u16, path: &str, bearer: Option<&str>) -> Result<(u16, String, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let authorization = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let connection = "Connection: close\r\n";
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{connection}{authorization}\r\n")?;
+    let length = if method == "GET" { "" } else { "Content-Length: 0\r\n" };
+    let host = format!("Host: 127.0.0.1:{port}\r\n");
+    write!(stream, "{method} {path} HTTP/1.1\r\n{host}{connection}{length}{authorization}\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").context("no HTTP answer")?;

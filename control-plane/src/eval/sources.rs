@@ -2,40 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use sallyport_core::{Basis, Engine};
 
 use super::args::Args;
-use super::rows::{Rows, probability};
-use crate::replay::format::KeyMap;
-use crate::replay::judge::{Judge, Judged};
-use crate::replay::labels::Labels;
-use crate::replay::progress::Progress;
-use crate::replay::reader::{Read, read};
+use super::rows::{Rows, Verdict};
+use crate::replay::judge::Judged;
 use crate::simulate;
 use crate::training::Example;
-use crate::training::sources::csv;
-
-/// How many clients of a log are remembered at a time.
-const MOST_CLIENTS: usize = 200_000;
+use crate::training::sources::log::labelled;
+use crate::training::sources::{csv, name_of, weak};
 
 /// One side's sources.
 pub(super) struct Sources<'a> {
     csv: &'a [PathBuf],
-    logs: Vec<(&'a Path, &'a Path)>,
+    logs: &'a [PathBuf],
+    /// One for each log, or none at all: then rules label them.
+    labels: &'a [PathBuf],
     simulate: bool,
 }
 
 impl<'a> Sources<'a> {
     /// What is trained on, and judged where nothing else is.
     pub(super) fn first(args: &'a Args) -> Self {
-        Self { csv: &args.csv, logs: pairs(&args.log, &args.labels), simulate: args.simulate }
+        Self { csv: &args.csv, logs: &args.log, labels: &args.labels, simulate: args.simulate }
     }
 
     /// What is judged.
     pub(super) fn test(args: &'a Args) -> Self {
-        let logs = pairs(&args.test_log, &args.test_labels);
-        Self { csv: &args.test_csv, logs, simulate: args.test_simulate }
+        let (logs, labels) = (&args.test_log, &args.test_labels);
+        Self { csv: &args.test_csv, logs, labels, simulate: args.test_simulate }
     }
 
     /// Their rows, requests judged by `engine`.
@@ -48,8 +43,14 @@ impl<'a> Sources<'a> {
             rows.judged = None;
             rows.data.append(csv::read(path)?);
         }
-        for (log, labels) in &self.logs {
-            rows.log(log, labels, args, engine)?;
+        for (index, log) in self.logs.iter().enumerate() {
+            match self.labels.get(index) {
+                Some(labels) => rows.log(log, labels, args, engine)?,
+                None => {
+                    rows.judged = None;
+                    rows.data.append(weak::rows(log, engine)?);
+                }
+            }
         }
         if self.simulate {
             rows.simulation(args, engine);
@@ -58,36 +59,12 @@ impl<'a> Sources<'a> {
     }
 }
 
-fn pairs<'a>(logs: &'a [PathBuf], labels: &'a [PathBuf]) -> Vec<(&'a Path, &'a Path)> {
-    logs.iter().map(AsRef::as_ref).zip(labels.iter().map(AsRef::as_ref)).collect()
-}
-
 impl Rows {
     fn log(&mut self, log: &Path, labels: &Path, args: &Args, engine: &Engine) -> anyhow::Result<()> {
-        let labels_path = labels;
-        let labels = Labels::read(labels)?;
-        let column = match &args.column {
-            None => 0,
-            Some(name) => labels.columns.iter().position(|column| column == name).with_context(|| {
-                let known = labels.columns.join(", ");
-                format!("{}: no column {name}; there are {known}", labels_path.display())
-            })?,
-        };
-        let name = log.file_name().unwrap_or(log.as_os_str()).to_string_lossy();
-        let origin = self.data.origin(&name);
-        let mut judge = Judge::new(engine.clone(), MOST_CLIENTS);
-        let mut progress = Progress::over(std::iter::once(log));
-        let lines = read(log, None, &KeyMap::new(&[]), &mut progress, |number, read| {
-            // Replay tells of broken lines; here they are rows without a label.
-            let Read::Request(line) = read else { return Ok(()) };
-            let judged = judge.judge(&line);
-            if let Some(Some(is_bot)) = labels.of(number).get(column) {
-                self.request(&judged, *is_bot, origin);
-            }
-            Ok(())
-        })?;
-        progress.done();
-        lines.map_or(Ok(()), |lines| labels.belong_to(log, lines))
+        let origin = self.data.origin(&name_of(log));
+        labelled(log, labels, args.column.as_deref(), engine, |judged, is_bot| {
+            self.request(judged, is_bot, origin)
+        })
     }
 
     fn simulation(&mut self, args: &Args, engine: &Engine) {
@@ -107,7 +84,7 @@ impl Rows {
         let (features, group) = (decision.features, judged.client);
         self.data.push(Example { features, is_bot, weight: 1.0, group, origin });
         if let Some(said) = &mut self.judged {
-            said.push(probability(decision));
+            said.push(Verdict::of(decision));
         }
     }
 }

@@ -144,6 +144,11 @@ impl Jobs {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().map(Job::view).collect()
     }
 
+    /// Whether one runs.
+    pub fn is_busy(&self) -> bool {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().any(Job::is_running)
+    }
+
     /// Asks the running job to end.
     pub fn cancel_all(&self) {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Job::cancel);

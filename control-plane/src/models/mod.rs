@@ -3,6 +3,7 @@
 //! The store keeps checkpoints and the history of promotions; [`Registry`] follows it, publishes what was promoted
 //! and keeps judging with the last sound one. [`file`] is the form in which a checkpoint leaves and enters.
 
+pub mod automatic;
 pub mod command;
 mod error;
 pub mod file;

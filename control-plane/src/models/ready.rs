@@ -16,6 +16,8 @@ const BUILT_IN_RECORD: &str = include_str!("../../../core/model/builtin.json");
 pub struct ReadyModel {
     /// Its number; [`BUILT_IN`] for the model that ships.
     pub id: i64,
+    /// When it was made, Unix ms.
+    pub created_ms: u64,
     /// The model.
     pub model: Model,
     /// The features of its training set, where they are known.
@@ -41,7 +43,7 @@ pub async fn ready(store: &dyn Store, id: i64) -> Result<ReadyModel, ModelsError
     let found = checkpoint(store, id).await?;
     let model = Model::from_bytes(&found.content.model).map_err(|error| ModelsError::Damaged(id, error))?;
     let histograms = serde_json::from_str(&found.content.histograms).ok();
-    Ok(ReadyModel { id, model, histograms })
+    Ok(ReadyModel { id, created_ms: found.created_ms, model, histograms })
 }
 
 /// A line about each checkpoint, newest first, the model that ships at the end.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use sallyport_core::{Basis, FEATURE_COUNT, Features};
+use sallyport_core::{Basis, Engine, FEATURE_COUNT, Features};
 
 use super::{ModelsError, ReadyModel, Shadow, ready};
 use crate::clock::unix_ms;
@@ -18,6 +18,9 @@ use crate::training::drift::psi;
 
 /// Time between two looks at the promotions, which other processes write too.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Time between two looks at whether models are to take turns.
+const TURN: Duration = Duration::from_secs(30);
 
 /// So many promotions back a sound checkpoint is looked for.
 const WALK: u32 = 1000;
@@ -85,6 +88,14 @@ impl Registry {
     /// What judges and what looks on.
     pub fn judging(&self) -> Arc<Judging> {
         Arc::clone(&self.judging.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(super) fn engine(&self) -> Arc<Engine> {
+        self.detector.engine()
     }
 
     /// The section `model` of the configuration.
@@ -246,13 +257,22 @@ impl Registry {
     }
 }
 
-/// Follows the promotions for ever, whoever makes them.
+/// Follows the promotions for ever, whoever makes them, and takes turns where the policy says so.
 pub async fn watch(registry: Arc<Registry>) {
-    let mut ticks = tokio::time::interval(LOOK);
+    let mut looks = tokio::time::interval(LOOK);
+    let mut turns = tokio::time::interval(TURN);
     loop {
-        ticks.tick().await;
-        // The failure is told by `refresh`, once.
-        let _ = registry.refresh().await;
+        tokio::select! {
+            _ = looks.tick() => {
+                // The failure is told by `refresh`, once.
+                let _ = registry.refresh().await;
+            }
+            _ = turns.tick() => {
+                if let Err(error) = registry.take_turns().await {
+                    tracing::warn!(%error, "models take no turns");
+                }
+            }
+        }
     }
 }
 

@@ -156,6 +156,9 @@ pub(super) async fn labels_are_kept_with_their_request(store: &dyn Store) {
     };
     assert_eq!((rows.len(), &rows[1]), (3, &expected));
     assert_eq!(store.training_rows(rows[0].id, 1).await.expect("readable"), [expected]);
+    assert_eq!(store.labels_since(NOW_MS + 6, 10).await, Ok(Vec::new()));
+    let newest = store.labels_since(NOW_MS + 5, 2).await.expect("readable");
+    assert_eq!(newest, [rows[2].clone(), rows[1].clone()]);
     assert_eq!(store.label_conflicts(10).await, Ok(Vec::new()));
     for now_ms in [NOW_MS + 6, NOW_MS + 7] {
         let contradicts = store.feedback(said(of(2), false), now_ms).await;

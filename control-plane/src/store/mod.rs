@@ -178,6 +178,9 @@ pub trait Store: Send + Sync + 'static {
     /// Labels in the order of arrival: those with a number above `after_id`, at most `limit`.
     fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>>;
 
+    /// The newest labels made at `created_ms` (Unix ms) or later, newest first, at most `limit`.
+    fn labels_since(&self, created_ms: u64, limit: u32) -> Answer<'_, Vec<TrainingRow>>;
+
     /// Labels that contradict what is on record, newest first, at most `limit`.
     fn label_conflicts(&self, limit: u32) -> Answer<'_, Vec<LabelConflict>>;
 

@@ -13,8 +13,8 @@ pub struct Settings {
     pub monotone: bool,
     /// Network: passes over the rows, 1 to 1,000.
     pub epochs: u32,
-    /// Network: rows per step, 2 to 65,536; more than there are rows means all of them. One row has no spread that batch
-    /// normalisation could learn from.
+    /// Network: rows per step, 2 to 65,536; more than a 32nd of the rows means that, or 16. One row has no spread that
+    /// batch normalisation could learn from.
     pub batch_size: u32,
     /// Starts every choice that is left to chance: the same rows and seed give the same model, byte for byte.
     pub seed: u64,
@@ -24,6 +24,9 @@ pub struct Settings {
     pub cosine: bool,
     /// Network: share of a layer's units that is silent in a training step, in [0, 0.9].
     pub dropout: f32,
+    /// Monotone network: batch norm's shift at the start, in [0, 10]. From 2 on, units begin in their linear range, which carries
+    /// over best from few rows of one site; with simulated rows among them, 0 does.
+    pub monotone_shift: f32,
     /// Share of rows whose feature `user_agent` is set to 0, in [0, 1], so that behaviour must carry weight.
     pub masked: f32,
     /// How much more all people together count than all bots, in [0.01, 100]: refusing people is the worse mistake. `None`
@@ -31,6 +34,11 @@ pub struct Settings {
     pub person_weight: Option<f32>,
     /// A client's n rows count n^(1 − this) together, in [0, 1]: 0.5 is the root of their number.
     pub client_power: f32,
+    /// An origin's rows of weight w count w^(1 − this) together, in [0, 1], lest one log or scenario drown all others.
+    pub origin_power: f32,
+    /// The traffic that calibration is for: how much more all people's rows count in it than all bots', in [0.01, 100]. `None`: as in
+    /// the held-out rows. Then 0.9 means nine of ten there.
+    pub people_per_bot: Option<f32>,
     /// Share of clients held out for early stopping and calibration, and as many again for the metrics; in [0, 0.4].
     pub held_out: f32,
     /// Network: epochs without a lower loss on the held-out clients after which training stops; 0 never stops early.
@@ -42,15 +50,18 @@ impl Default for Settings {
         Self {
             kind: ModelKind::Neural,
             monotone: true,
-            epochs: 30,
+            epochs: 8,
             batch_size: 256,
             seed: 7,
             learning_rate: 0.003,
             cosine: true,
             dropout: 0.3,
+            monotone_shift: 3.0,
             masked: 0.5,
-            person_weight: Some(4.0),
-            client_power: 0.5,
+            person_weight: Some(1.0),
+            client_power: 0.75,
+            origin_power: 0.5,
+            people_per_bot: Some(5.0),
             held_out: 0.2,
             patience: 0,
         }
@@ -70,6 +81,8 @@ impl Settings {
             masked: 0.0,
             person_weight: None,
             client_power: 0.0,
+            origin_power: 0.0,
+            people_per_bot: None,
             held_out: 0.0,
             ..Self::default()
         }
@@ -87,6 +100,7 @@ impl Settings {
             ),
             ("learning_rate", within(self.learning_rate, 1e-7, 1.0), "write 0.0000001 to 1, such as 0.001"),
             ("dropout", within(self.dropout, 0.0, 0.9), "write 0 to 0.9"),
+            ("monotone_shift", within(self.monotone_shift, 0.0, 10.0), "write 0 to 10"),
             ("masked", within(self.masked, 0.0, 1.0), "write 0 to 1"),
             (
                 "person_weight",
@@ -94,6 +108,12 @@ impl Settings {
                 "write 0.01 to 100",
             ),
             ("client_power", within(self.client_power, 0.0, 1.0), "write 0 to 1"),
+            ("origin_power", within(self.origin_power, 0.0, 1.0), "write 0 to 1"),
+            (
+                "people_per_bot",
+                self.people_per_bot.is_none_or(|people| within(people, 0.01, 100.0)),
+                "write 0.01 to 100",
+            ),
             ("held_out", within(self.held_out, 0.0, 0.4), "write 0 to 0.4"),
             ("patience", self.patience <= 1000, "write 0 to 1000"),
         ];
@@ -118,9 +138,12 @@ mod tests {
             batch_size: 1,
             learning_rate: f32::NAN,
             dropout: 1.0,
+            monotone_shift: -1.0,
             masked: -0.1,
             person_weight: Some(f32::INFINITY),
             client_power: 2.0,
+            origin_power: -1.0,
+            people_per_bot: Some(0.0),
             held_out: 0.5,
             patience: 1001,
             ..Settings::default()
@@ -131,9 +154,12 @@ mod tests {
             "batch_size",
             "learning_rate",
             "dropout",
+            "monotone_shift",
             "masked",
             "person_weight",
             "client_power",
+            "origin_power",
+            "people_per_bot",
             "held_out",
             "patience",
         ];

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use xtask::child::Guarded;
@@ -104,11 +105,27 @@ impl ControlPlane {
         self.process.as_ref().map_or_else(|| "control plane: not running".to_owned(), Guarded::report)
     }
 
+    /// What a command line of it prints; the config file is given already.
+    ///
+    /// # Panics
+    /// When the command fails; with what it said.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let output = program(self.folder.path()).args(arguments).output().expect("sallyport starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "sallyport {}: {said}", arguments.join(" "));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// A request as admin.
+    pub fn ask(&self, client: &Client, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        client.request(method, url).bearer_auth(&self.admin_token)
+    }
+
     /// GET as admin, as JSON.
     ///
     /// # Panics
     /// When it does not answer with JSON and 200.
-    #[must_use]
     pub fn get(&self, path: &str) -> Value {
         let (status, body) = http::get(self.port, path, Some(&self.admin_token)).expect("an answer");
         assert_eq!(status, 200, "GET {path}: {body}");

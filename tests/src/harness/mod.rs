@@ -4,11 +4,13 @@
 //! The binaries come from `SALLYPORT_ENVOY`, `SALLYPORT_WASM` and `SALLYPORT_BIN`, which `cargo xtask test` sets.
 
 mod binaries;
+mod checkpoints;
 mod control_plane;
 mod envoy;
 mod gate;
 mod ports;
 mod site;
+mod tap;
 
 pub use binaries::{control_plane_binary, envoy_binary, filter_wasm};
 pub use control_plane::ControlPlane;
@@ -16,3 +18,4 @@ pub use envoy::{Envoy, EnvoyConfig};
 pub use gate::{Gate, Plan};
 pub use ports::unused_port;
 pub use site::Site;
+pub use tap::Tap;

@@ -2,11 +2,14 @@
 
 mod consult;
 mod control_plane;
+mod learning;
 mod lists_and_limits;
 mod odd_requests;
+mod promotion;
 mod replay;
 mod shipped_configs;
 mod spoofing;
 mod tls;
+mod training;
 mod verdicts;
 mod workers;

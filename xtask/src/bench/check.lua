@@ -9,6 +9,14 @@ local agents = {
 }
 local requests = {}
 
+-- Each connection waits so long before its next question.
+local pause = tonumber(os.getenv("PAUSE_MS") or "0")
+if pause > 0 then
+  function delay()
+    return pause
+  end
+end
+
 function init(args)
   for number = 1, VISITORS do
     local body = string.format(

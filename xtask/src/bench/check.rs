@@ -46,8 +46,12 @@ impl Check {
 /// Runs all rounds on one control plane.
 pub(crate) fn run(programs: &Programs, rounds: u32, seconds: u32) -> Result<Check> {
     let scratch = Scratch::new()?;
-    let control =
-        ControlPlane::start(programs, &scratch, "check", Policy { consult: "never", header: "always" })?;
+    let control = ControlPlane::start(
+        &programs.control_plane,
+        &scratch,
+        "check",
+        Policy { consult: "never", header: "always" },
+    )?;
     let pid = control.server.process.pid();
     let token = [("TOKEN", control.admin_token.clone())];
     let mut measured = Vec::new();

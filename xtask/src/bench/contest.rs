@@ -141,7 +141,12 @@ fn start(
     let mut control_plane = None;
     let mut service_pid = None;
     if let Some(policy) = plan.policy {
-        let control = ControlPlane::start(programs, scratch, &format!("control of {}", plan.name), policy)?;
+        let control = ControlPlane::start(
+            &programs.control_plane,
+            scratch,
+            &format!("control of {}", plan.name),
+            policy,
+        )?;
         values.push(("API_PORT", control.server.port.to_string()));
         values.push(("FILTER_TOKEN", control.filter_token.clone()));
         values.push(("FILTER_WASM", programs.filter.display().to_string()));

@@ -7,13 +7,21 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// Connections kept open throughout.
-const CONNECTIONS: &str = "32";
+/// What wrk plays.
+#[derive(Clone, Copy)]
+pub(crate) struct Visitors {
+    script: &'static str,
+    /// Kept open throughout.
+    connections: u32,
+}
 
-/// Plays browsers; reads `UNCERTAIN_PERCENT`.
-pub(crate) const BROWSERS: &str = include_str!("browsers.lua");
-/// Asks `/check`; reads `TOKEN`.
-pub(crate) const CHECK: &str = include_str!("check.lua");
+/// Browsers; reads `UNCERTAIN_PERCENT`.
+pub(crate) const BROWSERS: Visitors = Visitors { script: include_str!("browsers.lua"), connections: 32 };
+/// As many questions to `/check` as it takes; reads `TOKEN`.
+pub(crate) const CHECK: Visitors = Visitors { script: include_str!("check.lua"), connections: 32 };
+/// Questions to `/check` that leave the machine idle most of the time; reads `TOKEN` and `PAUSE_MS`.
+pub(crate) const CHECK_NOW_AND_THEN: Visitors =
+    Visitors { script: include_str!("check.lua"), connections: 4 };
 
 /// What one run measured.
 #[derive(Debug, Clone, Copy)]
@@ -29,15 +37,16 @@ pub(crate) struct Load {
 /// Runs a script against a loopback port. The script's `done` prints one JSON line.
 pub(crate) fn run(
     wrk: &Path,
-    script: &str,
+    visitors: Visitors,
     port: u16,
     seconds: u32,
     environment: &[(&str, String)],
 ) -> Result<Load> {
     let file = std::env::temp_dir().join(format!("sallyport-bench-{}.lua", std::process::id()));
-    std::fs::File::create(&file)?.write_all(script.as_bytes())?;
+    std::fs::File::create(&file)?.write_all(visitors.script.as_bytes())?;
     let mut command = Command::new(wrk);
-    command.args(["--threads", "1", "--connections", CONNECTIONS, "--duration", &format!("{seconds}s")]);
+    let (connections, duration) = (visitors.connections.to_string(), format!("{seconds}s"));
+    command.args(["--threads", "1", "--connections", &connections, "--duration", &duration]);
     command.arg("--latency").arg("--script").arg(&file).arg(format!("http://127.0.0.1:{port}/"));
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     let output = command.output().context("cannot start wrk")?;

@@ -29,14 +29,14 @@ pub(crate) fn rss_mib(pid: u32) -> Result<f64> {
     Ok(kib.context("VmRSS")?.trim().parse::<f64>()? / 1024.0)
 }
 
-/// Processor, cores, Envoy, commit.
-pub(crate) fn describe(envoy: &Path) -> Value {
+/// Processor, cores, commit, and Envoy where it was part of what was measured.
+pub(crate) fn describe(envoy: Option<&Path>) -> Value {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     json!({
         "processor": processor.map(|(_, name)| name),
         "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-        "envoy": said(Command::new(envoy).arg("--version")),
+        "envoy": envoy.and_then(|envoy| said(Command::new(envoy).arg("--version"))),
         "commit": said(Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(xtask::workspace::root())),
     })
 }

@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: what the filter costs a request, beside Envoy alone and Envoy's own ways of asking;
-//! what `/check` can take; how large the filter is. Alternating rounds, so that whatever else the machine
-//! does falls on all; medians with their spread; saved under `bench-results/`.
+//! what `/check` can take; how large the filter is; and how fast the model is and learns. Alternating rounds, so
+//! that whatever else the machine does falls on all; medians with their spread; saved under `bench-results/`.
 
 mod check;
 mod contest;
+mod criterion;
 mod load;
 mod machine;
+mod model;
 mod ranges;
 mod report;
 mod servers;
@@ -16,13 +18,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use xtask::tools;
-use xtask::workspace::{cargo, release_programs, root};
+use xtask::workspace::{release_programs, root};
 
 use self::servers::Programs;
 use crate::wasm;
 
+/// The two halves of the benchmark.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Part {
+    /// The filter in Envoy beside Envoy's own ways, and the throughput of /check; needs wrk
+    Gate,
+    /// Training beside PyTorch, inference natively and in V8, online updates, /check beside a training job; needs wrk
+    Model,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Only this half
+    part: Option<Part>,
     /// Rounds; every contestant runs once in each
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -38,34 +51,50 @@ pub(crate) struct Args {
     /// Leave out the criterion benchmark of the decision itself
     #[arg(long)]
     no_core: bool,
+    #[command(flatten)]
+    rows: model::Rows,
 }
 
 /// Builds in release, measures, prints, saves.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let programs = build(args.filter.as_deref())?;
+    let mut result = json!({ "rounds": args.rounds, "seconds": args.seconds });
+    let mut envoy = None;
+    if args.part != Some(Part::Model) {
+        let programs = build(args.filter.as_deref())?;
+        measure_gate(args, &programs, &mut result)?;
+        envoy = Some(programs.envoy);
+    }
+    if args.part != Some(Part::Gate) {
+        let release = release_programs()?;
+        let measured = model::run(args, &release.join("sallyport"), &tools::wrk()?)?;
+        println!("{}", measured.table());
+        result["model"] = measured.to_json();
+    }
+    result["machine"] = machine::describe(envoy.as_deref());
+    save(&mut result)
+}
+
+fn measure_gate(args: &Args, programs: &Programs, result: &mut Value) -> Result<()> {
+    let filter_bytes = std::fs::metadata(&programs.filter)?.len();
+    let contest = contest::run(programs, &args.only, args.rounds, args.seconds)?;
+    let check = check::run(programs, args.rounds, args.seconds)?;
+    println!("{}", report::table(&contest, &check, filter_bytes));
+    let decision = if args.no_core { Vec::new() } else { criterion::run("sallyport-core", "decision", "")? };
+    decision.iter().for_each(|line| println!("{line}"));
+    result["filter_bytes"] = json!(filter_bytes);
+    result["contest"] = contest.iter().map(contest::Contestant::to_json).collect();
+    result["check"] = check.to_json();
+    result["decision"] = json!(decision);
+    Ok(())
+}
+
+/// Writes `bench-results/{unix time}.json`.
+fn save(result: &mut Value) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
+    result["unix_time_s"] = json!(now);
     let folder = root().join("bench-results");
     std::fs::create_dir_all(&folder)?;
-    let filter_bytes = std::fs::metadata(&programs.filter)?.len();
-
-    let contest = contest::run(&programs, &args.only, args.rounds, args.seconds)?;
-    let check = check::run(&programs, args.rounds, args.seconds)?;
-    let table = report::table(&contest, &check, filter_bytes);
-    println!("{table}");
-    let decision = if args.no_core { Value::Null } else { core_bench()? };
-
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
-    let result = json!({
-        "unix_time_s": now,
-        "machine": machine::describe(&programs.envoy),
-        "rounds": args.rounds,
-        "seconds": args.seconds,
-        "filter_bytes": filter_bytes,
-        "contest": contest.iter().map(contest::Contestant::to_json).collect::<Vec<_>>(),
-        "check": check.to_json(),
-        "decision": decision,
-    });
-    let file = folder.join(format!("{now}.json"));
-    std::fs::write(&file, serde_json::to_string_pretty(&result)?)?;
+    std::fs::write(folder.join(format!("{now}.json")), serde_json::to_string_pretty(result)?)?;
     println!("saved as bench-results/{now}.json");
     Ok(())
 }
@@ -85,29 +114,4 @@ fn build(filter: Option<&Path>) -> Result<Programs> {
         site: release.join("sample-site"),
         authz: release.join("trivial-authz"),
     })
-}
-
-/// The decision alone; criterion prints `name  time: [low median high]`.
-fn core_bench() -> Result<Value> {
-    let mut command = cargo();
-    command.args(["bench", "--package", "sallyport-core"]);
-    eprintln!("xtask: cargo bench --package sallyport-core");
-    let output =
-        command.stderr(std::process::Stdio::inherit()).output().context("cannot start cargo bench")?;
-    anyhow::ensure!(output.status.success(), "cargo bench ended with {}", output.status);
-    let text = String::from_utf8_lossy(&output.stdout);
-    // A long name stands on a line of its own before its time.
-    let mut name = "";
-    let mut times = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        match line.find("time:") {
-            Some(0) => times.push(format!("{name}  {line}")),
-            Some(_) => times.push(line.to_owned()),
-            None => name = line,
-        }
-    }
-    for line in &times {
-        println!("{line}");
-    }
-    Ok(json!(times))
 }

@@ -9,14 +9,14 @@ use super::contest::{Contestant, Round};
 const MACHINES: f64 = 2.0;
 
 /// Median, smallest, largest.
-struct Spread {
-    median: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
     least: f64,
     most: f64,
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let middle = values.len() / 2;
@@ -29,7 +29,8 @@ impl Spread {
         Self { median, least: end(values.first()), most: end(values.last()) }
     }
 
-    fn show(&self, digits: usize) -> String {
+    /// The median with its spread, so many digits after the point.
+    pub(crate) fn show(&self, digits: usize) -> String {
         format!("{:.digits$} ({:.digits$}–{:.digits$})", self.median, self.least, self.most)
     }
 }

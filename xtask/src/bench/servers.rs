@@ -37,7 +37,7 @@ impl Scratch {
     }
 
     /// A folder in it.
-    fn folder(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.0.join(name);
         std::fs::create_dir_all(&path)?;
         Ok(path)
@@ -77,7 +77,7 @@ pub(crate) struct ControlPlane {
 
 impl ControlPlane {
     /// Starts one with the ranges of [`super::ranges`] and this policy.
-    pub(crate) fn start(programs: &Programs, scratch: &Scratch, name: &str, policy: Policy) -> Result<Self> {
+    pub(crate) fn start(program: &Path, scratch: &Scratch, name: &str, policy: Policy) -> Result<Self> {
         let folder = scratch.folder(name)?;
         let port = ports::unused()?;
         std::fs::write(folder.join("datacenter.txt"), super::ranges::datacenter())?;
@@ -89,7 +89,7 @@ impl ControlPlane {
         });
         std::fs::write(folder.join("config.yaml"), config.to_string())?;
         let command = || {
-            let mut command = Command::new(&programs.control_plane);
+            let mut command = Command::new(program);
             ["DB_PATH", "API_HOST", "API_PORT"].iter().for_each(|name| {
                 command.env_remove(name);
             });

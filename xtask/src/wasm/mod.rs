@@ -13,7 +13,7 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// Largest filter we ship, bytes.
 const LIMIT: u64 = 600 * 1024;
 /// Envoy's V8 has had SIMD switched on for years.
-const RUSTFLAGS: (&str, &str) =
+pub(crate) const RUSTFLAGS: (&str, &str) =
     ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Ctarget-feature=+simd128");
 
 const NO_TARGET: &str = "the wasm32 target is missing and rustup cannot add it. Either make `rustup target add \

@@ -46,6 +46,18 @@ pub(super) fn rows(reader: &Connection, after_id: i64, limit: u32) -> rusqlite::
     reader.prepare_cached(&sql)?.query_map(params![after_id, limit], training_row)?.collect()
 }
 
+/// Labels made at a time or later, newest first.
+pub(super) fn rows_since(
+    reader: &Connection,
+    created_ms: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<TrainingRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM training_data ORDER BY id DESC LIMIT ?1");
+    let rows: rusqlite::Result<Vec<_>> =
+        reader.prepare_cached(&sql)?.query_map([limit], training_row)?.collect();
+    Ok(rows?.into_iter().take_while(|row| row.created_ms >= created_ms).collect())
+}
+
 /// Contradictions, newest first.
 pub(super) fn conflicts(reader: &Connection, limit: u32) -> rusqlite::Result<Vec<LabelConflict>> {
     let sql = "SELECT request_id, token, ts_ms, times, recorded_is_bot, said_is_bot

@@ -161,6 +161,10 @@ impl Store for SqliteStore {
         self.read(move |reader| feedback::rows(reader, after_id, limit))
     }
 
+    fn labels_since(&self, created_ms: u64, limit: u32) -> Answer<'_, Vec<TrainingRow>> {
+        self.read(move |reader| feedback::rows_since(reader, created_ms, limit))
+    }
+
     fn label_conflicts(&self, limit: u32) -> Answer<'_, Vec<LabelConflict>> {
         self.read(move |reader| feedback::conflicts(reader, limit))
     }

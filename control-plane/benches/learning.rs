@@ -1,0 +1,49 @@
+//! What learning costs while the control plane serves: `cargo bench -p sallyport --bench learning`.
+#![expect(clippy::expect_used, reason = "a benchmark")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use sallyport::training::network::{Row, Start};
+use sallyport::training::{Example, Trainable};
+use sallyport_core::{FEATURE_COUNT, Features};
+
+/// The new label and what is learnt again with it.
+const ROWS: u32 = 16;
+/// Rows per step of training.
+const BATCH: u32 = 32;
+
+/// So many rows with features that differ; every other one is a bot.
+fn examples(count: u32) -> Vec<Example> {
+    let feature = |row: u32, feature: usize| (row * 31 + feature as u32 * 17) % 100;
+    (0..count)
+        .map(|row| {
+            let values: [f32; FEATURE_COUNT] = std::array::from_fn(|at| feature(row, at) as f32 / 100.0);
+            Example {
+                features: Features::new(values).expect("in range"),
+                is_bot: row % 2 == 0,
+                weight: 1.0,
+                group: u64::from(row),
+                origin: 0,
+            }
+        })
+        .collect()
+}
+
+fn learning(c: &mut Criterion) {
+    let mut network = Trainable::new(Start { dropout: 0.3, ..Start::MONOTONE }, 7);
+    let rows: Vec<Row> = examples(BATCH).iter().map(Row::from).collect();
+    c.bench_function("training step of 32 rows", |b| b.iter(|| network.step(black_box(&rows), 1e-4)));
+
+    let mut network = Trainable::from_state(&network.to_state()).expect("its own state");
+    let label = examples(ROWS);
+    c.bench_function("online update: a label and 15 older rows, folded", |b| {
+        b.iter(|| {
+            network.online_step(black_box(&label), 1e-4);
+            network.fold().expect("finite")
+        });
+    });
+}
+
+criterion_group!(benches, learning);
+criterion_main!(benches);

@@ -1,0 +1,219 @@
+//! A promoted model judges at Envoy within two polls, while visitors come and go, and no request is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method};
+use sallyport_e2e::harness::{ControlPlane, Gate, Plan, Tap};
+use sallyport_e2e::visitor::Visitor;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+const VERSION: &str = "wasmcustom.sallyport_snapshot_version";
+/// Longest wait for anything.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// Envoy, and between it and its control plane a tap.
+struct Stage {
+    gate: Gate,
+    tap: Tap,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let policy = json!({ "enforcement": "enforce", "consult": "never" });
+        let control = ControlPlane::start(&policy);
+        let tap = Tap::before(control.port()).await;
+        let plan = Plan::with_policy(policy);
+        let mut gate = plan.start_with_control_plane_at(tap.port(), control.filter_token()).await;
+        gate.control = Some(control);
+        gate.envoy.wait_for_stat(VERSION, |version| version > 0);
+        Self { gate, tap }
+    }
+
+    fn control(&self) -> &ControlPlane {
+        self.gate.control.as_ref().expect("a control plane")
+    }
+
+    /// Does something that changes the model, waits until every worker judges an ordinary visitor so, and tells how
+    /// many polls it took from the moment it was done until one brought a snapshot.
+    async fn polls_until(&self, status: u16, change: impl AsyncFnOnce(&Self)) -> usize {
+        change(self).await;
+        let before = self.tap.polls().len();
+        let start = Instant::now();
+        let brought = loop {
+            let polls = self.tap.polls();
+            if let Some(brought) = polls[before..].iter().position(|status| *status == 200) {
+                break brought + 1;
+            }
+            assert!(start.elapsed() < SETTLE, "no poll brought a snapshot: {polls:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        self.gate.until_status(&Visitor::chrome("198.51.100.1"), "/about", status);
+        brought
+    }
+
+    async fn post(&self, path: &str) -> Value {
+        let answer = self.control().ask(&self.gate.client, Method::POST, path).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "POST {path}: {status} {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+/// Visitors that come one after the other, each from an address of its own, until asked to stop.
+struct Visits {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU32>,
+    task: JoinHandle<u32>,
+}
+
+impl Visits {
+    fn start(gate: &Gate) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let (client, url) = (gate.client.clone(), gate.url("/about"));
+        let (stopped, counter) = (Arc::clone(&stop), Arc::clone(&answered));
+        let task = tokio::spawn(async move {
+            let mut sent = 0_u32;
+            while !stopped.load(Ordering::Relaxed) {
+                let [_, _, third, fourth] = sent.to_be_bytes();
+                sent += 1;
+                let visitor = Visitor::firefox(&format!("192.0.{third}.{fourth}"));
+                let status = visitor.get(&client, &url).send().await.expect("an answer").status().as_u16();
+                assert!(matches!(status, 200 | 403), "status {status}");
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+            sent
+        });
+        Self { stop, answered, task }
+    }
+
+    /// How many were answered, of how many that came.
+    async fn end(self) -> (u32, u32) {
+        self.stop.store(true, Ordering::Relaxed);
+        let sent = self.task.await.expect("every request is answered");
+        (self.answered.load(Ordering::Relaxed), sent)
+    }
+}
+
+/// By HTTP: the polls that a promotion and a rollback took.
+async fn promoted_and_rolled_back(kind: &str) {
+    let stage = Stage::set().await;
+    let checkpoint = stage.control().train_upside_down(kind);
+    stage.gate.until_status(&Visitor::chrome("198.51.100.1"), "/about", 200);
+    let visits = Visits::start(&stage.gate);
+
+    let polls = stage
+        .polls_until(403, async |stage| {
+            let promotion = stage.post(&format!("/v1/models/{checkpoint}/promote")).await;
+            assert_eq!(promotion["checkpoint"], checkpoint, "{promotion}");
+        })
+        .await;
+    assert!(polls <= 2, "{polls} polls until the promotion arrived");
+    let polls = stage
+        .polls_until(200, async |stage| {
+            stage.post("/v1/models/rollback").await;
+        })
+        .await;
+    assert!(polls <= 2, "{polls} polls until the rollback arrived");
+
+    let (answered, sent) = visits.end().await;
+    assert!(answered == sent && sent > 0, "{answered} of {sent} were answered");
+    assert_eq!(stage.gate.reloads(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_network_judges_within_two_polls_and_no_request_is_lost() {
+    promoted_and_rolled_back("neural").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_forest_judges_within_two_polls_and_no_request_is_lost() {
+    promoted_and_rolled_back("random_forest").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_on_the_command_line_reaches_envoy_and_is_rolled_back() {
+    let stage = Stage::set().await;
+    let checkpoint = stage.control().train_upside_down("gradient_boosting").to_string();
+    let visits = Visits::start(&stage.gate);
+    stage
+        .polls_until(403, async |stage| {
+            stage.control().command(&["model", "promote", &checkpoint]);
+        })
+        .await;
+    stage
+        .polls_until(200, async |stage| {
+            stage.control().command(&["model", "rollback"]);
+        })
+        .await;
+    let (answered, sent) = visits.end().await;
+    assert!(answered == sent && sent > 0, "{answered} of {sent} were answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_goes_on_with_the_promoted_model() {
+    let mut stage = Stage::set().await;
+    let checkpoint = stage.control().train_upside_down("neural");
+    stage
+        .polls_until(403, async |stage| drop(stage.post(&format!("/v1/models/{checkpoint}/promote")).await))
+        .await;
+    let control = stage.gate.control.as_mut().expect("a control plane");
+    control.end_at_once();
+    control.start_again();
+    assert_eq!(active(stage.control()), checkpoint);
+    let before = stage.tap.polls().len();
+    let start = Instant::now();
+    while !stage.tap.polls()[before..].iter().any(|status| matches!(status, 200 | 304)) {
+        assert!(start.elapsed() < SETTLE, "the filter did not find it again");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stage.gate.until_status(&Visitor::chrome("198.51.100.2"), "/about", 403);
+}
+
+/// The number of the checkpoint that judges.
+fn active(control: &ControlPlane) -> u64 {
+    let models = control.get("/v1/models");
+    models["active"]["checkpoint"].as_u64().unwrap_or_else(|| panic!("no active checkpoint in {models}"))
+}
+
+/// Promotes two checkpoints in turn until the control plane is gone, and counts what was acknowledged.
+async fn promote_in_turn(urls: [String; 2], token: String, acknowledged: Arc<AtomicU32>) {
+    let client = Client::new();
+    for url in urls.iter().cycle() {
+        let Ok(answer) = client.post(url).bearer_auth(&token).send().await else { return };
+        assert!(answer.status().is_success(), "{}", answer.status());
+        acknowledged.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_amid_promotions_loses_none_that_was_acknowledged() {
+    let mut control = ControlPlane::start(&json!({}));
+    let checkpoints = [control.train_upside_down("neural"), control.train_upside_down("random_forest")];
+    let port = control.port();
+    let urls = checkpoints.map(|number| format!("http://127.0.0.1:{port}/v1/models/{number}/promote"));
+    let acknowledged = Arc::new(AtomicU32::new(0));
+    let token = control.admin_token().to_owned();
+    let promoting = tokio::spawn(promote_in_turn(urls, token, Arc::clone(&acknowledged)));
+    let start = Instant::now();
+    while acknowledged.load(Ordering::Relaxed) < 3 {
+        assert!(start.elapsed() < SETTLE, "nothing was promoted");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    control.end_at_once();
+    promoting.await.expect("every promotion was acknowledged or cut");
+    control.start_again();
+
+    let models = control.get("/v1/models");
+    let newest = &models["promotions"][0];
+    let count = newest["id"].as_u64().expect("a number");
+    let acknowledged = u64::from(acknowledged.load(Ordering::Relaxed));
+    // The one that was under way may be in force too.
+    assert!((acknowledged..=acknowledged + 1).contains(&count), "{count} of {acknowledged}: {models}");
+    assert_eq!(newest["checkpoint"], checkpoints[usize::from(count.is_multiple_of(2))], "{models}");
+    assert_eq!(models["active"]["checkpoint"], newest["checkpoint"]);
+    assert_eq!(control.get("/ready")["reasons"], json!([]));
+}
