@@ -19,8 +19,9 @@ const KEPT: usize = 2_048;
 pub struct Recipe {
     /// Steps down the gradient for each label, each with other rows to rehearse.
     pub steps: usize,
-    /// Length of a step, for a gradient of length 1.
-    pub rate: f32,
+    /// How far a step on one row alone would move its log-odds, for each unit that its probability is wrong by. So
+    /// networks with large weights learn no faster than those with small ones.
+    pub pace: f32,
     /// Rows of a step from the base.
     pub base_rows: usize,
     /// Rows of a step from earlier labels, at most.
@@ -29,7 +30,7 @@ pub struct Recipe {
 
 impl Default for Recipe {
     fn default() -> Self {
-        Self { steps: 3, rate: 0.2, base_rows: 64, label_rows: 8 }
+        Self { steps: 3, pace: 4.0, base_rows: 64, label_rows: 8 }
     }
 }
 
@@ -51,6 +52,11 @@ impl Rehearsal {
         };
         let base = base.examples().iter().map(row).collect();
         Self { base, labels: VecDeque::new(), random: Random::new(seed) }
+    }
+
+    /// The base.
+    pub(super) fn base(&self) -> &[Row] {
+        &self.base
     }
 
     /// Keeps a label for later; the oldest makes room.

@@ -28,7 +28,7 @@ const LOG_LOSS_TOLERANCE: f64 = 0.01;
 const LABEL_LOG_LOSS_TOLERANCE: f64 = 0.02;
 
 /// How far log-odds may be shifted down at once so that no more people are challenged.
-pub const SHIFT_LIMIT: f32 = 1.5;
+pub const SHIFT_LIMIT: f32 = 0.5;
 
 /// How far below the border the next person has to stay, in log-odds.
 const MARGIN: f32 = 1e-3;
@@ -118,6 +118,13 @@ impl Reserve {
     /// How the model that the generation began with does there.
     pub fn anchor_quality(&self) -> Quality {
         self.anchor_quality
+    }
+
+    /// How much higher a model's log-odds are than the first one's, in the mean over the simulated part.
+    pub fn drift(&self, model: &Model) -> f32 {
+        let pairs = self.simulated.iter().zip(&self.anchor_logits);
+        let sum: f64 = pairs.map(|(row, anchor)| f64::from(model.logit(&row.features) - anchor)).sum();
+        (sum / self.simulated.len().max(1) as f64) as f32
     }
 
     /// By how much the log-odds of a model have to fall so that it would challenge no more people than the first one, at
