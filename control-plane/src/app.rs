@@ -8,6 +8,7 @@ use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{LimitsConfig, Loaded, ServerConfig};
 use crate::detector::Detector;
+use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
@@ -29,6 +30,8 @@ pub struct App {
     pub publisher: Arc<Publisher>,
     /// Which models judge and look on.
     pub models: Arc<Registry>,
+    /// Learning from feedback.
+    pub learning: Learning,
     /// Training in the background.
     pub jobs: Jobs,
     /// What is counted.
@@ -71,6 +74,7 @@ impl App {
             detector,
             publisher,
             models,
+            learning: Learning::default(),
             jobs: Jobs::default(),
             metrics,
             server,

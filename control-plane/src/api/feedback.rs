@@ -81,7 +81,10 @@ pub(super) async fn feedback(
     let target = request.target(&app, peer.ip())?;
     let feedback = Feedback { target, is_bot, token: Some(caller.id) };
     let (code, status, id) = match app.store.feedback(feedback, unix_ms()).await? {
-        FeedbackOutcome::Recorded(row) => (StatusCode::CREATED, "recorded", row.request_id),
+        FeedbackOutcome::Recorded(row) => {
+            app.learning.wake();
+            (StatusCode::CREATED, "recorded", row.request_id)
+        }
         FeedbackOutcome::AlreadyRecorded(id) => (StatusCode::OK, "already_recorded", id),
         FeedbackOutcome::Contradicts { request_id, recorded_is_bot } => {
             let said = if recorded_is_bot { "bot" } else { "human" };

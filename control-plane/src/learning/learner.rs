@@ -72,7 +72,8 @@ pub struct Learner {
     influence: Influence,
     contradictions: Contradictions,
     counts: Counts,
-    is_changed: bool,
+    /// Labels learned since the working copy was last fit.
+    unproven: Vec<i64>,
     rows: Vec<Example>,
 }
 
@@ -90,7 +91,7 @@ impl Learner {
             influence: Influence::default(),
             contradictions: Contradictions::default(),
             counts: Counts::default(),
-            is_changed: false,
+            unproven: Vec::new(),
             rows: Vec::new(),
         })
     }
@@ -104,7 +105,7 @@ impl Learner {
                 self.working.online_step(&self.rows, RATE);
             }
             self.rehearsal.keep(label.id, example);
-            self.is_changed = true;
+            self.unproven.push(label.id);
         }
         learned
     }
@@ -118,15 +119,16 @@ impl Learner {
     }
 
     /// Holds the working copy against the reserved set; where it is worse, it becomes again what it was when it was
-    /// last fit to judge.
+    /// last fit.
     pub fn examine(&mut self) -> Examined {
-        if !std::mem::take(&mut self.is_changed) {
+        if self.unproven.is_empty() {
             return Examined::Unchanged;
         }
         let model = self.working.fold().map(|network| Model::neural(network, self.reference));
         match model.map(|model| (self.reserve.examine(&model), model)) {
             Some((Ok(quality), model)) => {
                 self.fit = self.working.clone();
+                self.unproven.clear();
                 Examined::Fit(Box::new(model), quality)
             }
             Some((Err(worse), _)) => self.revert(worse),
@@ -149,7 +151,9 @@ impl Learner {
         (self.contradictions.total(), self.contradictions.listed().cloned().collect())
     }
 
+    /// The labels that led there are not rehearsed either; the next training still has them.
     fn revert(&mut self, worse: Worse) -> Examined {
+        self.rehearsal.forget(&std::mem::take(&mut self.unproven));
         self.working = self.fit.clone();
         Examined::Reverted(worse)
     }
