@@ -166,7 +166,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Eval(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
-            eval::run(&args, config.policy, AddressSet::new(ranges.nets))
+            eval::run(&args, config, AddressSet::new(ranges.nets))
         }
         Command::Version => {
             println!("sallyport {}", env!("CARGO_PKG_VERSION"));

@@ -25,7 +25,7 @@ FEATURES = ["request_rate", "user_agent", "endpoint_pattern", "timing_regularity
             "failed_login_rate", "burst"]
 RATE, AGENT, ENDPOINT, TIMING, ENTROPY, LOGINS, BURST = range(7)
 LAYERS = [7, 64, 32, 16, 1]
-FEATURE_VERSION = 1
+FEATURE_VERSION = 2
 DROPOUT = 0.3
 EPSILON = 1e-5
 # Share of the training rows whose user agent is made to look like a browser's, so that behaviour carries weight.

@@ -10,8 +10,12 @@ use crate::record::record;
 const SHARE_DECAY: f32 = 0.95;
 /// Page events closer than this are one event: a redirect, a frame, a double click.
 const ONE_EVENT_MS: u64 = 2_000;
+/// A redirect is followed within this time.
+const FOLLOWED_MS: u64 = 10_000;
 /// A longer gap counts as this long: the visitor was away.
 const LONGEST_GAP_S: f32 = 1_800.0;
+/// So many assets are laid to each page: a browser that sends no referer at all loads them like any other.
+const ASSETS_OF_A_PAGE: f32 = 12.0;
 /// τ of the typical gap that `fast` measures against, in seconds.
 const FAST_GAP_S: f32 = 5.0;
 /// Window of the moving means of timing, in page events.
@@ -51,12 +55,13 @@ record! {
         logins: f32,
         api_calls: f32,
         heads: f32,
+        /// Pages that nothing led to, and assets that no page accounts for.
         without_referer: f32,
         /// Moving mean of the gaps between page events, seconds.
         gap_mean: f32,
         /// Moving variance of the gaps, seconds².
         gap_variance: f32,
-        /// Moving mean of exp(−gap / 5 s).
+        /// Moving mean of exp(−gap / 5 s); like the two that follow it starts from one observation of 0.
         fast: f32,
         /// Moving mean of "the same page again".
         repeat: f32,
@@ -85,6 +90,9 @@ record! {
         agent_kind: u8,
         /// 1 once `/robots.txt` was read.
         read_robots: u8,
+        /// What the latest page was: 0 a step of the visitor's, 1 one that was answered by a redirect, 2 where a
+        /// redirect led to.
+        redirect: u8,
         /// The control plane's verdict as a strength in [-1, 1]: 128 is 0.
         verdict: u8,
     }
@@ -141,6 +149,7 @@ impl ClientState {
             histogram: [0; 16],
             agent_kind: AgentKind::Other as u8,
             read_robots: 0,
+            redirect: 0,
             verdict: 128,
         }
     }
@@ -193,7 +202,11 @@ impl ClientState {
             self.read_robots = 1;
         }
         match visit.class {
-            PathClass::Asset => self.assets += 1.0,
+            PathClass::Asset => {
+                self.assets += 1.0;
+                let out_of_nowhere = !visit.has_referer && self.assets > ASSETS_OF_A_PAGE * self.pages;
+                self.without_referer += one_if(out_of_nowhere);
+            }
             PathClass::Api => self.api_calls += 1.0,
             PathClass::Page | PathClass::Login => self.page(visit, now_ms),
             PathClass::Ignore => {}
@@ -221,27 +234,47 @@ impl ClientState {
     }
 
     fn page(&mut self, visit: Visit<'_>, now_ms: u64) {
-        self.pages += 1.0;
         self.pages_60s += 1.0;
         self.pages_2s += 1.0;
+        let is_followed = now_ms.saturating_sub(self.event_ms) < FOLLOWED_MS;
+        if std::mem::take(&mut self.redirect) == 1 && is_followed && !visit.is_attempt {
+            // Where a redirect led to is no further step of the visitor's.
+            self.redirect = 2;
+            self.event_ms = now_ms;
+            return;
+        }
+        self.pages += 1.0;
         self.without_referer += one_if(!visit.has_referer);
-        self.page_event(now_ms);
-        // The form and the attempts at it have one path: that is no reading of the same page again.
-        if !visit.is_attempt {
-            self.read_page(visit.path);
+        let goes_on = self.event_ms != 0 && now_ms.saturating_sub(self.event_ms) < ONE_EVENT_MS;
+        if !goes_on {
+            self.page_event(now_ms);
+        }
+        // The form and the attempts at it have one path: that is no reading of the same page again. Nor is a
+        // double click.
+        let hash = path_hash(visit.path);
+        let same = goes_on && (hash >> 32) as u32 == self.last_page;
+        if !visit.is_attempt && !same {
+            self.read_page(hash);
         }
         self.page_count = self.page_count.saturating_add(1);
     }
 
+    /// The latest page was answered by a redirect. Only every other page can be one that a redirect led to: who asks
+    /// for nothing but redirects is counted still.
+    pub(crate) fn redirected(&mut self) {
+        if self.redirect == 0 {
+            self.redirect = 1;
+        }
+    }
+
     /// Where the client goes: the same page again, back and forth, or through the whole site.
-    fn read_page(&mut self, path: &[u8]) {
-        let hash = path_hash(path);
+    fn read_page(&mut self, hash: u64) {
         let page = (hash >> 32) as u32;
         if self.page_count > 0 {
             let again = one_if(page == self.last_page);
             let back = one_if(page != self.last_page && page == self.previous_page && self.page_count > 1);
-            self.repeat = moving_mean(self.repeat, again, self.page_count - 1, VISIT_WINDOW);
-            self.back = moving_mean(self.back, back, self.page_count - 1, VISIT_WINDOW);
+            self.repeat = moving_mean(self.repeat, again, self.page_count, VISIT_WINDOW);
+            self.back = moving_mean(self.back, back, self.page_count, VISIT_WINDOW);
         }
         self.previous_page = self.last_page;
         self.last_page = page;
@@ -254,17 +287,14 @@ impl ClientState {
     }
 
     fn page_event(&mut self, now_ms: u64) {
-        let since = now_ms.saturating_sub(self.event_ms);
         if self.event_ms != 0 {
-            if since < ONE_EVENT_MS {
-                return;
-            }
+            let since = now_ms.saturating_sub(self.event_ms);
             let gap = (since as f32 / 1000.0).min(LONGEST_GAP_S);
             let mean = moving_mean(self.gap_mean, gap, self.gaps, TIMING_WINDOW);
             let spread = (gap - self.gap_mean) * (gap - mean);
             self.gap_variance = moving_mean(self.gap_variance, spread, self.gaps, TIMING_WINDOW).max(0.0);
             self.gap_mean = mean;
-            self.fast = moving_mean(self.fast, libm::expf(-gap / FAST_GAP_S), self.gaps, TIMING_WINDOW);
+            self.fast = moving_mean(self.fast, libm::expf(-gap / FAST_GAP_S), self.gaps + 1, TIMING_WINDOW);
             self.gaps = self.gaps.saturating_add(1);
         }
         self.event_ms = now_ms;

@@ -222,6 +222,9 @@ impl Engine {
         let is_error = (400..500).contains(&status) && !matches!(status, 401 | 408 | 429);
         client.client_errors += one_if(is_error && !watch.is_attempt);
         if !watch.is_attempt {
+            if matches!(status, 301 | 302 | 303 | 307 | 308) {
+                client.redirected();
+            }
             return None;
         }
         client.pass_time(now_ms);

@@ -10,7 +10,7 @@ use crate::client::ClientState;
 pub const FEATURE_COUNT: usize = 7;
 
 /// Version of the formulas; weights trained on another version are refused.
-pub const FEATURE_VERSION: u16 = 1;
+pub const FEATURE_VERSION: u16 = 2;
 
 /// The names, in the order of the numbers.
 pub const FEATURE_NAMES: [&str; FEATURE_COUNT] = [
@@ -76,21 +76,26 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
 
 /// `max(0.9·robots, 1 − (1 − hard)(1 − 0.6·noreferer)(1 − 0.5·noassets))`, with
 /// `hard = min(1, (probe + 0.7·client_error + 0.7·login + 0.5·api + head) / (n + 1))`,
-/// `noreferer = pages without referer / (pages + 1)`, and
-/// `noassets = max(0, 1 − assets / (0.8·pages + 0.5))`, 0.3 before two pages.
-/// n and all counts are decayed ×0.95 per request.
+/// `noreferer = (pages without referer + orphans) / (pages + assets + 1)`, and
+/// `noassets = max(0, 1 − assets / (0.8·pages + 0.5)) · pages / (pages + 1)`.
+/// n and all counts are decayed ×0.95 per request. An orphan is an asset without referer beyond 12 assets a page;
+/// the page that a redirect led to is not counted.
+///
+/// A page loads its assets with a referer, so who typed the address is soon known for a browser, and who asks for
+/// assets out of nowhere is not. Both shares grow from 0 with what was seen: one request proves neither.
 fn endpoint_pattern(client: &ClientState) -> f32 {
     let c = client;
     let hard = (c.probes + 0.7 * c.client_errors + 0.7 * c.logins + 0.5 * c.api_calls + c.heads)
         / (c.requests + 1.0);
-    let no_referer = c.without_referer / (c.pages + 1.0);
-    let no_assets = if c.page_count < 2 { 0.3 } else { (1.0 - c.assets / (0.8 * c.pages + 0.5)).max(0.0) };
+    let no_referer = c.without_referer / (c.pages + c.assets + 1.0);
+    let no_assets = (1.0 - c.assets / (0.8 * c.pages + 0.5)).max(0.0) * c.pages / (c.pages + 1.0);
     let pattern = 1.0 - (1.0 - hard.min(1.0)) * (1.0 - 0.6 * no_referer) * (1.0 - 0.5 * no_assets);
     pattern.max(0.9 * f32::from(c.read_robots.min(1)))
 }
 
 /// `1 − (1 − regular)(1 − fast)`: regular = max(0, 1 − CV) of the gaps between page events, from 5 gaps on;
-/// fast = moving mean of exp(−gap / 5 s). Page events under 2 s apart are one; gaps are capped at 1,800 s.
+/// fast = moving mean of exp(−gap / 5 s), from one observation of 0. Page events under 2 s apart are one;
+/// gaps are capped at 1,800 s.
 fn timing_regularity(client: &ClientState) -> f32 {
     let regular = if client.gaps >= 5 && client.gap_mean > 0.0 {
         (1.0 - libm::sqrtf(client.gap_variance) / client.gap_mean).max(0.0)
@@ -101,7 +106,8 @@ fn timing_regularity(client: &ClientState) -> f32 {
 }
 
 /// `0.3 + 0.5·H + repeat − back`: H = Shannon entropy of the pages over 16 hashed path buckets, divided by
-/// ln 16; repeat and back = moving means of "same page again" and "A → B → A". Login attempts are not counted.
+/// ln 16; repeat and back = moving means of "same page again" and "A → B → A". Both start from one
+/// observation of 0. Login attempts are not counted, nor the same page again within 2 s, nor where a redirect led.
 fn request_entropy(client: &ClientState) -> f32 {
     let total: f32 = client.histogram.iter().map(|count| f32::from(*count)).sum();
     let mut entropy = 0.0;
@@ -123,4 +129,64 @@ fn failed_login_rate(client: &ClientState) -> f32 {
 fn burst(client: &ClientState) -> f32 {
     let excess = (client.pages_2s - 1.0 - client.pages_60s / 30.0).max(0.0);
     excess / (excess + 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Visit;
+    use crate::path::PathClass;
+
+    /// A client's requests: milliseconds since the one before, class, path, whether a referer came along.
+    fn after(visits: &[(u64, PathClass, &str, bool)]) -> ClientState {
+        let mut client = ClientState::new(1);
+        let mut now_ms = 1_795_000_000_000;
+        for &(gap_ms, class, path, has_referer) in visits {
+            now_ms += gap_ms;
+            let visit = Visit {
+                class,
+                path: path.as_bytes(),
+                has_referer,
+                is_head: false,
+                is_attempt: false,
+                is_probe: false,
+                is_trap: false,
+                is_robots: false,
+            };
+            client.visit(visit, now_ms);
+        }
+        client
+    }
+
+    #[test]
+    fn a_page_with_its_assets_is_a_browser_s_and_one_without_is_not() {
+        let page = (0, PathClass::Page, "/", false);
+        let loaded = |has_referer| {
+            let mut visits = vec![page];
+            visits.extend((0..6).map(|_| (50, PathClass::Asset, "/a.css", has_referer)));
+            endpoint_pattern(&after(&visits))
+        };
+        let crawl = endpoint_pattern(&after(&[page, (9_000, PathClass::Page, "/a", false)]));
+        let first = endpoint_pattern(&after(&[page]));
+        assert!(loaded(true) < 0.1 && loaded(true) <= loaded(false), "{}", loaded(true));
+        assert!(loaded(false) < 0.15 && first > 0.4 && crawl > first, "{first} {crawl}");
+    }
+
+    #[test]
+    fn assets_out_of_nowhere_count_and_linked_ones_do_not() {
+        let images =
+            |has_referer| endpoint_pattern(&after(&[(4_000, PathClass::Asset, "/a.png", has_referer); 8]));
+        assert_eq!(images(true), 0.0);
+        assert!(images(false) > 0.5, "{}", images(false));
+    }
+
+    #[test]
+    fn a_redirect_to_the_same_page_is_no_reading_again() {
+        let twice = |gap_ms| {
+            let visits = [(0, PathClass::Page, "/", false), (gap_ms, PathClass::Page, "/", false)];
+            request_entropy(&after(&visits))
+        };
+        assert_eq!(twice(700), 0.3);
+        assert_eq!(twice(5_000), 0.8);
+    }
 }

@@ -99,6 +99,21 @@ fn a_person_reading_is_allowed() {
 }
 
 #[test]
+fn where_a_redirect_leads_is_no_further_page_but_redirects_alone_are_counted() {
+    let engine = engine(PolicyConfig::default());
+    let [entropy, timing] = [4, 3];
+    let mut person = Visitor::new(&engine, CHROME);
+    person.send("GET", "/", 301, 0);
+    let (followed, _) = person.send("GET", "/", 200, 3_000);
+    assert_eq!((followed.features.values()[entropy], followed.features.values()[timing]), (0.3, 0.0));
+
+    let mut crawler = Visitor::new(&engine, CHROME);
+    let last = (0..40).map(|_| crawler.send("GET", "/old", 301, 3_000).0.features).last();
+    let last = last.expect("forty requests");
+    assert!(last.values()[2] > 0.6 && last.values()[timing] > 0.5, "{last:?}");
+}
+
+#[test]
 fn a_declared_tool_is_refused_with_its_reason() {
     let engine = engine(PolicyConfig::default());
     let decision = Visitor::new(&engine, "python-requests/2.28.0").get("/", 0);

@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = crate::simulate::scale)]
     pub scale: f32,
 
-    /// A stored model to judge, `builtin` or a file. Nothing is trained then unless --kind says so.
+    /// A stored model: `builtin`, a checkpoint's number, or a file. Nothing is trained then unless --kind says so.
     #[arg(long, value_name = "MODEL")]
     pub model: Vec<String>,
 
@@ -94,6 +94,11 @@ impl Args {
     /// Who is trained.
     pub(super) fn kinds(&self) -> &[Kind] {
         if self.kind.is_empty() && self.model.is_empty() { &Kind::ALL } else { &self.kind }
+    }
+
+    /// Whether nothing but tables of features is trained on.
+    pub(super) fn is_table(&self) -> bool {
+        self.log.is_empty() && !self.simulate
     }
 
     /// Whether the rows to judge are given apart from those to train on.

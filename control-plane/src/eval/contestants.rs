@@ -76,18 +76,9 @@ impl Contestant {
         Self { name: format!("whole judge with {model}"), seconds: None, means: Means::WholeJudge }
     }
 
-    /// A stored model: `builtin`, or a file.
-    ///
-    /// # Errors
-    /// If the file cannot be read or is no model of this build.
-    pub(super) fn stored(name: &str) -> anyhow::Result<Self> {
-        let model = if name == "builtin" {
-            Model::built_in()?
-        } else {
-            let bytes = std::fs::read(name).with_context(|| format!("cannot read {name}"))?;
-            Model::from_bytes(&bytes).with_context(|| name.to_owned())?
-        };
-        Ok(Self { name: name.to_owned(), seconds: None, means: Means::Model(Box::new(model)) })
+    /// A stored model.
+    pub(super) fn stored(name: &str, model: Model) -> Self {
+        Self { name: name.to_owned(), seconds: None, means: Means::Model(Box::new(model)) }
     }
 
     /// Trains one of a kind; `step` is told how far it is, in [0, 1].

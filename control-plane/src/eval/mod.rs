@@ -8,6 +8,7 @@ mod contestants;
 mod report;
 mod rows;
 mod sources;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use report::{Outcome, Standing, View};
 use rows::{Mask, Rows};
 use sources::Sources;
 
+use crate::config::Config;
 use crate::training::{Dataset, Parts, Settings};
 
 /// Clients of logs and simulation are known by it within a run; the same run gives the same split every time.
@@ -33,8 +35,8 @@ const KEY: [u8; 16] = *b"sallyport  eval!";
 ///
 /// # Errors
 /// If a source cannot be read, nothing can be learned from it, or there is nothing to judge.
-pub fn run(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<()> {
-    let outcome = measure(args, policy, ranges)?;
+pub fn run(args: &Args, config: Config, ranges: AddressSet) -> anyhow::Result<()> {
+    let outcome = measure(args, config, ranges)?;
     let text = match args.json {
         true => serde_json::to_string_pretty(&outcome)? + "\n",
         false => outcome.text(args.by_origin),
@@ -45,11 +47,11 @@ pub fn run(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Res
     }
 }
 
-fn measure(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<Outcome> {
+fn measure(args: &Args, config: Config, ranges: AddressSet) -> anyhow::Result<Outcome> {
     args.check()?;
     let mask = Mask::new(&args.mask)?;
-    let stored = args.model.iter().map(|name| Contestant::stored(name)).collect::<Result<Vec<_>, _>>()?;
-    let engine = engine(stored.first(), policy, ranges)?;
+    let stored = stored::models(&args.model, &config.store)?;
+    let engine = engine(stored.first(), config.policy, ranges)?;
     let (train, test) = rows(args, &engine)?;
     ensure!(!test.data.is_empty(), "there are no labelled rows to judge");
     let mut contestants = trained(args, &train)?;
@@ -91,7 +93,9 @@ fn rows(args: &Args, engine: &Engine) -> anyhow::Result<(Dataset, Rows)> {
 
 /// The contestants that are trained here, all on the same parts of the rows.
 fn trained(args: &Args, train: &Dataset) -> anyhow::Result<Vec<Contestant>> {
-    let mut settings = Settings { seed: args.seed, ..Settings::default() };
+    // Tables of features are compared as other programs would: no clients to weigh, no user agents to mask.
+    let recipe = if args.is_table() { Settings::plain() } else { Settings::default() };
+    let mut settings = Settings { seed: args.seed, ..recipe };
     settings.epochs = args.epochs.unwrap_or(settings.epochs);
     settings.batch_size = args.batch_size.unwrap_or(settings.batch_size);
     let kinds = args.kinds();

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::table::Table;
 use crate::training::Metrics;
+use crate::training::curve::Confusion;
 use crate::training::metrics::{OriginMetrics, Threshold};
 
 /// Wide enough for every column: a table that is cut off compares nothing.
@@ -67,11 +68,12 @@ impl Outcome {
 }
 
 const LEGEND: &str = "
-people challenged: share of people's requests, and of people with any request, that score 70 or more
+people challenged: share of people's requests that score 70 or more, and of people with any such request
+people blocked: share of people with any request that scores 90 or more
 bots noticed: share of bots' requests that score 50 or more
 ";
 
-const COLUMNS: [(&str, Alignment); 11] = [
+const COLUMNS: [(&str, Alignment); 12] = [
     ("", Left),
     ("ROC-AUC", Right),
     ("per client", Right),
@@ -81,6 +83,7 @@ const COLUMNS: [(&str, Alignment); 11] = [
     ("calibration error", Right),
     ("people challenged", Right),
     ("per client", Right),
+    ("people blocked", Right),
     ("bots noticed", Right),
     ("trained in", Right),
 ];
@@ -95,7 +98,7 @@ impl View {
 
     fn table(&self) -> String {
         let rows = self.standings.iter().map(|Standing { name, seconds, metrics }| {
-            let challenge = metrics.at_challenge();
+            let [monitor, challenge, block] = &metrics.thresholds;
             [
                 name.clone(),
                 three(metrics.roc_auc),
@@ -106,7 +109,8 @@ impl View {
                 three(Some(metrics.calibration_error)),
                 percent(challenge.false_positive_rate),
                 percent(challenge.client_false_positive_rate),
-                percent(metrics.thresholds[0].recall),
+                percent(block.client_false_positive_rate),
+                percent(monitor.recall),
                 seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1} s")),
             ]
         });
@@ -148,7 +152,7 @@ fn origins(origins: &[OriginMetrics]) -> String {
 
 /// The share of all requests and of all clients that are flagged, bots or not.
 fn flagged(threshold: &Threshold) -> (Option<f64>, Option<f64>) {
-    let share = |confusion: &crate::training::curve::Confusion| {
+    let share = |confusion: &Confusion| {
         let flagged = confusion.true_positives + confusion.false_positives;
         let all = flagged + confusion.false_negatives + confusion.true_negatives;
         (all > 0).then(|| flagged as f64 / all as f64)

@@ -6,6 +6,8 @@ use clap::Parser;
 use tempfile::TempDir;
 
 use super::*;
+use crate::models::{checkpoint, file};
+use crate::store::{SqliteStore, Store as _};
 
 #[derive(Parser)]
 struct Command {
@@ -16,7 +18,9 @@ struct Command {
 fn evaluate(line: &str, folder: &Path) -> anyhow::Result<Outcome> {
     let line = line.replace("DIR", &folder.display().to_string());
     let Command { args } = Command::try_parse_from(["eval"].into_iter().chain(line.split_whitespace()))?;
-    measure(&args, PolicyConfig::default(), AddressSet::default())
+    let mut config = Config::default();
+    config.store.path = folder.join("sallyport.db");
+    measure(&args, config, AddressSet::default())
 }
 
 /// 120 rows that rate and user agent tell apart, if not without mistakes.
@@ -112,6 +116,28 @@ fn a_stored_model_is_measured_without_training() {
 }
 
 #[test]
+fn checkpoints_and_exported_files_are_stored_models() {
+    let folder = folder();
+    let model = Model::built_in().expect("a model");
+    let mut config = Config::default();
+    config.store.path = folder.path().join("sallyport.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let exported = runtime.block_on(async {
+        let store = SqliteStore::open(&config.store).expect("a store");
+        let content = file::read(&model.to_bytes(), "test").expect("a model");
+        assert_eq!(store.save_checkpoint(content, 1).await.expect("saved"), 1);
+        file::write(&checkpoint(&store, 1).await.expect("the checkpoint"))
+    });
+    std::fs::write(folder.path().join("exported"), exported).expect("a file");
+    let outcome =
+        evaluate("--csv DIR/rows.csv --model 1 --model DIR/exported --model builtin", folder.path());
+    let outcome = outcome.expect("figures");
+    let [_, of_number, of_file, built_in] = outcome.views[0].standings.as_slice() else { panic!("four") };
+    assert_eq!((&of_number.name[..], &of_number.metrics), ("1", &built_in.metrics));
+    assert_eq!(of_file.metrics, built_in.metrics);
+}
+
+#[test]
 fn what_is_trained_on_one_source_is_judged_on_another() {
     let folder = folder();
     let line = "--csv DIR/rows.csv --test-log DIR/site.log --test-labels DIR/site.tsv --kind random-forest --model builtin";
@@ -138,7 +164,8 @@ fn what_does_not_go_together_is_refused() {
         ("", "no rows"),
         ("--log DIR/site.log", "--labels must be given once for each --log"),
         ("--csv DIR/rows.csv --mask ua", "no such feature"),
-        ("--csv DIR/rows.csv --model DIR/rows.csv", "not a Sallyport model"),
+        ("--csv DIR/rows.csv --model DIR/rows.csv", "no checkpoint"),
+        ("--csv DIR/rows.csv --model 3", "there is no database"),
         ("--csv DIR/none.csv", "cannot read"),
         ("--csv DIR/rows.csv --model builtin --test DIR/rows.csv", "nothing is trained"),
         ("--log DIR/site.log --labels DIR/site.tsv --column strict", "there are label"),

@@ -41,7 +41,7 @@ pub(super) enum Origin {
 /// How a visitor presents itself.
 #[derive(Clone, Debug)]
 pub(super) struct Face {
-    pub(super) user_agent: Cow<'static, str>,
+    pub(super) user_agent: &'static str,
     pub(super) ja4: &'static str,
     manner: Manner,
     language: &'static str,
@@ -115,7 +115,7 @@ impl Face {
         ];
         let user_agent = *dice.pick(&OLD);
         let manner = Manner::Browser { engine: Engine::Safari, fetch_metadata: false, hints: false };
-        Self { user_agent: user_agent.into(), ja4: JA4_SAFARI, manner, language: *dice.pick(&LANGUAGES) }
+        Self { user_agent, ja4: JA4_SAFARI, manner, language: *dice.pick(&LANGUAGES) }
     }
 
     /// A browser that tells as little as it can.
@@ -134,14 +134,14 @@ impl Face {
         if disguise == Disguise::Declared {
             let manner = if role == Role::Headless { Manner::Headless } else { Manner::Bare };
             let ja4 = if role == Role::Headless { JA4_CHROMIUM } else { tool_ja4 };
-            return Self { user_agent: (*dice.pick(role.names())).into(), ja4, manner, language: "" };
+            return Self { user_agent: *dice.pick(role.names()), ja4, manner, language: "" };
         }
         let mut face = Self::person(dice, Device::Any);
         match (disguise, role) {
             (Disguise::Sloppy, Role::Headless) => face.manner = Manner::Headless,
             (Disguise::Sloppy, _) => {
                 if dice.chance(0.15) {
-                    face.user_agent = (*dice.pick(&Browsers::known().emulated)).into();
+                    face.user_agent = *dice.pick(&Browsers::known().emulated);
                 }
                 face.manner = if dice.chance(0.5) { Manner::Copied } else { Manner::Bare };
                 face.ja4 = tool_ja4;
@@ -161,7 +161,7 @@ impl Face {
             Engine::Safari => JA4_SAFARI,
         };
         Self {
-            user_agent: browser.user_agent.into(),
+            user_agent: browser.user_agent,
             ja4,
             manner: Manner::Browser { engine: browser.engine, fetch_metadata: true, hints: chromium },
             language: *dice.pick(&LANGUAGES),
@@ -206,21 +206,20 @@ impl Face {
         if secure && hints {
             let mobile = self.user_agent.contains("Mobile");
             headers.sec_ch_ua_mobile = text(if mobile { "?1" } else { "?0" });
-            headers.sec_ch_ua_platform = text(platform(&self.user_agent));
+            headers.sec_ch_ua_platform = text(platform(self.user_agent));
             headers.sec_ch_ua = self.hint().into_bytes().into();
         }
         Some(Box::new(headers))
     }
 
+    /// `Sec-CH-UA`; a browser without a window tells its own name there, whatever its user agent was set to.
     fn hint(&self) -> String {
-        let hint = match &self.user_agent {
-            Cow::Borrowed(user_agent) => Browsers::known().hint(user_agent),
-            Cow::Owned(_) => String::new(),
-        };
-        if matches!(self.manner, Manner::Headless) {
-            return hint.replace("Google Chrome", "HeadlessChrome");
+        match self.manner {
+            Manner::Headless => {
+                r#""Chromium";v="150", "HeadlessChrome";v="150", "Not.A/Brand";v="8""#.to_owned()
+            }
+            _ => Browsers::known().hint(self.user_agent),
         }
-        hint
     }
 }
 

@@ -2,8 +2,13 @@
 //!
 //! The model of the first day is trained and measured on it. A [`Scenario`] is a kind of visitor; each of its visitors
 //! is a [`visit::Visit`] of one of a few small [`site`]s. Behaviour is written down as requests only: the seven
-//! features come from core, which judges these requests as it judges all others ([`judged`]). A third of the visitors
-//! is seen as access logs tell it, without headers and in whole seconds, the rest with what their program really sends.
+//! features come from core, which judges these requests as it judges all others ([`judged`]). Nearly half of the
+//! visitors are seen as access logs tell it, without headers and in whole seconds, the rest with what their program
+//! really sends. How many requests visitors make, and what they leave out, follows public access logs.
+//!
+//! Who is a bot: programs that fetch by themselves, also those that do so for somebody and say so, as feed readers and
+//! link previews do. Who opens the article in a browser is a person. Apps that fetch on a person's tap under a name of
+//! their own (podcasts, news) are left out: their requests cannot be told apart from a program's.
 
 mod agents;
 mod bots;

@@ -122,26 +122,26 @@ impl Scenario {
         const READ: &[Kind] = &[Blog, Docs, Wiki, Shop, Files];
         let (name, visitors, kinds, description): (_, _, &[Kind], _) = match self {
             Self::DesktopReader => {
-                ("desktop-reader", 420, READ, "reads a few pages at a desk, each with what it loads")
+                ("desktop-reader", 300, READ, "reads a few pages at a desk, each with what it loads")
             }
             Self::MobileReader => {
-                ("mobile-reader", 300, READ, "reads on a phone, forth and back, behind a carrier's address")
+                ("mobile-reader", 260, READ, "reads on a phone, forth and back, behind a carrier's address")
             }
             Self::TabOpener => {
-                ("tab-opener", 60, READ, "opens several links at once in tabs, then reads them")
+                ("tab-opener", 40, READ, "opens several links at once in tabs, then reads them")
             }
             Self::Office => {
                 ("office", 200, &[], "200 people behind one address, all with the same few browsers")
             }
             Self::SinglePageApp => {
-                ("single-page-app", 36, &[App], "keeps an app open that asks its API every few seconds")
+                ("single-page-app", 30, &[App], "keeps an app open that asks its API every few seconds")
             }
             Self::SlowReader => {
-                ("slow-reader", 100, READ, "comes back over hours and days, most of it cached")
+                ("slow-reader", 70, READ, "comes back over hours and days, most of it cached")
             }
             Self::FeedFollower => (
                 "feed-follower",
-                90,
+                110,
                 &[Blog, Docs],
                 "a person's browser, sent by a feed reader or mail: no referer",
             ),
@@ -152,46 +152,43 @@ impl Scenario {
                 "reads by screen reader or keyboard, some without images or scripts",
             ),
             Self::SearchLander => {
-                ("search-lander", 420, READ, "comes from a search, reads one page and is gone")
+                ("search-lander", 480, READ, "comes from a search, reads one page and is gone")
             }
-            Self::Shopper => (
-                "shopper",
-                110,
-                &[Shop],
-                "browses a shop and signs in, now and then with a mistyped password",
-            ),
+            Self::Shopper => {
+                ("shopper", 70, &[Shop], "browses a shop and signs in, now and then with a mistyped password")
+            }
             Self::HotLinkViewer => (
                 "hot-link-viewer",
-                200,
+                520,
                 &[Blog, Wiki, Files],
                 "sees one image or file that another site shows",
             ),
             Self::Downloader => (
                 "downloader",
-                90,
+                140,
                 &[Files, Docs],
                 "a person who fetches one file or a few, often by a direct link",
             ),
             Self::PrivateBrowser => {
                 ("private-browser", 90, READ, "a browser that sends no referer and hides what it can")
             }
-            Self::OldSafari => ("old-safari", 60, READ, "an old Safari, which sends no Sec-Fetch headers"),
+            Self::OldSafari => ("old-safari", 50, READ, "an old Safari, which sends no Sec-Fetch headers"),
             Self::Reloader => ("reloader", 60, READ, "reloads the same page again and again to see news"),
             Self::Regular => {
-                ("regular", 120, READ, "knows the site: goes to a few pages, everything shared cached")
+                ("regular", 90, READ, "knows the site: goes to a few pages, everything shared cached")
             }
             Self::Searcher => {
-                ("searcher", 80, &[Shop, Wiki, Docs], "searches the site and opens what is found")
+                ("searcher", 50, &[Shop, Wiki, Docs], "searches the site and opens what is found")
             }
-            Self::FixedScraper => ("fixed-scraper", 60, READ, "fetches page after page at a fixed interval"),
+            Self::FixedScraper => ("fixed-scraper", 70, READ, "fetches page after page at a fixed interval"),
             Self::JitteredScraper => {
-                ("jittered-scraper", 80, READ, "fetches page after page at an interval made irregular")
+                ("jittered-scraper", 100, READ, "fetches page after page at an interval made irregular")
             }
             Self::HeadlessBrowser => {
-                ("headless-browser", 60, &[], "a scripted browser that loads assets and follows links")
+                ("headless-browser", 44, &[], "a scripted browser that loads assets and follows links")
             }
             Self::RotatingAgents => {
-                ("rotating-agents", 8, READ, "one address that changes its user agent every few requests")
+                ("rotating-agents", 6, READ, "one address that changes its user agent every few requests")
             }
             Self::AiCrawler => (
                 "ai-crawler",
@@ -199,38 +196,38 @@ impl Scenario {
                 READ,
                 "takes whole sites quickly, several pages at once, from a few addresses",
             ),
-            Self::Scanner => ("scanner", 130, &[], "tries paths that leak secrets or have holes"),
+            Self::Scanner => ("scanner", 150, &[], "tries paths that leak secrets or have holes"),
             Self::CredentialStuffer => {
-                ("credential-stuffer", 50, &[Shop, Wiki, App], "tries stolen passwords at the sign-in")
+                ("credential-stuffer", 36, &[Shop, Wiki, App], "tries stolen passwords at the sign-in")
             }
-            Self::Flood => ("flood", 10, &[], "hundreds of requests at once for a page or a few"),
+            Self::Flood => ("flood", 8, &[], "hundreds of requests at once for a page or a few"),
             Self::LowAndSlow => {
-                ("low-and-slow", 6, READ, "a crawl spread over many addresses, a few pages from each")
+                ("low-and-slow", 7, READ, "a crawl spread over many addresses, a few pages from each")
             }
             Self::FormSpammer => {
                 ("form-spammer", 80, &[Blog, Wiki], "posts to comment forms seconds after fetching them")
             }
             Self::SearchCrawler => (
                 "search-crawler",
-                30,
+                50,
                 &[],
                 "a search engine's crawler, minutes between pages, many addresses",
             ),
-            Self::UptimeMonitor => ("uptime-monitor", 24, &[], "asks for the same page every minute or few"),
-            Self::FeedFetcher => ("feed-fetcher", 36, &[Blog, Docs], "fetches a feed once or more an hour"),
-            Self::ApiHarvester => ("api-harvester", 40, &[App, Shop], "walks through an API page by page"),
+            Self::UptimeMonitor => ("uptime-monitor", 44, &[], "asks for the same page every minute or few"),
+            Self::FeedFetcher => ("feed-fetcher", 70, &[Blog, Docs], "fetches a feed once or more an hour"),
+            Self::ApiHarvester => ("api-harvester", 30, &[App, Shop], "walks through an API page by page"),
             Self::ImageScraper => {
-                ("image-scraper", 30, &[Blog, Shop, Wiki], "fetches images by the dozen, no pages")
+                ("image-scraper", 24, &[Blog, Shop, Wiki], "fetches images by the dozen, no pages")
             }
             Self::LinkChecker => {
                 ("link-checker", 24, READ, "asks for the heads of all pages that are linked")
             }
             Self::SiteCopier => {
-                ("site-copier", 16, READ, "copies pages with their assets, one after the other")
+                ("site-copier", 12, READ, "copies pages with their assets, one after the other")
             }
-            Self::OneShot => ("one-shot", 420, &[], "a single fetch, or the same again after a redirect"),
+            Self::OneShot => ("one-shot", 900, &[], "a single fetch, or the same again after a redirect"),
             Self::PreviewFetcher => {
-                ("preview-fetcher", 120, READ, "fetches one page, perhaps an image, to show a preview")
+                ("preview-fetcher", 160, READ, "fetches one page, perhaps an image, to show a preview")
             }
             Self::BulkDownloader => {
                 ("bulk-downloader", 50, &[Files], "fetches one data file after the other")

@@ -77,10 +77,10 @@ pub(super) fn sites(seed: u64) -> Vec<Site> {
 impl Kind {
     fn extent(self) -> Extent {
         match self {
-            Self::Blog => Extent { pages: (60, 250), shared: (2, 9), images: (0, 4), files: 12, calls: 0 },
-            Self::Shop => Extent { pages: (120, 400), shared: (6, 18), images: (3, 16), files: 4, calls: 8 },
+            Self::Blog => Extent { pages: (60, 250), shared: (1, 8), images: (0, 4), files: 12, calls: 0 },
+            Self::Shop => Extent { pages: (120, 400), shared: (4, 12), images: (1, 9), files: 4, calls: 8 },
             Self::Docs => Extent { pages: (40, 200), shared: (1, 7), images: (0, 1), files: 10, calls: 0 },
-            Self::App => Extent { pages: (6, 20), shared: (6, 20), images: (0, 3), files: 0, calls: 30 },
+            Self::App => Extent { pages: (6, 20), shared: (4, 14), images: (0, 3), files: 0, calls: 30 },
             Self::Files => Extent { pages: (12, 40), shared: (1, 4), images: (0, 0), files: 400, calls: 0 },
             Self::Wiki => Extent { pages: (150, 500), shared: (2, 6), images: (0, 5), files: 6, calls: 2 },
         }

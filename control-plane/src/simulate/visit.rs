@@ -182,7 +182,7 @@ impl<'w> Visit<'w> {
             method: ask.method.as_bytes().into(),
             target: ask.target.into_bytes().into(),
             authority: self.site.host.clone().into_bytes().into(),
-            user_agent: self.face.user_agent.clone().into_owned().into_bytes().into(),
+            user_agent: self.face.user_agent.as_bytes().into(),
             referer: if self.sends_referer { referer.into_bytes().into() } else { b"".into() },
             ja4: if secure { self.face.ja4.as_bytes().into() } else { b"".into() },
             location: ask.location.into_bytes().into(),

@@ -47,7 +47,7 @@ pub struct Progress {
     pub step: u32,
     /// Steps of an epoch.
     pub steps: u32,
-    /// Mean training loss of this epoch so far.
+    /// Mean training loss of this epoch so far; 0 for trees, whose growing is one epoch and each tree a step.
     pub loss: f32,
     /// Loss on the held-out clients; `None` within an epoch, and where none are held out.
     pub held_out_loss: Option<f32>,

@@ -15,7 +15,7 @@ enum Referers {
 
 /// Page after page, by the clock.
 pub(super) fn at_a_fixed_interval(v: &mut Visit<'_>) {
-    let every_s = *v.dice.pick(&[1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0]);
+    let every_s = *v.dice.pick(&[1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]);
     let referers = manners(v);
     let pages = v.dice.geometric(22.0, 200);
     crawl(v, pages, referers, |v| {
@@ -26,28 +26,28 @@ pub(super) fn at_a_fixed_interval(v: &mut Visit<'_>) {
 
 /// The same with a random pause, so that it does not look like the clock.
 pub(super) fn at_a_jittered_interval(v: &mut Visit<'_>) {
-    let every_s = v.dice.log_normal(6.0, 1.1);
+    let every_s = v.dice.log_normal(15.0, 1.8);
     let sigma = v.dice.real(0.2, 0.9);
     let referers = manners(v);
-    let pages = v.dice.geometric(16.0, 200);
+    let pages = v.dice.geometric(12.0, 200);
     crawl(v, pages, referers, |v| v.think(every_s, sigma));
 }
 
 /// Several at once, from a few addresses, quickly; reads robots.txt first, mostly.
 pub(super) fn for_a_model(v: &mut Visit<'_>) {
-    let addresses = v.dice.between(1, 6);
-    for _ in 0..addresses {
+    let pause_s = v.dice.log_normal(5.0, 1.2);
+    for _ in 0..v.dice.between(1, 8) {
         v.move_on();
         robots(v, 0.6);
         for _ in 0..v.dice.geometric(7.0, 60) {
             let first = v.dice.below(v.site.pages.len());
-            for next in 0..v.dice.between(1, 4) {
+            for next in 0..v.dice.geometric(1.6, 6) {
                 let page = (first + next) % v.site.pages.len();
                 get(v, page, Referers::None);
                 let pause = v.dice.real(0.0, 0.4);
                 v.wait(pause);
             }
-            v.think(2.5, 0.9);
+            v.think(pause_s, 0.7);
         }
     }
 }
@@ -57,21 +57,21 @@ pub(super) fn low_and_slow(v: &mut Visit<'_>) {
     let referers = manners(v);
     for _ in 0..v.dice.between(25, 70) {
         v.move_on();
-        for _ in 0..v.dice.geometric(2.6, 12) {
+        for _ in 0..v.dice.geometric(2.2, 12) {
             let page = v.dice.below(v.site.pages.len());
             get(v, page, referers);
-            v.think(150.0, 1.0);
+            v.think(400.0, 1.4);
         }
     }
 }
 
 /// Minutes between pages, a few for each address; pages, files, now and then what was there before.
 pub(super) fn for_a_search_engine(v: &mut Visit<'_>) {
-    let pause_s = v.dice.log_normal(120.0, 1.6);
+    let pause_s = v.dice.log_normal(600.0, 1.8);
     for _ in 0..v.dice.geometric(9.0, 40) {
         v.move_on();
         robots(v, 0.35);
-        let mean = if v.dice.chance(0.15) { 25.0 } else { 1.8 };
+        let mean = if v.dice.chance(0.12) { 20.0 } else { 1.6 };
         for _ in 0..v.dice.geometric(mean, 80) {
             match v.dice.below(100) {
                 0..20 if !v.site.files.is_empty() => {

@@ -9,7 +9,7 @@ pub(super) fn watch(v: &mut Visit<'_>) {
     let page = if v.dice.chance(0.7) { 0 } else { v.entry() };
     let method = if v.dice.chance(0.4) { "HEAD" } else { "GET" };
     let path = v.site.pages[page].path.clone();
-    for _ in 0..v.dice.between(8, 60) {
+    for _ in 0..v.dice.geometric(20.0, 90) {
         v.send(Ask::get(path.clone(), From::Direct).by(method));
         let late = v.dice.real(0.0, 1.5);
         v.wait(every_s + late);
@@ -25,7 +25,7 @@ pub(super) fn fetch_a_feed(v: &mut Visit<'_>) {
         let status = v.site.icon_status;
         v.send(Ask::get("/favicon.ico", From::Direct).to(Purpose::Image).answered(status));
     }
-    for _ in 0..v.dice.geometric(14.0, 120) {
+    for _ in 0..v.dice.geometric(10.0, 120) {
         let status = if v.dice.chance(0.75) { 304 } else { 200 };
         v.send(Ask::get(path, From::Direct).answered(status));
         let late = v.dice.real(0.0, late_s);
@@ -87,7 +87,7 @@ pub(super) fn once(v: &mut Visit<'_>) {
         v.send(Ask::get("/favicon.ico", From::Direct).to(Purpose::Image).answered(site.icon_status));
     }
     // And the next day, the same.
-    if v.dice.chance(0.2) {
+    if v.dice.chance(0.28) {
         for _ in 0..v.dice.between(1, 3) {
             v.think(30_000.0, 0.8);
             v.send(ask.clone());

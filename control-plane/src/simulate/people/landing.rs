@@ -7,6 +7,11 @@ use super::super::visit::{Ask, From, Visit};
 pub(super) fn from_a_search(v: &mut Visit<'_>) {
     let page = v.entry();
     let from = if v.dice.chance(0.8) { v.arrival() } else { From::Elsewhere("https://www.google.com/") };
+    // A page seen before, or the reading mode of a phone: nothing else is loaded.
+    if v.dice.chance(0.2) {
+        v.open(page, from);
+        return;
+    }
     v.read(page, from);
     if v.dice.chance(0.12) {
         v.think(30.0, 1.0);
@@ -43,7 +48,7 @@ pub(super) fn at_an_image(v: &mut Visit<'_>) {
     let images: Vec<_> = site.pages.iter().flat_map(|page| &page.images).chain(&site.shared).collect();
     let elsewhere = *v.dice.pick(&ELSEWHERE);
     let from = if v.dice.chance(0.75) { From::Elsewhere(elsewhere) } else { From::Direct };
-    let count = v.dice.geometric(1.3, 5);
+    let count = v.dice.geometric(1.25, 5);
     for _ in 0..count {
         let image = *v.dice.pick(&images);
         let ask = Ask::get(image.path.clone(), from.clone()).to(Purpose::Image);
