@@ -8,7 +8,7 @@ use super::calibration::Calibration;
 use super::data::Dataset;
 use super::network::{Row, Trainable};
 use super::random::Random;
-use super::recipe::{Parts, shown, weights};
+use super::recipe::{Parts, calibration_weights, shown, weights};
 use super::settings::Settings;
 use super::{Progress, TrainError, Watch};
 
@@ -154,10 +154,11 @@ impl<'a> Fit<'a> {
     }
 
     fn calibrate(&mut self) -> Result<(), TrainError> {
-        let (data, weights) = match self.parts.validation.is_empty() {
-            true => (&self.parts.train, &self.weights),
-            false => (&self.parts.validation, &self.validation_weights),
+        let data = match self.parts.validation.is_empty() {
+            true => &self.parts.train,
+            false => &self.parts.validation,
         };
+        let weights = &calibration_weights(data, self.settings);
         let Calibration { slope, shift } = Calibration::platt(&self.judged(data, weights)?);
         self.network.calibrate(slope, shift);
         Ok(())

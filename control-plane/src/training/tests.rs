@@ -117,7 +117,7 @@ fn patience_ends_what_no_longer_improves() {
 fn trees_learn_by_the_same_recipe_and_are_calibrated() {
     let data = clients(20, 1);
     for kind in [ModelKind::RandomForest, ModelKind::GradientBoosting] {
-        let plainly = Settings { kind, masked: 0.0, person_weight: None, ..quick() };
+        let plainly = Settings { kind, masked: 0.0, person_weight: None, people_per_bot: None, ..quick() };
         let trained = trained(&data, &plainly).expect("a model");
         assert_eq!((trained.model.kind(), trained.state, trained.epochs_run), (kind, None, 0));
         let auc = trained.metrics.roc_auc.expect("both classes");
