@@ -13,8 +13,8 @@ pub struct Settings {
     pub monotone: bool,
     /// Network: passes over the rows, 1 to 1,000.
     pub epochs: u32,
-    /// Network: rows per step, 2 to 65,536; more than there are rows means all of them. One row has no spread that batch
-    /// normalisation could learn from.
+    /// Network: rows per step, 2 to 65,536; more than a 32nd of the rows means that, or 16. One row has no spread that
+    /// batch normalisation could learn from.
     pub batch_size: u32,
     /// Starts every choice that is left to chance: the same rows and seed give the same model, byte for byte.
     pub seed: u64,
