@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::path::{PathClass, classify};
+use crate::plain::plain;
+
 /// The facts a judgement rests on. Absent text is empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestFacts<'a> {
@@ -23,6 +26,13 @@ pub struct RequestFacts<'a> {
     pub session: &'a [u8],
     /// `None` where the headers are not known, as in most access logs: then nothing is judged from them.
     pub headers: Option<BrowserHeaders<'a>>,
+}
+
+impl RequestFacts<'_> {
+    /// What is asked for, by the path and by what browsers say of it. A policy's routes may say otherwise.
+    pub fn class(&self) -> PathClass {
+        classify(self, &plain(self.path))
+    }
 }
 
 /// The request headers that tell browsers from tools.

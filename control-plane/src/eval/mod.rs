@@ -16,7 +16,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressStyle};
-use sallyport_core::{AddressSet, Engine, HashKey, Model, Policy, PolicyConfig};
+use sallyport_core::{AddressSet, Engine, Model, PolicyConfig};
 
 pub use args::Args;
 use contestants::Contestant;
@@ -27,9 +27,6 @@ use sources::Sources;
 
 use crate::config::Config;
 use crate::training::{Dataset, Parts, Settings};
-
-/// Clients of logs and simulation are known by it within a run; the same run gives the same split every time.
-const KEY: [u8; 16] = *b"sallyport  eval!";
 
 /// Trains, judges, measures and shows.
 ///
@@ -72,11 +69,7 @@ fn engine(stored: Option<&Contestant>, policy: PolicyConfig, ranges: AddressSet)
         Some(model) => model.clone(),
         None => Model::built_in()?,
     };
-    let policy = Policy::compile(policy).map_err(|problems| {
-        let lines: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
-        anyhow::anyhow!("the policy is invalid:\n{}", lines.join("\n"))
-    })?;
-    Ok(Engine::new(policy, model, ranges, HashKey::from_bytes(KEY), 0))
+    crate::training::sources::engine(model, policy, ranges)
 }
 
 /// What is trained on, and what is judged. Where nothing is trained, everything is judged.

@@ -2,22 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use sallyport_core::{Basis, Engine};
 
 use super::args::Args;
 use super::rows::{Rows, probability};
-use crate::replay::format::KeyMap;
-use crate::replay::judge::{Judge, Judged};
-use crate::replay::labels::Labels;
-use crate::replay::progress::Progress;
-use crate::replay::reader::{Read, read};
+use crate::replay::judge::Judged;
 use crate::simulate;
 use crate::training::Example;
-use crate::training::sources::csv;
-
-/// How many clients of a log are remembered at a time.
-const MOST_CLIENTS: usize = 200_000;
+use crate::training::sources::log::labelled;
+use crate::training::sources::{csv, name_of};
 
 /// One side's sources.
 pub(super) struct Sources<'a> {
@@ -64,30 +57,10 @@ fn pairs<'a>(logs: &'a [PathBuf], labels: &'a [PathBuf]) -> Vec<(&'a Path, &'a P
 
 impl Rows {
     fn log(&mut self, log: &Path, labels: &Path, args: &Args, engine: &Engine) -> anyhow::Result<()> {
-        let labels_path = labels;
-        let labels = Labels::read(labels)?;
-        let column = match &args.column {
-            None => 0,
-            Some(name) => labels.columns.iter().position(|column| column == name).with_context(|| {
-                let known = labels.columns.join(", ");
-                format!("{}: no column {name}; there are {known}", labels_path.display())
-            })?,
-        };
-        let name = log.file_name().unwrap_or(log.as_os_str()).to_string_lossy();
-        let origin = self.data.origin(&name);
-        let mut judge = Judge::new(engine.clone(), MOST_CLIENTS);
-        let mut progress = Progress::over(std::iter::once(log));
-        let lines = read(log, None, &KeyMap::new(&[]), &mut progress, |number, read| {
-            // Replay tells of broken lines; here they are rows without a label.
-            let Read::Request(line) = read else { return Ok(()) };
-            let judged = judge.judge(&line);
-            if let Some(Some(is_bot)) = labels.of(number).get(column) {
-                self.request(&judged, *is_bot, origin);
-            }
-            Ok(())
-        })?;
-        progress.done();
-        lines.map_or(Ok(()), |lines| labels.belong_to(log, lines))
+        let origin = self.data.origin(&name_of(log));
+        labelled(log, labels, args.column.as_deref(), engine, |judged, is_bot| {
+            self.request(judged, is_bot, origin)
+        })
     }
 
     fn simulation(&mut self, args: &Args, engine: &Engine) {

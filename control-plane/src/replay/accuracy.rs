@@ -3,56 +3,13 @@
 use std::collections::HashMap;
 
 use sallyport_core::Action;
-use serde::Serialize;
 
 use super::judge::Judged;
 use super::labels::Labels;
+use crate::training::curve::{Confusion, roc_auc};
 
 /// The actions at whose thresholds accuracy is measured: a request counts as flagged from this action on.
 pub(crate) const LEVELS: [Action; 3] = [Action::Monitor, Action::Challenge, Action::Block];
-
-/// What was predicted and what was true.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Confusion {
-    /// Bots flagged.
-    pub(crate) true_positives: u64,
-    /// Humans flagged.
-    pub(crate) false_positives: u64,
-    /// Bots let through.
-    pub(crate) false_negatives: u64,
-    /// Humans let through.
-    pub(crate) true_negatives: u64,
-}
-
-impl Confusion {
-    fn add(&mut self, flagged: bool, bot: bool) {
-        *match (flagged, bot) {
-            (true, true) => &mut self.true_positives,
-            (true, false) => &mut self.false_positives,
-            (false, true) => &mut self.false_negatives,
-            (false, false) => &mut self.true_negatives,
-        } += 1;
-    }
-
-    /// Share of the flagged that are bots; `None` if nothing was flagged.
-    pub(crate) fn precision(&self) -> Option<f64> {
-        share(self.true_positives, self.true_positives + self.false_positives)
-    }
-
-    /// Share of the bots that were flagged; `None` without bots.
-    pub(crate) fn recall(&self) -> Option<f64> {
-        share(self.true_positives, self.true_positives + self.false_negatives)
-    }
-
-    /// Share of the humans that were flagged; `None` without humans.
-    pub(crate) fn false_positive_rate(&self) -> Option<f64> {
-        share(self.false_positives, self.false_positives + self.true_negatives)
-    }
-}
-
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
 
 /// The accuracy of one kind of unit, requests or clients.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +105,7 @@ impl ClientSum {
     }
 }
 
-fn accuracy(mut units: Vec<Unit>) -> Accuracy {
+fn accuracy(units: Vec<Unit>) -> Accuracy {
     let bots = units.iter().filter(|unit| unit.bot).count() as u64;
     let mut levels = [Confusion::default(); LEVELS.len()];
     for (level, confusion) in LEVELS.into_iter().zip(&mut levels) {
@@ -157,48 +114,13 @@ fn accuracy(mut units: Vec<Unit>) -> Accuracy {
         }
     }
     let humans = units.len() as u64 - bots;
-    Accuracy { bots, humans, roc_auc: roc_auc(&mut units), levels }
-}
-
-/// The chance that a random bot scores higher than a random human, ties counting half: the rank-sum statistic.
-fn roc_auc(units: &mut [Unit]) -> Option<f64> {
-    units.sort_by(|a, b| a.score.total_cmp(&b.score));
-    let (mut rank_sum, mut bots, mut below) = (0.0, 0.0, 0.0);
-    for ties in units.chunk_by(|a, b| a.score == b.score) {
-        let count = ties.len() as f64;
-        let tied_bots = ties.iter().filter(|unit| unit.bot).count() as f64;
-        rank_sum += tied_bots * (below + (count + 1.0) / 2.0);
-        bots += tied_bots;
-        below += count;
-    }
-    let pairs = bots * (below - bots);
-    (pairs > 0.0).then(|| (rank_sum - bots * (bots + 1.0) / 2.0) / pairs)
+    let mut scored: Vec<_> = units.iter().map(|unit| (unit.score, unit.bot)).collect();
+    Accuracy { bots, humans, roc_auc: roc_auc(&mut scored), levels }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn unit(score: f32, bot: bool) -> Unit {
-        Unit { score, worst: Action::Allow as u8, bot }
-    }
-
-    #[test]
-    fn auc_of_known_orders() {
-        assert_eq!(roc_auc(&mut [unit(1.0, false), unit(2.0, true)]), Some(1.0));
-        assert_eq!(roc_auc(&mut [unit(1.0, true), unit(2.0, false)]), Some(0.0));
-        assert_eq!(roc_auc(&mut [unit(1.0, true), unit(1.0, false)]), Some(0.5));
-        assert_eq!(roc_auc(&mut [unit(1.0, true)]), None);
-        assert_eq!(roc_auc(&mut []), None);
-    }
-
-    #[test]
-    fn shares_of_nothing_are_unknown() {
-        let none = Confusion::default();
-        assert_eq!((none.precision(), none.recall(), none.false_positive_rate()), (None, None, None));
-    }
 
     #[test]
     fn a_client_is_flagged_by_its_gravest_action() {
@@ -208,23 +130,5 @@ mod tests {
         let accuracy = accuracy(vec![unit]);
         assert_eq!(accuracy.levels[2].false_positives, 1);
         assert_eq!((accuracy.bots, accuracy.humans), (0, 1));
-    }
-
-    proptest! {
-        #[test]
-        fn auc_counts_pairs(scores in proptest::collection::vec((0u8..8, any::<bool>()), 0..40)) {
-            let mut units: Vec<_> = scores.iter().map(|&(score, bot)| unit(f32::from(score), bot)).collect();
-            let (mut won, mut pairs) = (0.0, 0.0);
-            for bot in units.iter().filter(|unit| unit.bot) {
-                for human in units.iter().filter(|unit| !unit.bot) {
-                    pairs += 1.0;
-                    won += if bot.score > human.score { 1.0 } else if bot.score == human.score { 0.5 } else { 0.0 };
-                }
-            }
-            match roc_auc(&mut units) {
-                Some(auc) => prop_assert!((auc - won / pairs).abs() < 1e-9),
-                None => prop_assert_eq!(pairs, 0.0),
-            }
-        }
     }
 }

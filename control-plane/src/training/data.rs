@@ -156,6 +156,12 @@ impl Dataset {
         taken
     }
 
+    /// The same rows, each weight times `factor`.
+    pub fn scaled(mut self, factor: f32) -> Self {
+        self.examples.iter_mut().for_each(|example| example.weight *= factor);
+        self
+    }
+
     /// SHA-256 of all rows in their order with the names of their origins.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();

@@ -8,12 +8,16 @@ use super::calibration::Calibration;
 use super::data::Dataset;
 use super::network::{Row, Trainable};
 use super::random::Random;
-use super::recipe::{Parts, shown, weights};
+use super::recipe::{Parts, calibration_weights, shown, weights};
 use super::settings::Settings;
 use super::{Progress, TrainError, Watch};
 
 /// Steps between two looks at whether to go on.
 const STEPS_PER_LOOK: u32 = 32;
+/// A pass over few rows takes at least so many steps, by smaller batches than asked for …
+const LEAST_STEPS: usize = 32;
+/// … but not smaller than this.
+const SMALLEST_BATCH: usize = 16;
 /// Rows beyond these add nothing to a calibration of two numbers.
 const MOST_CALIBRATION_ROWS: usize = 50_000;
 
@@ -77,7 +81,8 @@ struct Fit<'a> {
 impl<'a> Fit<'a> {
     fn new(parts: &'a Parts, settings: &'a Settings) -> Self {
         let mut random = Random::new(settings.seed);
-        let batch = (settings.batch_size as usize).min(parts.train.len());
+        let most = (parts.train.len() / LEAST_STEPS).max(SMALLEST_BATCH).min(parts.train.len());
+        let batch = (settings.batch_size as usize).min(most);
         Self {
             parts,
             settings,
@@ -154,10 +159,11 @@ impl<'a> Fit<'a> {
     }
 
     fn calibrate(&mut self) -> Result<(), TrainError> {
-        let (data, weights) = match self.parts.validation.is_empty() {
-            true => (&self.parts.train, &self.weights),
-            false => (&self.parts.validation, &self.validation_weights),
+        let data = match self.parts.validation.is_empty() {
+            true => &self.parts.train,
+            false => &self.parts.validation,
         };
+        let weights = &calibration_weights(data, self.settings);
         let Calibration { slope, shift } = Calibration::platt(&self.judged(data, weights)?);
         self.network.calibrate(slope, shift);
         Ok(())

@@ -2,7 +2,7 @@
 
 use sallyport_core::Features;
 
-use super::data::Dataset;
+use super::data::{Dataset, Example};
 use super::settings::Settings;
 
 /// A data set split by client. The held-out parts may be empty.
@@ -42,38 +42,62 @@ fn hold_out(data: Dataset, share: f32, seed: u64) -> (Dataset, Dataset) {
     (rest, Dataset::default())
 }
 
-/// What each row counts, Σ = 1: its own weight over the `client_power` of its client's rows; then, where
-/// it is set, all people together `person_weight` times as much as all bots.
+/// What each row counts in training, Σ = 1: its own weight over the `client_power` of its client's rows, over the
+/// `origin_power` of its origin's weight; then, where it is set, all people together `person_weight` times as much as all bots.
 pub fn weights(data: &Dataset, settings: &Settings) -> Vec<f64> {
-    let sizes = data.group_sizes();
-    let power = f64::from(settings.client_power);
-    let mut weights: Vec<_> = data
-        .examples()
-        .iter()
-        .map(|row| {
-            let rows = f64::from(sizes.get(&row.group).copied().unwrap_or(1));
-            f64::from(row.weight) / libm::pow(rows, power)
-        })
-        .collect();
-    let of_class = |is_bot: bool| -> f64 {
-        data.examples()
-            .iter()
-            .zip(&weights)
-            .filter(|(row, _)| row.is_bot == is_bot)
-            .map(|(_, weight)| weight)
-            .sum()
-    };
+    weights_by(data, settings, settings.person_weight)
+}
+
+/// What each row counts in calibration: the same, with `people_per_bot` instead of `person_weight`.
+pub fn calibration_weights(data: &Dataset, settings: &Settings) -> Vec<f64> {
+    weights_by(data, settings, settings.people_per_bot)
+}
+
+fn weights_by(data: &Dataset, settings: &Settings, people_per_bot: Option<f32>) -> Vec<f64> {
+    let mut weights = client_weights(data, settings);
+    let mut of_origin = vec![0.0; data.origins().len().max(1)];
+    let origins = data.examples().iter().map(|row| usize::from(row.origin));
+    for (origin, weight) in origins.clone().zip(&weights) {
+        of_origin[origin] += weight;
+    }
+    let power = f64::from(settings.origin_power);
+    let factors: Vec<_> = of_origin.iter().map(|weight: &f64| libm::pow(*weight, -power)).collect();
+    for (origin, weight) in origins.zip(&mut weights) {
+        *weight *= factors[origin];
+    }
+    let rows = || data.examples().iter().zip(&weights);
+    let of_class =
+        |is_bot| rows().filter(|(row, _)| row.is_bot == is_bot).map(|(_, weight)| weight).sum::<f64>();
     let (bots, people) = (of_class(true), of_class(false));
-    let [bot, person] = match settings.person_weight {
-        Some(person) => {
-            [1.0 / bots, f64::from(person) / people].map(|share| share / (1.0 + f64::from(person)))
-        }
+    let [bot, person] = match people_per_bot.map(f64::from) {
+        Some(ratio) => [1.0 / bots, ratio / people].map(|share| share / (1.0 + ratio)),
         None => [1.0 / (bots + people); 2],
     };
     for (weight, row) in weights.iter_mut().zip(data.examples()) {
         *weight *= if row.is_bot { bot } else { person };
     }
     weights
+}
+
+/// A row's own weight over the `client_power` of its client's rows.
+fn client_weights(data: &Dataset, settings: &Settings) -> Vec<f64> {
+    let sizes = data.group_sizes();
+    let power = f64::from(settings.client_power);
+    let weight = |row: &Example| {
+        let rows = f64::from(sizes.get(&row.group).copied().unwrap_or(1));
+        f64::from(row.weight) / libm::pow(rows, power)
+    };
+    data.examples().iter().map(weight).collect()
+}
+
+/// Adds `other` to `data` so that its rows make up `share`, in (0, 1), of the weight of all. All of it where `data` is empty.
+pub fn mix(data: Dataset, other: Dataset, share: f32, settings: &Settings) -> Dataset {
+    let [own, added] = [&data, &other].map(|part| client_weights(part, settings).iter().sum::<f64>());
+    let factor = f64::from(share) / (1.0 - f64::from(share)) * own / added;
+    let mut mixed = data;
+    let scale = if mixed.is_empty() || other.is_empty() { 1.0 } else { factor as f32 };
+    mixed.append(other.scaled(scale));
+    mixed
 }
 
 /// The rows as the recipe shows them to a model, in the long run: each as it is and with its feature `user_agent` put to
@@ -94,7 +118,6 @@ pub fn shown<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::data::Example;
 
     fn data(rows: &[(u64, bool)]) -> Dataset {
         let mut data = Dataset::new();
@@ -114,13 +137,53 @@ mod tests {
     #[test]
     fn clients_count_as_the_root_of_their_rows_and_people_more() {
         let rows = [(1, true), (1, true), (1, true), (1, true), (2, true), (3, false)];
-        let settings = Settings { person_weight: Some(3.0), client_power: 0.5, ..Settings::default() };
+        let settings = Settings {
+            person_weight: Some(3.0),
+            client_power: 0.5,
+            origin_power: 0.0,
+            ..Settings::default()
+        };
         let weights = weights(&data(&rows), &settings);
         let expected = [1.0 / 24.0, 1.0 / 24.0, 1.0 / 24.0, 1.0 / 24.0, 1.0 / 12.0, 0.75];
         assert!(
             weights.iter().zip(expected).all(|(found, right)| (found - right).abs() < 1e-12),
             "{weights:?}"
         );
+    }
+
+    #[test]
+    fn origins_and_classes_are_balanced() {
+        let mut rows = data(&[(1, true), (2, false), (3, false), (4, true), (5, false)]);
+        let mut more = Dataset::new();
+        let origin = more.origin("other");
+        rows.examples()[..2]
+            .iter()
+            .for_each(|row| more.push(Example { origin, group: row.group + 9, ..*row }));
+        rows.append(more);
+        let settings = Settings { origin_power: 1.0, people_per_bot: Some(3.0), ..Settings::default() };
+        let found = calibration_weights(&rows, &settings);
+        let sum = |keep: &dyn Fn(&Example) -> bool| {
+            rows.examples()
+                .iter()
+                .zip(&found)
+                .filter(|(row, _)| keep(row))
+                .map(|(_, weight)| weight)
+                .sum::<f64>()
+        };
+        assert!((sum(&|row| row.is_bot) - 0.25).abs() < 1e-12);
+        // The other origin has two rows of seven; as much as the first, its bot counts 5/2 of each of the first's two.
+        assert!((found[5] / found[0] - 2.5).abs() < 1e-12, "{found:?}");
+    }
+
+    #[test]
+    fn mixed_in_rows_make_up_their_share() {
+        let settings = Settings { client_power: 1.0, ..Settings::default() };
+        let own = data(&[(1, true), (1, true), (2, false)]);
+        let mixed = mix(own.clone(), data(&[(3, true), (4, false), (5, false)]), 0.25, &settings);
+        let weights = client_weights(&mixed, &settings);
+        let share = weights[3..].iter().sum::<f64>() / weights.iter().sum::<f64>();
+        assert!((share - 0.25).abs() < 1e-6, "{share}");
+        assert_eq!(mix(Dataset::new(), own.clone(), 0.25, &settings), own);
     }
 
     #[test]

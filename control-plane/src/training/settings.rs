@@ -13,8 +13,8 @@ pub struct Settings {
     pub monotone: bool,
     /// Network: passes over the rows, 1 to 1,000.
     pub epochs: u32,
-    /// Network: rows per step, 2 to 65,536; more than there are rows means all of them. One row has no spread that batch
-    /// normalisation could learn from.
+    /// Network: rows per step, 2 to 65,536; more than a 32nd of the rows means that, or 16. One row has no spread that
+    /// batch normalisation could learn from.
     pub batch_size: u32,
     /// Starts every choice that is left to chance: the same rows and seed give the same model, byte for byte.
     pub seed: u64,
@@ -31,6 +31,11 @@ pub struct Settings {
     pub person_weight: Option<f32>,
     /// A client's n rows count n^(1 − this) together, in [0, 1]: 0.5 is the root of their number.
     pub client_power: f32,
+    /// An origin's rows of weight w count w^(1 − this) together, in [0, 1], lest one log or scenario drown all others.
+    pub origin_power: f32,
+    /// The traffic that calibration is for: how much more all people's rows count in it than all bots', in [0.01, 100]. `None`: as in
+    /// the held-out rows. Then 0.9 means nine of ten there.
+    pub people_per_bot: Option<f32>,
     /// Share of clients held out for early stopping and calibration, and as many again for the metrics; in [0, 0.4].
     pub held_out: f32,
     /// Network: epochs without a lower loss on the held-out clients after which training stops; 0 never stops early.
@@ -42,15 +47,17 @@ impl Default for Settings {
         Self {
             kind: ModelKind::Neural,
             monotone: true,
-            epochs: 30,
+            epochs: 8,
             batch_size: 256,
             seed: 7,
             learning_rate: 0.003,
             cosine: true,
             dropout: 0.3,
             masked: 0.5,
-            person_weight: Some(4.0),
-            client_power: 0.5,
+            person_weight: Some(1.0),
+            client_power: 0.75,
+            origin_power: 0.5,
+            people_per_bot: Some(5.0),
             held_out: 0.2,
             patience: 0,
         }
@@ -70,6 +77,8 @@ impl Settings {
             masked: 0.0,
             person_weight: None,
             client_power: 0.0,
+            origin_power: 0.0,
+            people_per_bot: None,
             held_out: 0.0,
             ..Self::default()
         }
@@ -94,6 +103,12 @@ impl Settings {
                 "write 0.01 to 100",
             ),
             ("client_power", within(self.client_power, 0.0, 1.0), "write 0 to 1"),
+            ("origin_power", within(self.origin_power, 0.0, 1.0), "write 0 to 1"),
+            (
+                "people_per_bot",
+                self.people_per_bot.is_none_or(|people| within(people, 0.01, 100.0)),
+                "write 0.01 to 100",
+            ),
             ("held_out", within(self.held_out, 0.0, 0.4), "write 0 to 0.4"),
             ("patience", self.patience <= 1000, "write 0 to 1000"),
         ];
@@ -121,6 +136,8 @@ mod tests {
             masked: -0.1,
             person_weight: Some(f32::INFINITY),
             client_power: 2.0,
+            origin_power: -1.0,
+            people_per_bot: Some(0.0),
             held_out: 0.5,
             patience: 1001,
             ..Settings::default()
@@ -134,6 +151,8 @@ mod tests {
             "masked",
             "person_weight",
             "client_power",
+            "origin_power",
+            "people_per_bot",
             "held_out",
             "patience",
         ];

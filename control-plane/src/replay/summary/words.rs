@@ -1,7 +1,8 @@
 //! Numbers and times as people read them.
 
-use crate::replay::accuracy::{Accuracy, Confusion};
+use crate::replay::accuracy::Accuracy;
 use crate::replay::decisions::timestamp;
+use crate::training::curve::Confusion;
 
 /// `2018-12-15 10:18`.
 pub(in crate::replay) fn minute(ms: u64) -> String {

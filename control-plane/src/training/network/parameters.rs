@@ -8,7 +8,7 @@ use crate::training::random::Random;
 
 /// Batch norm's shift at the start of a network that may only rise: its units begin in their linear range and learn
 /// where to bend. From 0, half of them would be dead for quiet visitors, and everything quiet would score the same.
-const MONOTONE_SHIFT: f32 = 2.0;
+const MONOTONE_SHIFT: f32 = 3.0;
 
 pub(super) const FIRST: usize = Network::LAYERS[1];
 pub(super) const SECOND: usize = Network::LAYERS[2];

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use sallyport_core::{FEATURE_COUNT, Features};
 
+use super::name_of;
 use crate::training::{Dataset, Example};
 
 /// The header that such a file begins with: the seven features in their order, then the label.
@@ -16,8 +17,7 @@ pub const HEADER: &str = "rate,ua,endpoint,regularity,entropy,failed_login,burst
 /// If it cannot be read, has another header, or a row is not seven numbers in [0, 1] and 0 or 1; says which.
 pub fn read(path: &Path) -> anyhow::Result<Dataset> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    parse(&text, &name).with_context(|| path.display().to_string())
+    parse(&text, &name_of(path)).with_context(|| path.display().to_string())
 }
 
 fn parse(text: &str, name: &str) -> anyhow::Result<Dataset> {

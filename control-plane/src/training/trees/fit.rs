@@ -4,7 +4,7 @@ use sallyport_core::{Features, Model, Trees};
 
 use super::{Growth, GrowthError, Table, Watch};
 use crate::training::calibration::Calibration;
-use crate::training::recipe::{Parts, shown, weights};
+use crate::training::recipe::{Parts, calibration_weights, shown, weights};
 use crate::training::{self, Progress, Settings, TrainError};
 
 /// Grows a kind of trees on `parts.train` and calibrates them on `parts.validation`. Without validation rows they stay as
@@ -21,9 +21,10 @@ pub(in crate::training) fn fit(
         watch(&Progress { epoch: 1, epochs: 1, step, steps, loss: 0.0, held_out_loss: None })
     })?;
     let model = Model::random_forest(trees.clone(), Features::default());
-    let judged: Vec<_> = shown(&parts.validation, &weights(&parts.validation, settings), settings)
-        .map(|(features, is_bot, weight)| (model.logit(&features), is_bot, weight))
-        .collect();
+    let judged: Vec<_> =
+        shown(&parts.validation, &calibration_weights(&parts.validation, settings), settings)
+            .map(|(features, is_bot, weight)| (model.logit(&features), is_bot, weight))
+            .collect();
     let Calibration { slope, shift } = Calibration::platt(&judged);
     Ok(trees.calibrated(slope, shift).map_err(GrowthError::Refused)?)
 }

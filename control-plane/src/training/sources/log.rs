@@ -1,0 +1,85 @@
+//! Rows from access logs, judged line by line by the same core that judges in Envoy; labelled by a file of labels.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use sallyport_core::{Basis, Engine};
+
+use super::name_of;
+use crate::replay::format::KeyMap;
+use crate::replay::judge::{Judge, Judged};
+use crate::replay::labels::Labels;
+use crate::replay::line::LogLine;
+use crate::replay::progress::Progress;
+use crate::replay::reader::{Read, read};
+use crate::training::{Dataset, Example};
+
+/// How many clients of a log are remembered at a time.
+const MOST_CLIENTS: usize = 200_000;
+
+/// The labelled requests of a log; its name is the rows' origin. `column` is that of the labels to go by, the first where
+/// none is named.
+///
+/// # Errors
+/// If a file cannot be read or is not what it should be, or the labels are of another log.
+pub fn rows(log: &Path, labels: &Path, column: Option<&str>, engine: &Engine) -> anyhow::Result<Dataset> {
+    let mut data = Dataset::new();
+    let origin = data.origin(&name_of(log));
+    labelled(log, labels, column, engine, |judged, is_bot| {
+        let (features, group) = (judged.decision.features, judged.client);
+        data.push(Example { features, is_bot, weight: 1.0, group, origin });
+    })?;
+    Ok(data)
+}
+
+/// Hands each labelled request of a log to `each`, with whether it is a bot's.
+///
+/// # Errors
+/// As [`rows`].
+pub(crate) fn labelled(
+    log: &Path,
+    labels: &Path,
+    column: Option<&str>,
+    engine: &Engine,
+    mut each: impl FnMut(&Judged, bool),
+) -> anyhow::Result<()> {
+    let known = Labels::read(labels)?;
+    let column = match column {
+        None => 0,
+        Some(name) => known.columns.iter().position(|column| column == name).with_context(|| {
+            let columns = known.columns.join(", ");
+            format!("{}: no column {name}; there are {columns}", labels.display())
+        })?,
+    };
+    let lines = judged(log, engine, |number, _, judged| {
+        if let Some(Some(is_bot)) = known.of(number).get(column) {
+            each(judged, *is_bot);
+        }
+    })?;
+    lines.map_or(Ok(()), |lines| known.belong_to(log, lines))
+}
+
+/// Judges the requests of a log and hands each to `each` with the number of its line. Returns how many lines there are, `None`
+/// if the log could not be read to its end. Broken lines are passed over: replay tells of them.
+///
+/// # Errors
+/// If the log cannot be opened or its format is not recognised.
+pub(crate) fn judged(
+    log: &Path,
+    engine: &Engine,
+    mut each: impl FnMut(u64, &LogLine<'_>, &Judged),
+) -> anyhow::Result<Option<u64>> {
+    let mut judge = Judge::new(engine.clone(), MOST_CLIENTS);
+    let mut progress = Progress::over(std::iter::once(log));
+    let lines = read(log, None, &KeyMap::new(&[]), &mut progress, |number, read| {
+        if let Read::Request(line) = read {
+            let judged = judge.judge(&line);
+            if judged.decision.basis != Basis::Ignored {
+                each(number, &line, &judged);
+            }
+        }
+        Ok(())
+    })?;
+    progress.done();
+    Ok(lines)
+}
