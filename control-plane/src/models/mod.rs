@@ -1,7 +1,7 @@
 //! Models in the control plane: which checkpoint judges, which one looks on, and how they come and go.
 //!
 //! The store keeps checkpoints and the history of promotions; [`Registry`] follows it, publishes what was promoted
-//! and keeps judging with the last sound one. [`file`] is the form in which a checkpoint leaves and enters.
+//! and keeps judging with the last sound one. `file` is the form in which a checkpoint leaves and enters.
 
 pub mod automatic;
 pub mod command;
