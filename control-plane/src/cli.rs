@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{eval, explain, models, replay, serve, simulate};
+use crate::{eval, explain, models, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -50,6 +50,8 @@ enum Command {
     Replay(replay::Args),
     /// Write made-up traffic of people and bots, with labels, as a log that `replay` reads.
     Simulate(simulate::Args),
+    /// Train a model from tables of features, access logs, simulated traffic or feedback.
+    Train(Box<train::Args>),
     /// Compare models on labelled rows: trained on the spot or stored.
     Eval(Box<eval::Args>),
     /// Print the version.
@@ -163,6 +165,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
             simulate::run(&args, config.policy, AddressSet::new(ranges.nets))
+        }
+        Command::Train(args) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(train::run(&args, &loaded))
         }
         Command::Eval(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;

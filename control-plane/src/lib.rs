@@ -22,4 +22,5 @@ pub mod simulate;
 pub mod snapshot;
 pub mod store;
 mod table;
+pub mod train;
 pub mod training;

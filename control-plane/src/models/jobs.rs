@@ -54,7 +54,7 @@ pub struct JobView {
     /// Its settings.
     #[schema(value_type = Object)]
     pub settings: serde_json::Value,
-    /// Labelled rows it learns from.
+    /// Rows it learns from; only the labelled ones until simulated traffic has been made.
     pub rows: usize,
     /// How far it is.
     #[schema(value_type = Option<Object>)]
@@ -87,8 +87,10 @@ pub struct Jobs {
 
 /// What a job works on.
 pub struct Order {
-    /// The rows.
-    pub data: Dataset,
+    /// Labelled rows.
+    pub labels: Dataset,
+    /// How much simulated traffic is learned from besides; see [`training::base`].
+    pub simulated: f32,
     /// The recipe.
     pub settings: Settings,
     /// Who wants it.
@@ -114,7 +116,7 @@ impl Jobs {
             started: super::view::time(unix_ms()),
             by: order.by.clone(),
             settings: serde_json::to_value(&order.settings).unwrap_or_default(),
-            rows: order.data.len(),
+            rows: order.labels.len(),
             progress: None,
             checkpoint: None,
             metrics: None,
@@ -123,7 +125,7 @@ impl Jobs {
         };
         let job = Job { id, view: watch::Sender::new(view), cancelled: Arc::default() };
         let (worker, runtime) = (job.clone(), Handle::current());
-        let work = move || worker.run(&order, &registry, &runtime);
+        let work = move || worker.run(order, &registry, &runtime);
         if let Err(error) = std::thread::Builder::new().name("train".to_owned()).spawn(work) {
             job.end(JobState::Failed, |view| view.error = Some(format!("no thread: {error}")));
         }
@@ -188,11 +190,16 @@ impl Job {
     }
 
     /// The whole job, on its thread.
-    fn run(&self, order: &Order, registry: &Registry, runtime: &Handle) {
+    fn run(&self, order: Order, registry: &Registry, runtime: &Handle) {
         let ended = EndOfThread(self);
         yield_to_decisions();
+        let data = match order.data() {
+            Ok(data) => data,
+            Err(error) => return self.end(JobState::Failed, |view| view.error = Some(error.to_string())),
+        };
+        self.view.send_modify(|view| view.rows = data.len());
         let mut told = Instant::now();
-        let trained = train(&order.data, &order.settings, &mut |progress| {
+        let trained = train(&data, &order.settings, &mut |progress| {
             if progress.held_out_loss.is_some() || told.elapsed() >= TELL {
                 told = Instant::now();
                 self.view.send_modify(|view| view.progress = Some(*progress));
@@ -240,6 +247,18 @@ impl Job {
             error = view.error,
             "training ended"
         );
+    }
+}
+
+impl Order {
+    /// All rows, of one order: first simulated traffic, then labels.
+    fn data(&self) -> Result<Dataset, ModelsError> {
+        let mut data = match self.simulated > 0.0 {
+            true => training::base(self.simulated, self.settings.seed)?,
+            false => Dataset::new(),
+        };
+        data.append(self.labels.clone());
+        Ok(data)
     }
 }
 

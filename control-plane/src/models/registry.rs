@@ -155,6 +155,25 @@ impl Registry {
         Ok(id)
     }
 
+    /// Stores a checkpoint and lets it judge, unless something was promoted after `only_after` (the number of the
+    /// newest promotion that its maker knew, 0 for none). For steps of online learning.
+    ///
+    /// # Errors
+    /// See [`ModelsError`]; what judged goes on judging.
+    pub async fn adopt(
+        &self,
+        content: CheckpointContent,
+        only_after: i64,
+        reason: String,
+    ) -> Result<Promotion, ModelsError> {
+        if self.judging().promotion_id() != only_after {
+            return Err(ModelsError::Overtaken);
+        }
+        let by = content.made_by.clone();
+        let checkpoint = self.save(content).await?;
+        self.promote(Promote { checkpoint, by, reason, only_after: Some(only_after) }).await
+    }
+
     /// Lets a checkpoint judge: durable, and in force here, when it answers.
     ///
     /// # Errors

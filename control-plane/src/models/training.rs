@@ -1,10 +1,11 @@
 //! Between training and the store: what is trained on, how, and what is kept of the result.
 
-use sallyport_core::{FEATURE_VERSION, Features};
+use sallyport_core::{AddressSet, Basis, Engine, FEATURE_VERSION, Features, HashKey, Model, Policy};
 use serde_json::json;
 
 use super::ModelsError;
 use crate::config::ModelConfig;
+use crate::simulate;
 use crate::store::{BUILT_IN, CheckpointContent, CheckpointSource, Store, TrainingRow};
 use crate::training::{Dataset, Example, Settings, Trained};
 
@@ -14,12 +15,26 @@ const PAGE: u32 = 10_000;
 /// More labels than this are not trained on; the newest count.
 const MOST_LABELS: usize = 500_000;
 
-/// What `POST /train` learns from.
+/// Rows of every kind of visitor, lest a model trained on labels forget whom nobody labelled: simulated traffic, each
+/// scenario an origin of its own. `scale` as in [`simulate::Settings`]; takes seconds.
 ///
 /// # Errors
-/// What the store says.
-pub async fn training_set(store: &dyn Store) -> Result<Dataset, ModelsError> {
-    feedback(store).await
+/// [`ModelsError::Damaged`] for the model that ships, under which it is judged.
+pub fn base(scale: f32, seed: u64) -> Result<Dataset, ModelsError> {
+    let model = Model::built_in().map_err(|error| ModelsError::Damaged(BUILT_IN, error))?;
+    // A policy and a key of its own: the same seed gives the same rows in every deployment.
+    let key = HashKey::from_bytes([0; 16]);
+    let engine = Engine::new(Policy::default(), model, AddressSet::default(), key, 0);
+    let settings = simulate::Settings { seed, scale, ..simulate::Settings::default() };
+    let mut data = Dataset::new();
+    simulate::judged(&settings, &engine, |request, judged| {
+        if judged.decision.basis != Basis::Ignored {
+            let origin = data.origin(request.scenario.name());
+            let (features, group) = (judged.decision.features, judged.client);
+            data.push(Example { features, is_bot: request.scenario.is_bot(), weight: 1.0, group, origin });
+        }
+    });
+    Ok(data)
 }
 
 /// All labels, each client's rows in one group.

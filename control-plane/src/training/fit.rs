@@ -6,7 +6,7 @@ use sallyport_core::{Features, Model, Network};
 
 use super::calibration::Calibration;
 use super::data::Dataset;
-use super::network::{Row, Trainable};
+use super::network::{Row, Start, Trainable};
 use super::random::Random;
 use super::recipe::{Parts, calibration_weights, shown, weights};
 use super::settings::Settings;
@@ -14,6 +14,10 @@ use super::{Progress, TrainError, Watch};
 
 /// Steps between two looks at whether to go on.
 const STEPS_PER_LOOK: u32 = 32;
+/// A pass over few rows takes at least so many steps, by smaller batches than asked for …
+const LEAST_STEPS: usize = 32;
+/// … but not smaller than this.
+const SMALLEST_BATCH: usize = 16;
 /// Rows beyond these add nothing to a calibration of two numbers.
 const MOST_CALIBRATION_ROWS: usize = 50_000;
 
@@ -77,11 +81,14 @@ struct Fit<'a> {
 impl<'a> Fit<'a> {
     fn new(parts: &'a Parts, settings: &'a Settings) -> Self {
         let mut random = Random::new(settings.seed);
-        let batch = (settings.batch_size as usize).min(parts.train.len());
+        let shift = if settings.monotone { settings.monotone_shift } else { 0.0 };
+        let start = Start { monotone: settings.monotone, shift, dropout: settings.dropout };
+        let most = (parts.train.len() / LEAST_STEPS).max(SMALLEST_BATCH).min(parts.train.len());
+        let batch = (settings.batch_size as usize).min(most);
         Self {
             parts,
             settings,
-            network: Trainable::new(settings.monotone, settings.dropout, random.bits()),
+            network: Trainable::new(start, random.bits()),
             random,
             weights: weights(&parts.train, settings),
             validation_weights: weights(&parts.validation, settings),

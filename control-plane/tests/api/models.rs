@@ -3,13 +3,12 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use reqwest::{Method, StatusCode};
-use sallyport::store::{
-    BUILT_IN, CheckpointContent, CheckpointSource, Promote, RequestId, RequestRow, Source, Standing,
-};
-use sallyport_core::{Action, Basis, Features, Model, TreeNode, Trees};
+use sallyport::store::{BUILT_IN, CheckpointContent, CheckpointSource, Promote, RequestRow};
+use sallyport_core::{Features, Model, TreeNode, Trees};
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, FIREFOX, Reply, send};
+use crate::labels::{decision, label};
 
 /// The bytes of a model that gives every visitor this probability.
 fn always(probability: f32) -> Vec<u8> {
@@ -246,39 +245,6 @@ async fn a_candidate_looks_on_and_decides_nothing() {
     assert_eq!(send(none).await.status, StatusCode::NO_CONTENT);
 }
 
-/// Labels `count` decisions of bots and as many of people, each with its features, at `now_ms`.
-async fn label(plane: &ControlPlane, count: u128, now_ms: u64) {
-    for number in 0..2 * count {
-        let is_bot = number % 2 == 0;
-        let row = RequestRow {
-            ts_ms: now_ms,
-            request_id: RequestId::Uuid(uuid::Uuid::from_u128(u128::from(now_ms) << 20 | number)),
-            address: 1,
-            client: number as u64,
-            action: Action::Allow,
-            enforced: true,
-            basis: Basis::Score,
-            source: Source::Check,
-            score: 50.0,
-            ml_probability: 0.5,
-            weight: 1,
-            features: if is_bot { [0.9; 7] } else { [0.1; 7] },
-            method: "GET".into(),
-            path: "/".into(),
-            user_agent: "x".into(),
-            reasons: Box::default(),
-            outcome: Standing::default(),
-            checkpoint: None,
-            shadow_probability: None,
-            attributions: None,
-        };
-        let target = sallyport::store::FeedbackTarget::Request(row.request_id.clone());
-        plane.app.store.record(&mut std::iter::once(sallyport::store::Row::Request(row)));
-        let feedback = sallyport::store::Feedback { target, is_bot, token: None };
-        plane.app.store.feedback(feedback, now_ms).await.expect("stored");
-    }
-}
-
 /// The bytes of a model that tells the labels of [`label`] apart: rightly, or the other way round.
 fn telling(of_people: f32, of_bots: f32) -> Vec<u8> {
     let nodes = vec![TreeNode::split(0, 0.5, 2), TreeNode::leaf(of_people), TreeNode::leaf(of_bots)];
@@ -335,28 +301,7 @@ async fn nothing_takes_turns_by_itself_by_default_or_unseen() {
 
 /// Lets the candidate look on at so many decisions.
 fn look_on(plane: &ControlPlane, decisions: u32) {
-    let mut row = RequestRow {
-        ts_ms: 1,
-        request_id: RequestId::parse("seen"),
-        address: 1,
-        client: 1,
-        action: Action::Allow,
-        enforced: true,
-        basis: Basis::Score,
-        source: Source::Filter,
-        score: 10.0,
-        ml_probability: 0.1,
-        weight: decisions,
-        features: [0.1; 7],
-        method: "GET".into(),
-        path: "/".into(),
-        user_agent: "x".into(),
-        reasons: Box::default(),
-        outcome: Standing::default(),
-        checkpoint: None,
-        shadow_probability: None,
-        attributions: None,
-    };
+    let mut row = RequestRow { weight: decisions, ..decision(0, 1) };
     plane.app.models.complete(&mut row, plane.app.publisher.current().version);
     assert!(row.shadow_probability.is_some());
 }

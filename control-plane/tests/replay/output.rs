@@ -123,5 +123,5 @@ fn weights_of_another_kind_are_refused() {
     let replay = Replay::new();
     let log = replay.file("a.log", combined(0, "192.0.2.1", "/", "curl/8"));
     let weights = replay.file("weights.bin", "not weights");
-    assert!(replay.fails(&[text(&log), "--model", text(&weights)]).contains("not a Sallyport weights file"));
+    assert!(replay.fails(&[text(&log), "--model", text(&weights)]).contains("not a Sallyport model"));
 }

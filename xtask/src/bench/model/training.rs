@@ -135,9 +135,7 @@ fn ours(program: &Path, file: &Path, test: &Path, trainer: Trainer, folder: &Pat
     command.arg("train").arg("--csv").arg(file).arg("--test").arg(test);
     command.args(["--epochs", EPOCHS, "--batch-size", BATCH, "--json"]);
     command.arg("--out").arg(folder.join("trained.model")).current_dir(folder);
-    if trainer == Trainer::Sallyport {
-        command.arg("--unconstrained");
-    }
+    command.arg(if trainer == Trainer::Monotone { "--monotone" } else { "--unconstrained" });
     command
 }
 
