@@ -151,3 +151,14 @@ fn growing_trees_can_be_cancelled() {
     });
     assert_eq!(cancelled.err(), Some(TrainError::Cancelled));
 }
+
+#[test]
+fn trees_are_calibrated_on_rows_they_have_not_seen_even_if_nothing_is_held_out() {
+    let unseen = clients(20, 2);
+    for kind in [ModelKind::RandomForest, ModelKind::GradientBoosting] {
+        let trained = trained(&clients(20, 1), &Settings { kind, ..Settings::plain() }).expect("a model");
+        assert!(!trained.data.held_out);
+        let error = metrics::measure(&trained.model, &unseen).calibration_error;
+        assert!(error < 0.08, "{}: {error}", kind.name());
+    }
+}
