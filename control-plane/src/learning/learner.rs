@@ -7,19 +7,22 @@ use utoipa::ToSchema;
 
 use super::contradiction::{Contradiction, Contradictions};
 use super::influence::{Influence, LEAST_WEIGHT};
-use super::rehearsal::Rehearsal;
+use super::rehearsal::{Recipe, Rehearsal};
 use super::reserve::{Quality, Reserve, Worse};
 use super::{Base, Label};
+use crate::training::network::Row;
 use crate::training::{Example, Trainable};
 
-/// Steps down the gradient for each label, each with other rows to rehearse.
-const STEPS: usize = 3;
+/// How much of the way to the working copy is tried, where all of it is too much.
+const SHARES: [f32; 4] = [1.0, 0.5, 0.25, 0.125];
 
-/// Length of a step down the gradient, whose own length is at most 1.
-const RATE: f32 = 0.01;
+/// Rows that [`steepness`] tries, the length of its steps, and how little the rows count, so that no gradient is cut.
+const TRIALS: usize = 32;
+const TRIAL_RATE: f32 = 0.1;
+const TRIAL_WEIGHT: f32 = 0.01;
 
-/// How much the new label counts in its step, against one row that is rehearsed.
-const EMPHASIS: f32 = 4.0;
+/// A network that hardly moves is not pushed any harder than this allows.
+const LEAST_STEEPNESS: f32 = 1.0;
 
 /// Starts the choice of what is rehearsed.
 const SEED: u64 = 0x5eed;
@@ -66,6 +69,9 @@ pub enum Examined {
 pub struct Learner {
     working: Trainable,
     fit: Trainable,
+    recipe: Recipe,
+    /// Of the network that it began with: see [`steepness`].
+    steepness: f32,
     reference: Features,
     reserve: Reserve,
     rehearsal: Rehearsal,
@@ -74,7 +80,7 @@ pub struct Learner {
     counts: Counts,
     /// Labels learned since the working copy was last fit.
     unproven: Vec<i64>,
-    rows: Vec<Example>,
+    rows: Vec<Row>,
 }
 
 impl Learner {
@@ -82,12 +88,15 @@ impl Learner {
     /// against, and `challenge` the policy's threshold, 0 to 100. `None` where `active` is no network.
     pub fn new(anchor: &Model, active: &Model, base: &Base, challenge: f32) -> Option<Self> {
         let working = Trainable::from_network(active.network()?);
+        let rehearsal = Rehearsal::new(&base.rehearsed, anchor, SEED);
         Some(Self {
+            steepness: steepness(&working, rehearsal.base()),
             fit: working.clone(),
             working,
+            recipe: Recipe::default(),
             reference: *active.reference(),
             reserve: Reserve::new(&base.reserved, anchor, challenge),
-            rehearsal: Rehearsal::new(&base.rehearsed, SEED),
+            rehearsal,
             influence: Influence::default(),
             contradictions: Contradictions::default(),
             counts: Counts::default(),
@@ -96,15 +105,21 @@ impl Learner {
         })
     }
 
+    /// The same by another recipe.
+    pub fn by(self, recipe: Recipe) -> Self {
+        Self { recipe, ..self }
+    }
+
     /// Learns from a label at once.
     pub fn learn(&mut self, label: &Label) -> Learned {
         let (learned, example) = self.sort(label);
         if learned == Learned::Step {
-            for _ in 0..STEPS {
-                self.rehearsal.draw(Example { weight: EMPHASIS * example.weight, ..example }, &mut self.rows);
-                self.working.online_step(&self.rows, RATE);
+            let row = Row::from(&example);
+            for _ in 0..self.recipe.steps {
+                self.rehearsal.draw(&self.recipe, row, &mut self.rows);
+                self.working.online_rows(&self.rows, self.recipe.pace / self.steepness);
             }
-            self.rehearsal.keep(label.id, example);
+            self.rehearsal.keep(label.id, row);
             self.unproven.push(label.id);
         }
         learned
@@ -114,26 +129,48 @@ impl Learner {
     pub fn recall(&mut self, label: &Label) {
         let (learned, example) = self.sort(label);
         if learned == Learned::Step {
-            self.rehearsal.keep(label.id, example);
+            let row = Row::from(&example);
+            self.rehearsal.keep(label.id, row);
         }
     }
 
-    /// Holds the working copy against the reserved set; where it is worse, it becomes again what it was when it was
-    /// last fit.
+    /// Holds the working copy against the reserved set. Where it is worse, half of the way to it is tried, and half of
+    /// that; where these are worse too, it becomes again what it was when it was last fit.
     pub fn examine(&mut self) -> Examined {
         if self.unproven.is_empty() {
             return Examined::Unchanged;
         }
-        let model = self.working.fold().map(|network| Model::neural(network, self.reference));
-        match model.map(|model| (self.reserve.examine(&model), model)) {
-            Some((Ok(quality), model)) => {
-                self.fit = self.working.clone();
-                self.unproven.clear();
-                Examined::Fit(Box::new(model), quality)
+        let mut first = None;
+        for share in SHARES {
+            let mut candidate = self.fit.toward(&self.working, share);
+            // Labels of one kind push everybody's log-odds. What is to be learned is whom they tell apart: on the whole
+            // all stays as loud as it was, and no more people than before are challenged.
+            for shift in [Reserve::drift, Reserve::excess] {
+                if let Some(model) = self.model(&candidate) {
+                    candidate.calibrate(1.0, -shift(&self.reserve, &model));
+                }
             }
-            Some((Err(worse), _)) => self.revert(worse),
-            None => self.revert(Worse::TooFar(f64::INFINITY)),
+            let Some(model) = self.model(&candidate) else { continue };
+            match self.reserve.examine(&model) {
+                Ok(quality) => {
+                    self.fit = candidate;
+                    self.working = self.fit.clone();
+                    self.unproven.clear();
+                    return Examined::Fit(Box::new(model), quality);
+                }
+                Err(worse) => {
+                    first.get_or_insert(worse);
+                }
+            }
         }
+        // The labels that led there are not rehearsed either; the next training still has them.
+        self.rehearsal.forget(&std::mem::take(&mut self.unproven));
+        self.working = self.fit.clone();
+        Examined::Reverted(first.unwrap_or(Worse::TooFar(f64::INFINITY)))
+    }
+
+    fn model(&self, network: &Trainable) -> Option<Model> {
+        network.fold().map(|network| Model::neural(network, self.reference))
     }
 
     /// The reserved set.
@@ -149,13 +186,6 @@ impl Learner {
     /// How many labels contradicted an earlier one, and the latest of them, newest first.
     pub fn contradictions(&self) -> (u64, Vec<Contradiction>) {
         (self.contradictions.total(), self.contradictions.listed().cloned().collect())
-    }
-
-    /// The labels that led there are not rehearsed either; the next training still has them.
-    fn revert(&mut self, worse: Worse) -> Examined {
-        self.rehearsal.forget(&std::mem::take(&mut self.unproven));
-        self.working = self.fit.clone();
-        Examined::Reverted(worse)
     }
 
     /// Decides what a label is for, and counts it.
@@ -183,4 +213,21 @@ impl Learner {
         *count += 1;
         (learned, example)
     }
+}
+
+/// How much a row's log-odds move for a step of length 1 times their own gradient: the squared length of that gradient,
+/// the median over some rows. Measured by trial: a step too small to matter on each, and what it did.
+fn steepness(network: &Trainable, rows: &[Row]) -> f32 {
+    let squares = rows.iter().step_by(rows.len().div_ceil(TRIALS).max(1)).map(|row| {
+        let mut trial = network.clone();
+        let features = Features::new(row.features).unwrap_or_default();
+        let before = trial.evaluate(&features);
+        let target = if before > 0.0 { 0.0 } else { 1.0 };
+        let wrong = (1.0 / (1.0 + (-before).exp()) - target).abs();
+        trial.online_rows(&[Row { target, weight: TRIAL_WEIGHT, ..*row }], TRIAL_RATE);
+        (trial.evaluate(&features) - before).abs() / (TRIAL_RATE * TRIAL_WEIGHT * wrong)
+    });
+    let mut squares: Vec<_> = squares.filter(|square| square.is_finite()).collect();
+    squares.sort_unstable_by(f32::total_cmp);
+    squares.get(squares.len() / 2).copied().unwrap_or(1.0).max(LEAST_STEEPNESS)
 }

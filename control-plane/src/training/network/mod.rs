@@ -128,12 +128,17 @@ impl Trainable {
     /// what is learned is what inference will say. The step is at most `rate` long, whatever the rows. Returns the loss before it,
     /// as [`Trainable::step`] does; 0 without rows.
     pub fn online_step(&mut self, rows: &[Example], rate: f32) -> f32 {
+        let rows: Vec<_> = rows.iter().map(Row::from).collect();
+        self.online_rows(&rows, rate)
+    }
+
+    /// The same on rows that a teacher may have given probabilities for labels.
+    pub fn online_rows(&mut self, rows: &[Row], rate: f32) -> f32 {
         if rows.is_empty() {
             return 0.0;
         }
-        let rows: Vec<_> = rows.iter().map(Row::from).collect();
-        self.batch.fill(&rows);
-        pulp::Arch::new().dispatch(OnlineStep { network: self, rows: &rows, rate })
+        self.batch.fill(rows);
+        pulp::Arch::new().dispatch(OnlineStep { network: self, rows, rate })
     }
 
     /// The log-odds by the running statistics: what [`Trainable::fold`] computes, unfolded.

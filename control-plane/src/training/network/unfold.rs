@@ -34,6 +34,18 @@ impl Trainable {
         }
         Self::of(parameters, running, network.is_monotone(), Dropout::new(0.0, 0))
     }
+
+    /// The network that lies a `share` of the way (0 to 1) from this one to `other`, parameter by parameter. Between two
+    /// monotone networks all are.
+    pub fn toward(&self, other: &Self, share: f32) -> Self {
+        let mut between = self.clone();
+        for (values, others) in between.parameters.slices_mut().into_iter().zip(other.parameters.slices()) {
+            for (value, other) in values.iter_mut().zip(others) {
+                *value += share * (other - *value);
+            }
+        }
+        between
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +54,7 @@ mod tests {
     use sallyport_core::{Features, Model};
 
     use super::*;
+    use crate::training::network::Start;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -54,6 +67,10 @@ mod tests {
             prop_assert!(trainable.is_monotone());
             let folded = Model::neural(trainable.fold().expect("finite"), *model.reference());
             prop_assert!((folded.logit(&features) - model.logit(&features)).abs() < 1e-4);
+            let half = Trainable::new(Start { monotone: true, shift: 1.0, dropout: 0.0 }, 1).toward(&trainable, 0.5);
+            prop_assert!(half.fold().is_some_and(|network| network.is_monotone()));
+            let mut whole = Trainable::new(Start { monotone: true, shift: 1.0, dropout: 0.0 }, 1).toward(&trainable, 1.0);
+            prop_assert!((whole.evaluate(&features) - trainable.evaluate(&features)).abs() < 1e-3);
             prop_assert!((trainable.evaluate(&features).clamp(-8.0, 8.0) - model.logit(&features)).abs() < 1e-3);
         }
     }
