@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use sallyport::training::network::Row;
+use sallyport::training::network::{Row, Start};
 use sallyport::training::{Example, Trainable};
 use sallyport_core::{FEATURE_COUNT, Features};
 
@@ -31,7 +31,7 @@ fn examples(count: u32) -> Vec<Example> {
 }
 
 fn learning(c: &mut Criterion) {
-    let mut network = Trainable::new(true, 0.3, 7);
+    let mut network = Trainable::new(Start { dropout: 0.3, ..Start::MONOTONE }, 7);
     let rows: Vec<Row> = examples(BATCH).iter().map(Row::from).collect();
     c.bench_function("training step of 32 rows", |b| b.iter(|| network.step(black_box(&rows), 1e-4)));
 

@@ -28,7 +28,7 @@ pub struct ModelConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the rows, 1 to 1000. Default: 30.
+    /// Passes over the rows, 1 to 1000. Default: 8.
     pub epochs: u32,
     /// Rows per step, 2 to 65536. Default: 256.
     pub batch_size: u32,
@@ -65,7 +65,7 @@ impl Default for ModelConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 30, batch_size: 256, seed: 7, simulated: 0.25 }
+        Self { epochs: 8, batch_size: 256, seed: 7, simulated: 0.25 }
     }
 }
 

@@ -21,6 +21,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Rows")]
     pub labels: Vec<PathBuf>,
 
+    /// Label the access logs by rules instead, as `sallyport train --weak-labels` does.
+    #[arg(long, help_heading = "Rows", conflicts_with = "labels")]
+    pub weak_labels: bool,
+
     /// Simulated traffic of all scenarios.
     #[arg(long, help_heading = "Rows")]
     pub simulate: bool,
@@ -113,7 +117,7 @@ impl Args {
             "no rows: write --csv FILE, --log FILE --labels FILE, or --simulate"
         );
         for (log, labels, given, wanted) in [
-            ("--log", "--labels", self.labels.len(), self.log.len()),
+            ("--log", "--labels", self.labels.len(), if self.weak_labels { 0 } else { self.log.len() }),
             ("--test-log", "--test-labels", self.test_labels.len(), self.test_log.len()),
         ] {
             ensure!(given == wanted, "{labels} must be given once for each {log}: {given} for {wanted} logs");

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use sallyport_core::{Features, Model, ModelKind};
+use sallyport_core::{Model, ModelKind};
 
-use super::rows::Rows;
-use crate::training::metrics::{Metrics, measure_scored};
-use crate::training::{Parts, Settings, train_on};
+use super::rows::{Rows, Verdict};
+use crate::training::metrics::{Metrics, measure, measure_by, measure_scored};
+use crate::training::{Dataset, Parts, Settings, train_on};
 
 /// What can be trained for the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,14 +115,22 @@ impl Contestant {
     /// Its quality on rows; `None` where it cannot judge them: the whole judge looks at requests, of which masked rows
     /// and rows of a table of features have none.
     pub(super) fn measure(&self, rows: &Rows) -> Option<Metrics> {
-        let by = |probability: &dyn Fn(&Features) -> f32| {
-            rows.data.examples().iter().map(|row| probability(&row.features)).collect::<Vec<_>>()
-        };
-        let probabilities = match &self.means {
-            Means::Model(model) => by(&|features| model.probability(features)),
-            Means::UserAgent => by(&|features| features.values()[1]),
-            Means::WholeJudge => rows.judged.clone()?,
-        };
-        Some(measure_scored(&probabilities, &rows.data))
+        Some(match &self.means {
+            Means::Model(model) => measure(model, &rows.data),
+            Means::UserAgent => measure_by(|features| features.values()[1], &rows.data),
+            Means::WholeJudge => whole(rows.judged.as_deref()?, &rows.data),
+        })
     }
+}
+
+/// Ranked by score, flagged by action.
+fn whole(verdicts: &[Verdict], data: &Dataset) -> Metrics {
+    let by =
+        |number: fn(&Verdict) -> f32| measure_scored(&verdicts.iter().map(number).collect::<Vec<_>>(), data);
+    let (mut metrics, acted) = (by(|verdict| verdict.probability), by(|verdict| verdict.acted));
+    metrics.thresholds = acted.thresholds;
+    for (origin, acted) in metrics.per_origin.iter_mut().zip(acted.per_origin) {
+        origin.thresholds = acted.thresholds;
+    }
+    metrics
 }

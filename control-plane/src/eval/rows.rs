@@ -11,8 +11,8 @@ use crate::training::{Dataset, Example};
 #[derive(Clone, Default)]
 pub(super) struct Rows {
     pub(super) data: Dataset,
-    /// Per row what the whole judge said, as a probability; `None` unless every row comes from a request.
-    pub(super) judged: Option<Vec<f32>>,
+    /// Per row what the whole judge said; `None` unless every row comes from a request.
+    pub(super) judged: Option<Vec<Verdict>>,
 }
 
 impl Rows {
@@ -86,16 +86,27 @@ impl Mask {
     }
 }
 
-/// What the whole judge says, as a probability: its score, kept on the side of the thresholds on which its action lies, so
-/// that what one finding alone would block counts as challenged.
-pub(super) fn probability(decision: &Decision) -> f32 {
-    let (lowest, highest) = match decision.action {
-        Action::Allow => (0.0, 0.499_99),
-        Action::Monitor => (0.5, 0.699_99),
-        Action::Challenge | Action::RateLimit => (0.7, 0.899_99),
-        Action::Block => (0.9, 1.0),
-    };
-    (decision.score / 100.0).clamp(lowest, highest)
+/// What the whole judge said of a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Verdict {
+    /// Its score as a probability.
+    pub(super) probability: f32,
+    /// The same, kept on the side of the thresholds on which its action lies: what one finding alone would block is only
+    /// challenged, and a rate limit refuses as a challenge does.
+    pub(super) acted: f32,
+}
+
+impl Verdict {
+    pub(super) fn of(decision: &Decision) -> Self {
+        let (lowest, highest) = match decision.action {
+            Action::Allow => (0.0, 0.499_99),
+            Action::Monitor => (0.5, 0.699_99),
+            Action::Challenge | Action::RateLimit => (0.7, 0.899_99),
+            Action::Block => (0.9, 1.0),
+        };
+        let probability = decision.score / 100.0;
+        Self { probability, acted: probability.clamp(lowest, highest) }
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +126,8 @@ mod tests {
                 origin,
             });
         }
-        let judged = data.examples().iter().map(|row| row.features.values()[0]).collect();
+        let verdict = |row: &Example| Verdict { probability: row.features.values()[0], acted: 0.0 };
+        let judged = data.examples().iter().map(verdict).collect();
         Rows { data, judged: Some(judged) }
     }
 
@@ -127,7 +139,7 @@ mod tests {
         let judged = held_out.judged.expect("verdicts");
         assert_eq!(judged.len(), held_out.data.len());
         for (row, said) in held_out.data.examples().iter().zip(judged) {
-            assert_eq!(row.features.values()[0], said);
+            assert_eq!(row.features.values()[0], said.probability);
         }
     }
 
@@ -150,10 +162,11 @@ mod tests {
 
     #[test]
     fn what_was_only_challenged_counts_as_challenged() {
-        let decided = |score, action| probability(&Decision { score, action, ..Decision::default() });
-        assert!(decided(97.0, Action::Challenge) < 0.9);
-        assert_eq!(decided(97.0, Action::Block), 0.97);
-        assert_eq!(decided(20.0, Action::Allow), 0.2);
-        assert_eq!(decided(20.0, Action::RateLimit), 0.7);
+        let decided = |score, action| Verdict::of(&Decision { score, action, ..Decision::default() });
+        assert_eq!(decided(97.0, Action::Challenge).probability, 0.97);
+        assert!(decided(97.0, Action::Challenge).acted < 0.9);
+        assert_eq!(decided(97.0, Action::Block).acted, 0.97);
+        assert_eq!(decided(20.0, Action::Allow).acted, 0.2);
+        assert_eq!(decided(20.0, Action::RateLimit).acted, 0.7);
     }
 }

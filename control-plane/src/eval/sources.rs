@@ -5,30 +5,32 @@ use std::path::{Path, PathBuf};
 use sallyport_core::{Basis, Engine};
 
 use super::args::Args;
-use super::rows::{Rows, probability};
+use super::rows::{Rows, Verdict};
 use crate::replay::judge::Judged;
 use crate::simulate;
 use crate::training::Example;
 use crate::training::sources::log::labelled;
-use crate::training::sources::{csv, name_of};
+use crate::training::sources::{csv, name_of, weak};
 
 /// One side's sources.
 pub(super) struct Sources<'a> {
     csv: &'a [PathBuf],
-    logs: Vec<(&'a Path, &'a Path)>,
+    logs: &'a [PathBuf],
+    /// One for each log, or none at all: then rules label them.
+    labels: &'a [PathBuf],
     simulate: bool,
 }
 
 impl<'a> Sources<'a> {
     /// What is trained on, and judged where nothing else is.
     pub(super) fn first(args: &'a Args) -> Self {
-        Self { csv: &args.csv, logs: pairs(&args.log, &args.labels), simulate: args.simulate }
+        Self { csv: &args.csv, logs: &args.log, labels: &args.labels, simulate: args.simulate }
     }
 
     /// What is judged.
     pub(super) fn test(args: &'a Args) -> Self {
-        let logs = pairs(&args.test_log, &args.test_labels);
-        Self { csv: &args.test_csv, logs, simulate: args.test_simulate }
+        let (logs, labels) = (&args.test_log, &args.test_labels);
+        Self { csv: &args.test_csv, logs, labels, simulate: args.test_simulate }
     }
 
     /// Their rows, requests judged by `engine`.
@@ -41,18 +43,20 @@ impl<'a> Sources<'a> {
             rows.judged = None;
             rows.data.append(csv::read(path)?);
         }
-        for (log, labels) in &self.logs {
-            rows.log(log, labels, args, engine)?;
+        for (index, log) in self.logs.iter().enumerate() {
+            match self.labels.get(index) {
+                Some(labels) => rows.log(log, labels, args, engine)?,
+                None => {
+                    rows.judged = None;
+                    rows.data.append(weak::rows(log, engine)?);
+                }
+            }
         }
         if self.simulate {
             rows.simulation(args, engine);
         }
         Ok(rows)
     }
-}
-
-fn pairs<'a>(logs: &'a [PathBuf], labels: &'a [PathBuf]) -> Vec<(&'a Path, &'a Path)> {
-    logs.iter().map(AsRef::as_ref).zip(labels.iter().map(AsRef::as_ref)).collect()
 }
 
 impl Rows {
@@ -80,7 +84,7 @@ impl Rows {
         let (features, group) = (decision.features, judged.client);
         self.data.push(Example { features, is_bot, weight: 1.0, group, origin });
         if let Some(said) = &mut self.judged {
-            said.push(probability(decision));
+            said.push(Verdict::of(decision));
         }
     }
 }

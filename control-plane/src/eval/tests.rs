@@ -49,10 +49,11 @@ fn log(folder: &Path) {
             _ => (12, "python-requests/2.32", "bot"),
         };
         for request in 0..requests {
-            let path = if client % 2 == 0 && request % 4 > 0 { "style.css" } else { "page" };
+            let is_asset = client % 2 == 0 && request % 4 > 0;
+            let path = if is_asset { format!("{request}.css") } else { format!("page{request}") };
             let second = 2 * request + client % 2;
             lines.push_str(&format!(
-                "198.51.100.{client} - - [10/Oct/2026:13:{client:02}:{second:02} +0000] \"GET /{path}{request} HTTP/1.1\" 200 512 \"https://site.example/\" \"{agent}\"\n"
+                "198.51.100.{client} - - [10/Oct/2026:13:{client:02}:{second:02} +0000] \"GET /{path} HTTP/1.1\" 200 512 \"https://site.example/\" \"{agent}\"\n"
             ));
             number += 1;
             labels.push_str(&format!("{number}\t{label}\n"));
@@ -147,6 +148,14 @@ fn what_is_trained_on_one_source_is_judged_on_another() {
         names(&outcome.views[0]),
         ["random forest", "user-agent rules alone", "whole judge with builtin", "builtin"]
     );
+}
+
+#[test]
+fn rules_label_a_log_to_train_on() {
+    let folder = folder();
+    let line = "--log DIR/site.log --weak-labels --test DIR/rows.csv --kind gradient-boosting";
+    let outcome = evaluate(line, folder.path()).expect("figures");
+    assert_eq!((outcome.trained_on, outcome.judged), (Some(200), 120), "the rules leave no client out");
 }
 
 #[test]

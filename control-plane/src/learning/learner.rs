@@ -7,19 +7,11 @@ use utoipa::ToSchema;
 
 use super::contradiction::{Contradiction, Contradictions};
 use super::influence::{Influence, LEAST_WEIGHT};
-use super::rehearsal::Rehearsal;
+use super::rehearsal::{Recipe, Rehearsal};
 use super::reserve::{Quality, Reserve, Worse};
 use super::{Base, Label};
+use crate::training::network::Row;
 use crate::training::{Example, Trainable};
-
-/// Steps down the gradient for each label, each with other rows to rehearse.
-const STEPS: usize = 3;
-
-/// Length of a step down the gradient, whose own length is at most 1.
-const RATE: f32 = 0.01;
-
-/// How much the new label counts in its step, against one row that is rehearsed.
-const EMPHASIS: f32 = 4.0;
 
 /// Starts the choice of what is rehearsed.
 const SEED: u64 = 0x5eed;
@@ -66,6 +58,7 @@ pub enum Examined {
 pub struct Learner {
     working: Trainable,
     fit: Trainable,
+    recipe: Recipe,
     reference: Features,
     reserve: Reserve,
     rehearsal: Rehearsal,
@@ -74,7 +67,7 @@ pub struct Learner {
     counts: Counts,
     /// Labels learned since the working copy was last fit.
     unproven: Vec<i64>,
-    rows: Vec<Example>,
+    rows: Vec<Row>,
 }
 
 impl Learner {
@@ -85,9 +78,10 @@ impl Learner {
         Some(Self {
             fit: working.clone(),
             working,
+            recipe: Recipe::default(),
             reference: *active.reference(),
             reserve: Reserve::new(&base.reserved, anchor, challenge),
-            rehearsal: Rehearsal::new(&base.rehearsed, SEED),
+            rehearsal: Rehearsal::new(&base.rehearsed, anchor, SEED),
             influence: Influence::default(),
             contradictions: Contradictions::default(),
             counts: Counts::default(),
@@ -96,15 +90,21 @@ impl Learner {
         })
     }
 
+    /// The same by another recipe.
+    pub fn by(self, recipe: Recipe) -> Self {
+        Self { recipe, ..self }
+    }
+
     /// Learns from a label at once.
     pub fn learn(&mut self, label: &Label) -> Learned {
         let (learned, example) = self.sort(label);
         if learned == Learned::Step {
-            for _ in 0..STEPS {
-                self.rehearsal.draw(Example { weight: EMPHASIS * example.weight, ..example }, &mut self.rows);
-                self.working.online_step(&self.rows, RATE);
+            let row = Row::from(&example);
+            for _ in 0..self.recipe.steps {
+                self.rehearsal.draw(&self.recipe, row, &mut self.rows);
+                self.working.online_rows(&self.rows, self.recipe.rate);
             }
-            self.rehearsal.keep(label.id, example);
+            self.rehearsal.keep(label.id, row);
             self.unproven.push(label.id);
         }
         learned
@@ -114,7 +114,8 @@ impl Learner {
     pub fn recall(&mut self, label: &Label) {
         let (learned, example) = self.sort(label);
         if learned == Learned::Step {
-            self.rehearsal.keep(label.id, example);
+            let row = Row::from(&example);
+            self.rehearsal.keep(label.id, row);
         }
     }
 
@@ -124,8 +125,11 @@ impl Learner {
         if self.unproven.is_empty() {
             return Examined::Unchanged;
         }
-        let model = self.working.fold().map(|network| Model::neural(network, self.reference));
-        match model.map(|model| (self.reserve.examine(&model), model)) {
+        if let Some(model) = self.model() {
+            // No more people than before may be challenged: what is learned is put in order, not louder.
+            self.working.calibrate(1.0, -self.reserve.excess(&model));
+        }
+        match self.model().map(|model| (self.reserve.examine(&model), model)) {
             Some((Ok(quality), model)) => {
                 self.fit = self.working.clone();
                 self.unproven.clear();
@@ -134,6 +138,10 @@ impl Learner {
             Some((Err(worse), _)) => self.revert(worse),
             None => self.revert(Worse::TooFar(f64::INFINITY)),
         }
+    }
+
+    fn model(&self) -> Option<Model> {
+        self.working.fold().map(|network| Model::neural(network, self.reference))
     }
 
     /// The reserved set.

@@ -17,6 +17,8 @@ mod session;
 mod status;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -32,6 +34,7 @@ use crate::store::{Promote, RequestId, StoreError, TrainingRow};
 
 pub use base::Base;
 pub use learner::{Counts, Examined, Learned, Learner};
+pub use rehearsal::Recipe;
 pub use reserve::Worse;
 pub use session::{Generation, MADE_BY};
 pub use status::{LearningState, LearningStatus};

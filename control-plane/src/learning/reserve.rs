@@ -27,6 +27,12 @@ const LOG_LOSS_TOLERANCE: f64 = 0.01;
 /// The same on the reserved labels, which are fewer.
 const LABEL_LOG_LOSS_TOLERANCE: f64 = 0.02;
 
+/// How far log-odds may be shifted down at once so that no more people are challenged.
+pub const SHIFT_LIMIT: f32 = 1.5;
+
+/// How far below the border the next person has to stay, in log-odds.
+const MARGIN: f32 = 1e-3;
+
 /// How far the model may move, as mean |Δ log-odds| on the simulated part.
 pub const DISTANCE_LIMIT: f64 = 0.5;
 
@@ -112,6 +118,18 @@ impl Reserve {
     /// How the model that the generation began with does there.
     pub fn anchor_quality(&self) -> Quality {
         self.anchor_quality
+    }
+
+    /// By how much the log-odds of a model have to fall so that it would challenge no more people than the first one, at
+    /// most [`SHIFT_LIMIT`]; 0 where it does not.
+    pub fn excess(&self, model: &Model) -> f32 {
+        let people = self.simulated.iter().filter(|row| !row.is_bot);
+        let mut logits: Vec<_> = people.map(|row| model.logit(&row.features)).collect();
+        let allowed = (self.anchor_quality.false_positive_rate * logits.len() as f64).round() as usize;
+        logits.sort_unstable_by(|a, b| b.total_cmp(a));
+        let border = libm::logf(self.challenge / (1.0 - self.challenge));
+        let highest = logits.get(allowed).copied().unwrap_or(f32::NEG_INFINITY);
+        if highest < border - MARGIN { 0.0 } else { (highest - border + MARGIN).min(SHIFT_LIMIT) }
     }
 
     /// How far a model is from the one that the generation began with: mean |Δ log-odds|.

@@ -222,6 +222,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::training::network::Start;
 
     fn checkpoint() -> Checkpoint {
         let model = Model::built_in().expect("built-in model");
@@ -234,7 +235,7 @@ mod tests {
                 note: "of the shop".to_owned(),
                 data_fingerprint: Some([0xAB; 32]),
                 metrics: r#"{"roc_auc":0.97}"#.to_owned(),
-                state: Some(Trainable::new(true, 0.0, 1).to_state()),
+                state: Some(Trainable::new(Start::MONOTONE, 1).to_state()),
                 ..bare(&model, &model.to_bytes(), "op")
             },
         }

@@ -140,6 +140,9 @@ impl Args {
         } else {
             configured
         };
+        if self.simulate {
+            settings.monotone_shift = 0.0;
+        }
         settings.monotone = self.monotone || (settings.monotone && !self.unconstrained);
         settings.kind = self.kind.unwrap_or(settings.kind);
         settings.epochs = self.epochs.unwrap_or(settings.epochs);

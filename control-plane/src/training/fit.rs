@@ -6,7 +6,7 @@ use sallyport_core::{Features, Model, Network};
 
 use super::calibration::Calibration;
 use super::data::Dataset;
-use super::network::{Row, Trainable};
+use super::network::{Row, Start, Trainable};
 use super::random::Random;
 use super::recipe::{Parts, calibration_weights, shown, weights};
 use super::settings::Settings;
@@ -81,12 +81,14 @@ struct Fit<'a> {
 impl<'a> Fit<'a> {
     fn new(parts: &'a Parts, settings: &'a Settings) -> Self {
         let mut random = Random::new(settings.seed);
+        let shift = if settings.monotone { settings.monotone_shift } else { 0.0 };
+        let start = Start { monotone: settings.monotone, shift, dropout: settings.dropout };
         let most = (parts.train.len() / LEAST_STEPS).max(SMALLEST_BATCH).min(parts.train.len());
         let batch = (settings.batch_size as usize).min(most);
         Self {
             parts,
             settings,
-            network: Trainable::new(settings.monotone, settings.dropout, random.bits()),
+            network: Trainable::new(start, random.bits()),
             random,
             weights: weights(&parts.train, settings),
             validation_weights: weights(&parts.validation, settings),

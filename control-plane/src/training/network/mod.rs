@@ -38,6 +38,25 @@ pub struct Trainable {
     batch: Batch,
 }
 
+/// How a network starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Whether weights and scales are kept at 0 or above, so that no feature can ever lower the log-odds.
+    pub monotone: bool,
+    /// Batch norm's shift at the start. From 0 about half of a layer's units are silent for a row; from 2 on they begin in
+    /// their linear range and learn where to bend.
+    pub shift: f32,
+    /// Share of a layer's units that is silent in a step, in [0, 0.9].
+    pub dropout: f32,
+}
+
+impl Start {
+    /// A monotone network without dropout.
+    pub const MONOTONE: Self = Self { monotone: true, shift: 2.0, dropout: 0.0 };
+    /// An unconstrained network without dropout.
+    pub const UNCONSTRAINED: Self = Self { monotone: false, shift: 0.0, dropout: 0.0 };
+}
+
 /// One row of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -57,10 +76,11 @@ impl From<&Example> for Row {
 }
 
 impl Trainable {
-    /// A network at its start. `dropout` is the share of silent units, in [0, 0.9].
-    pub fn new(monotone: bool, dropout: f32, seed: u64) -> Self {
+    /// A network at its start.
+    pub fn new(start: Start, seed: u64) -> Self {
+        let Start { monotone, shift, dropout } = start;
         let mut random = Random::new(seed);
-        let parameters = Parameters::start(monotone, &mut random);
+        let parameters = Parameters::start(monotone, shift, &mut random);
         Self::of(parameters, Running::default(), monotone, Dropout::new(dropout, random.bits()))
     }
 
@@ -108,12 +128,17 @@ impl Trainable {
     /// what is learned is what inference will say. The step is at most `rate` long, whatever the rows. Returns the loss before it,
     /// as [`Trainable::step`] does; 0 without rows.
     pub fn online_step(&mut self, rows: &[Example], rate: f32) -> f32 {
+        let rows: Vec<_> = rows.iter().map(Row::from).collect();
+        self.online_rows(&rows, rate)
+    }
+
+    /// The same on rows that a teacher may have given probabilities for labels.
+    pub fn online_rows(&mut self, rows: &[Row], rate: f32) -> f32 {
         if rows.is_empty() {
             return 0.0;
         }
-        let rows: Vec<_> = rows.iter().map(Row::from).collect();
-        self.batch.fill(&rows);
-        pulp::Arch::new().dispatch(OnlineStep { network: self, rows: &rows, rate })
+        self.batch.fill(rows);
+        pulp::Arch::new().dispatch(OnlineStep { network: self, rows, rate })
     }
 
     /// The log-odds by the running statistics: what [`Trainable::fold`] computes, unfolded.

@@ -6,10 +6,6 @@ use super::dense::Matrix;
 use super::hidden::{Hidden, Statistics};
 use crate::training::random::Random;
 
-/// Batch norm's shift at the start of a network that may only rise: its units begin in their linear range and learn
-/// where to bend. From 0, half of them would be dead for quiet visitors, and everything quiet would score the same.
-const MONOTONE_SHIFT: f32 = 3.0;
-
 pub(super) const FIRST: usize = Network::LAYERS[1];
 pub(super) const SECOND: usize = Network::LAYERS[2];
 pub(super) const THIRD: usize = Network::LAYERS[3];
@@ -47,7 +43,8 @@ impl Parameters {
 
     /// Weights evenly in ±1 / √inputs (He et al. 2015 with the gain that PyTorch starts dense layers by). Under batch norm
     /// smaller weights learn faster. In a monotone network normal with variance 2 / inputs, and their absolute values.
-    pub(super) fn start(monotone: bool, random: &mut Random) -> Box<Self> {
+    /// All of batch norm's shifts start at `shift`.
+    pub(super) fn start(monotone: bool, shift: f32, random: &mut Random) -> Box<Self> {
         let mut start = Self::zero();
         let mut draw = |values: &mut [f32], inputs: usize| {
             let inputs = inputs as f64;
@@ -66,7 +63,7 @@ impl Parameters {
         let [first, second, third] = start.norms_mut();
         for (scales, shifts) in [first, second, third] {
             scales.fill(1.0);
-            shifts.fill(if monotone { MONOTONE_SHIFT } else { 0.0 });
+            shifts.fill(shift);
         }
         start
     }

@@ -1,6 +1,6 @@
 //! Every gradient against finite differences of an independent forward pass in f64.
 
-use super::super::{Row, Trainable};
+use super::super::{Row, Start, Trainable};
 use super::reference::{Frozen, unsettle, values};
 use crate::training::random::Random;
 
@@ -47,8 +47,9 @@ fn hold_against(network: &Trainable, frozen: &Frozen, rows: &[Row]) {
 
 #[test]
 fn gradients_in_training_are_right_with_dropout_and_weights() {
-    for (monotone, dropout) in [(false, 0.0), (false, 0.3), (true, 0.3)] {
-        let mut network = Trainable::new(monotone, dropout, 4);
+    for (start, dropout) in [(Start::UNCONSTRAINED, 0.0), (Start::UNCONSTRAINED, 0.3), (Start::MONOTONE, 0.3)]
+    {
+        let mut network = Trainable::new(Start { dropout, ..start }, 4);
         unsettle(&mut network);
         let rows = rows(10);
         network.batch.fill(&rows);
@@ -64,7 +65,7 @@ fn gradients_in_training_are_right_with_dropout_and_weights() {
 
 #[test]
 fn gradients_of_online_steps_are_right() {
-    let mut network = Trainable::new(false, 0.0, 4);
+    let mut network = Trainable::new(Start::UNCONSTRAINED, 4);
     unsettle(&mut network);
     for count in [1, 6] {
         let rows = rows(count);

@@ -4,7 +4,7 @@ use sallyport_core::Features;
 use serde::Deserialize;
 
 use super::super::hidden::Hidden;
-use super::super::{Row, Trainable};
+use super::super::{Row, Start, Trainable};
 
 #[derive(Deserialize)]
 struct Recorded {
@@ -54,7 +54,7 @@ fn two_hundred_steps_go_as_in_pytorch() {
     let recorded: Recorded = serde_json::from_str(recorded).expect("recorded losses");
     assert_eq!((recorded.losses.len(), recorded.evaluated.len()), (200, 50));
     let mut drawn = Drawn(recorded.seed);
-    let mut network = Trainable::new(false, 0.0, 1);
+    let mut network = Trainable::new(Start::UNCONSTRAINED, 1);
     let parameters = &mut network.parameters;
     drawn.layer(&mut parameters.first);
     drawn.layer(&mut parameters.second);

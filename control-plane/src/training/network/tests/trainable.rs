@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sallyport_core::{Features, Model, Network};
 
-use super::super::{OnlineStep, Row, StateError, Step, Trainable};
+use super::super::{OnlineStep, Row, Start, StateError, Step, Trainable};
 use crate::training::Example;
 use crate::training::random::Random;
 use pulp::NullaryFnOnce as _;
@@ -21,7 +21,10 @@ fn example(random: &mut Random) -> Example {
 /// A network after some steps.
 fn trained(monotone: bool, seed: u64) -> Trainable {
     let mut random = Random::new(seed);
-    let mut network = Trainable::new(monotone, 0.3, seed);
+    let mut network = Trainable::new(
+        Start { dropout: 0.3, ..if monotone { Start::MONOTONE } else { Start::UNCONSTRAINED } },
+        seed,
+    );
     for _ in 0..20 {
         let rows: Vec<_> = (0..16).map(|_| Row::from(&example(&mut random))).collect();
         network.step(&rows, 0.01);
@@ -127,7 +130,7 @@ proptest! {
         raised in 0.0_f32..=1.0,
     ) {
         let mut random = Random::new(seed);
-        let mut network = Trainable::new(true, 0.3, seed);
+        let mut network = Trainable::new(Start { dropout: 0.3, ..Start::MONOTONE }, seed);
         for _ in 0..4 {
             // Labels that contradict the order.
             let rows: Vec<_> = (0..8).map(|_| Row { target: random.unit() as f32, ..Row::from(&example(&mut random)) }).collect();
