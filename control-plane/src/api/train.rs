@@ -67,12 +67,12 @@ pub(super) async fn train(
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::invalid("", error.body_text()))?;
     let settings = query.settings(training::settings(&app.models.config()))?;
-    let simulated = app.models.config().train.simulated;
+    let config = app.models.config().train;
     let labels = training::feedback(&*app.store).await?;
-    if simulated == 0.0 {
+    if config.simulated == 0.0 {
         labels.check().map_err(too_little)?;
     }
-    let order = Order { labels, simulated, settings, by: caller.name.to_string(), note: String::new() };
+    let order = Order { labels, config, settings, by: caller.name.to_string(), note: String::new() };
     let job = app.jobs.start(order, Arc::clone(&app.models)).map_err(|running| {
         ApiError::conflict(format!("job {running} still runs; DELETE /v1/models/jobs/{running} ends it"))
     })?;

@@ -3,6 +3,8 @@
 use sallyport_core::ModelKind;
 use serde::Deserialize;
 
+use crate::training::Settings;
+
 /// Models. Takes effect when the file changes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +39,8 @@ pub struct TrainConfig {
     /// How much simulated traffic `POST /train` learns from besides feedback: 1 is about 60,000 requests, 0 none.
     /// Default: 0.25.
     pub simulated: f32,
+    /// Share of all weight that simulated traffic has beside feedback, between 0 and 1. Default: 0.3.
+    pub simulated_share: f32,
 }
 
 /// Learning online.
@@ -65,7 +69,8 @@ impl Default for ModelConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 8, batch_size: 256, seed: 7, simulated: 0.25 }
+        let Settings { epochs, batch_size, seed, .. } = Settings::default();
+        Self { epochs, batch_size, seed, simulated: 0.25, simulated_share: 0.3 }
     }
 }
 
@@ -90,6 +95,10 @@ impl ModelConfig {
             .collect();
         if !(0.0..=10.0).contains(&self.train.simulated) {
             problems.push(("model.train.simulated", format!("{}: write 0 to 10", self.train.simulated)));
+        }
+        if !(self.train.simulated_share > 0.0 && self.train.simulated_share < 1.0) {
+            let message = format!("{}: write a number between 0 and 1", self.train.simulated_share);
+            problems.push(("model.train.simulated_share", message));
         }
         problems
     }

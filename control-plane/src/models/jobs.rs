@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::{ModelsError, Registry, training};
 use crate::clock::unix_ms;
+use crate::config::TrainConfig;
 use crate::store::CheckpointSource;
 use crate::training::{Dataset, Progress, Settings, TrainError, train};
 
@@ -89,8 +90,8 @@ pub struct Jobs {
 pub struct Order {
     /// Labelled rows.
     pub labels: Dataset,
-    /// How much simulated traffic is learned from besides; see [`training::base`].
-    pub simulated: f32,
+    /// How much simulated traffic is learned from besides.
+    pub config: TrainConfig,
     /// The recipe.
     pub settings: Settings,
     /// Who wants it.
@@ -115,7 +116,7 @@ impl Jobs {
             state: JobState::Running,
             started: super::view::time(unix_ms()),
             by: order.by.clone(),
-            settings: serde_json::to_value(&order.settings).unwrap_or_default(),
+            settings: training::json(&order.settings),
             rows: order.labels.len(),
             progress: None,
             checkpoint: None,
@@ -193,7 +194,7 @@ impl Job {
     fn run(&self, order: Order, registry: &Registry, runtime: &Handle) {
         let ended = EndOfThread(self);
         yield_to_decisions();
-        let data = match order.data() {
+        let data = match training::with_simulation(order.labels, &order.config, &order.settings) {
             Ok(data) => data,
             Err(error) => return self.end(JobState::Failed, |view| view.error = Some(error.to_string())),
         };
@@ -213,7 +214,7 @@ impl Job {
             Ok(_) if self.go_on().is_break() => return self.end(JobState::Cancelled, |_| {}),
             Ok(trained) => trained,
         };
-        let metrics = serde_json::to_value(&trained.metrics).ok();
+        let metrics = Some(training::json(&trained.metrics));
         let seconds = trained.seconds;
         let content = training::content(trained, CheckpointSource::Train, &order.by, &order.note);
         match runtime.block_on(registry.save_candidate(content)) {
@@ -247,18 +248,6 @@ impl Job {
             error = view.error,
             "training ended"
         );
-    }
-}
-
-impl Order {
-    /// All rows, of one order: first simulated traffic, then labels.
-    fn data(&self) -> Result<Dataset, ModelsError> {
-        let mut data = match self.simulated > 0.0 {
-            true => training::base(self.simulated, self.settings.seed)?,
-            false => Dataset::new(),
-        };
-        data.append(self.labels.clone());
-        Ok(data)
     }
 }
 

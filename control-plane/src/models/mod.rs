@@ -8,6 +8,7 @@ pub mod command;
 mod error;
 pub mod file;
 pub mod jobs;
+mod judging;
 mod ready;
 mod registry;
 mod shadow;
@@ -15,7 +16,8 @@ pub mod training;
 mod view;
 
 pub use error::ModelsError;
+pub use judging::Judging;
 pub use ready::{ReadyModel, checkpoint, lines, ready};
-pub use registry::{Judging, Registry, watch};
+pub use registry::{Registry, watch};
 pub use shadow::{Comparison, Shadow};
 pub use view::{ComparisonView, ModelDetails, ModelLine, PromotionView};

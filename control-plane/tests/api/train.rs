@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Reply, send};
+use crate::harness::{ControlPlane, FIREFOX, Reply, send};
 use crate::labels::label;
 
 /// Only what a test has labelled is learned from.
@@ -51,6 +51,22 @@ async fn who_waits_gets_a_checkpoint_that_is_not_promoted() {
     let events = events(&plane, path).await;
     assert_eq!(events, [("done".to_owned(), job.clone())], "an ended job is one event");
     plane.post(&format!("/v1/models/{checkpoint}/promote"), "").await.ok(200);
+
+    // Somebody else comes than was trained on.
+    assert_eq!(plane.get("/v1/models").await.ok(200)["active"]["checkpoint"], checkpoint);
+    assert_eq!(model["drift"], Value::Null, "nothing was judged yet");
+    for name in ["a", "b"] {
+        plane
+            .check(json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": format!("/{name}") }))
+            .await;
+    }
+    let drift = plane.get(&format!("/v1/models/{checkpoint}")).await.ok(200)["drift"].clone();
+    let drift: Vec<f64> = serde_json::from_value(drift).expect("seven numbers");
+    assert!(drift.len() == 7 && drift.iter().all(|index| *index > 0.25), "{drift:?}");
+    let metrics = String::from_utf8(plane.get("/metrics").await.bytes).expect("text");
+    let line = metrics.lines().find(|line| line.starts_with("sallyport_feature_drift{feature=\"burst\"}"));
+    let told: f64 = line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("a number");
+    assert!((told - drift[6]).abs() < 1e-4, "{told} for {drift:?}");
 }
 
 #[tokio::test]
