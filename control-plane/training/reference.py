@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same network in PyTorch, to hold Sallyport's trainer against. Needs torch; nothing in the build needs this script.
 
-    reference.py vectors --out testdata/pytorch.json
+    reference.py vectors --out control-plane/training/pytorch.json
     reference.py time --csv train.csv --test test.csv [--epochs 10] [--batch-size 32] [--seed 1]
 
 `vectors` writes what `control-plane/src/training/network/tests/parity.rs` reads: a recipe for starting weights and

@@ -106,14 +106,14 @@ fn grow(nodes: &mut Vec<TreeNode>, depth: u32, feature: u8, threshold: f32) {
     }
 }
 
-/// Of the size of a trained forest: 100 trees, 8 splits deep.
+/// Of the size of a trained forest at its largest: 50 trees, 9 splits deep.
 fn forest() -> Model {
     let tree = |i: u8| {
         let mut nodes = Vec::new();
-        grow(&mut nodes, 8, i % 7, 0.3 + f32::from(i) / 250.0);
+        grow(&mut nodes, 9, i % 7, 0.3 + f32::from(i) / 125.0);
         nodes
     };
-    let trees: Vec<_> = (0..100).map(tree).collect();
+    let trees: Vec<_> = (0..50).map(tree).collect();
     Model::random_forest(Trees::new([1.0, 0.0, 0.0], &trees).expect("sound"), Features::default())
 }
 
@@ -126,7 +126,7 @@ fn models(c: &mut Criterion) {
     // Other clients each time, so that no processor learns a forest's paths by heart.
     let clients: Vec<_> =
         (0..4096).map(|_| Features::new(std::array::from_fn(|_| number())).expect("in range")).collect();
-    let models = [("network", Model::built_in().expect("weights")), ("forest of 100 trees", forest())];
+    let models = [("network", Model::built_in().expect("weights")), ("forest of 50 trees", forest())];
     for (name, model) in models {
         let mut clients = clients.iter().cycle();
         c.bench_function(&format!("{name}: log-odds"), |b| {

@@ -13,7 +13,8 @@ const LEAST_POINTS: f32 = 0.5;
 pub(crate) fn judge(policy: &Policy, model: &Model, features: &Features, evidence: &Evidence) -> Decision {
     let logit = model.logit(features);
     let checks = || evidence.found().map(|(check, strength)| (check, strength * policy.weight(check)));
-    let total = logit + checks().map(|(_, odds)| odds).sum::<f32>();
+    let found: f32 = checks().map(|(_, odds)| odds).sum();
+    let total = logit + found;
     let score = 100.0 * sigmoid(total);
 
     let slope = mean_slope(total);
@@ -30,8 +31,8 @@ pub(crate) fn judge(policy: &Policy, model: &Model, features: &Features, evidenc
         let by_claim = logit - model.logit(&features.without_user_agent());
         let without =
             |(check, odds): (Check, f32)| total - odds - if judges_claim(check) { by_claim } else { 0.0 };
-        let least = checks().map(without).fold(total - logit, f32::min);
-        if 100.0 * sigmoid(least) < thresholds.monitor {
+        let least = checks().map(without).fold(found, f32::min);
+        if 100.0 * sigmoid(least) <= thresholds.monitor {
             action = Action::Challenge;
         }
     }
@@ -71,8 +72,8 @@ fn judges_claim(check: Check) -> bool {
     matches!(check, Check::UserAgent | Check::HeadersMismatch | Check::Ja4Mismatch)
 }
 
-/// The action for a score alone. BLOCK needs more than one finding besides: where the score would fall below the
-/// monitor threshold without any one of them (the model counts as one), it becomes CHALLENGE.
+/// The action for a score alone. BLOCK needs more than one finding besides: where the score would not stay above
+/// the monitor threshold without any one of them (the model counts as one), it becomes CHALLENGE.
 fn action(thresholds: &Thresholds, score: f32) -> Action {
     if score >= thresholds.block {
         Action::Block

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::models::jobs::{Job, JobState, JobView, Order};
 use crate::models::training;
-use crate::training::Settings;
+use crate::training::{DataError, Settings};
 
 /// What differs from the section `model` of the configuration.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -53,7 +53,7 @@ pub(super) struct JobsResponse {
 
 type Id = Result<Path<u64>, PathRejection>;
 
-/// Train a model from all feedback. The result is a checkpoint; it is not promoted.
+/// Train a model from all feedback and simulated traffic. The result is a checkpoint; it is not promoted.
 #[utoipa::path(post, path = "/train", tag = "models", params(TrainQuery), responses(
     (status = 200, description = "With `wait=true`: it has ended", body = JobView),
     (status = 202, description = "It runs; `Location` says where", body = JobView),
@@ -67,14 +67,12 @@ pub(super) async fn train(
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::invalid("", error.body_text()))?;
     let settings = query.settings(training::settings(&app.models.config()))?;
-    let data = training::training_set(&*app.store).await?;
-    data.check().map_err(|error| {
-        ApiError::invalid(
-            "",
-            format!("there is too little to learn from: {error}; POST /feedback labels decisions"),
-        )
-    })?;
-    let order = Order { data, settings, by: caller.name.to_string(), note: String::new() };
+    let config = app.models.config().train;
+    let labels = training::feedback(&*app.store).await?;
+    if config.simulated == 0.0 {
+        labels.check().map_err(too_little)?;
+    }
+    let order = Order { labels, config, settings, by: caller.name.to_string(), note: String::new() };
     let job = app.jobs.start(order, Arc::clone(&app.models)).map_err(|running| {
         ApiError::conflict(format!("job {running} still runs; DELETE /v1/models/jobs/{running} ends it"))
     })?;
@@ -145,6 +143,11 @@ impl TrainQuery {
             None => Ok(settings),
         }
     }
+}
+
+fn too_little(error: DataError) -> ApiError {
+    let way = "POST /feedback labels decisions, and model.train.simulated adds simulated traffic";
+    ApiError::invalid("", format!("there is too little to learn from: {error}; {way}"))
 }
 
 fn find(app: &App, id: Id) -> Result<Job, ApiError> {

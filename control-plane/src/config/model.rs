@@ -3,6 +3,8 @@
 use sallyport_core::ModelKind;
 use serde::Deserialize;
 
+use crate::training::Settings;
+
 /// Models. Takes effect when the file changes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,6 +36,11 @@ pub struct TrainConfig {
     pub batch_size: u32,
     /// Starts every choice left to chance. Default: 7.
     pub seed: u64,
+    /// How much simulated traffic `POST /train` learns from besides feedback: 1 is about 60,000 requests, 0 none.
+    /// Default: 0.25.
+    pub simulated: f32,
+    /// Share of all weight that simulated traffic has beside feedback, between 0 and 1. Default: 0.3.
+    pub simulated_share: f32,
 }
 
 /// Learning online.
@@ -62,7 +69,8 @@ impl Default for ModelConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 8, batch_size: 256, seed: 7 }
+        let Settings { epochs, batch_size, seed, .. } = Settings::default();
+        Self { epochs, batch_size, seed, simulated: 0.25, simulated_share: 0.3 }
     }
 }
 
@@ -80,10 +88,18 @@ impl ModelConfig {
             ("model.online.publish_interval_s", self.online.publish_interval_s, 1..=3600),
             ("model.keep_checkpoints", self.keep_checkpoints, 1..=10_000),
         ];
-        checks
+        let mut problems: Vec<_> = checks
             .into_iter()
             .filter(|(_, value, range)| !range.contains(value))
             .map(|(key, value, range)| (key, format!("{value}: write {} to {}", range.start(), range.end())))
-            .collect()
+            .collect();
+        if !(0.0..=10.0).contains(&self.train.simulated) {
+            problems.push(("model.train.simulated", format!("{}: write 0 to 10", self.train.simulated)));
+        }
+        if !(self.train.simulated_share > 0.0 && self.train.simulated_share < 1.0) {
+            let message = format!("{}: write a number between 0 and 1", self.train.simulated_share);
+            problems.push(("model.train.simulated_share", message));
+        }
+        problems
     }
 }

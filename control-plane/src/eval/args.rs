@@ -61,6 +61,10 @@ pub struct Args {
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = crate::simulate::scale)]
     pub scale: f32,
 
+    /// How much of all weight simulated rows have beside others in training.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3, value_parser = share)]
+    pub simulated_share: f32,
+
     /// A stored model: `builtin`, a checkpoint's number, or a file. Nothing is trained then unless --kind says so.
     #[arg(long, value_name = "MODEL")]
     pub model: Vec<String>,

@@ -131,8 +131,11 @@ const ORIGIN_COLUMNS: [(&str, Alignment); 10] = [
     ("clients challenged", Right),
 ];
 
+/// People first, then by name.
 fn origins(origins: &[OriginMetrics]) -> String {
-    let rows = origins.iter().map(|origin| {
+    let mut origins: Vec<_> = origins.iter().collect();
+    origins.sort_by_key(|origin| (origin.bots > 0, &origin.name));
+    let rows = origins.into_iter().map(|origin| {
         let [monitor, challenge, block] = &origin.thresholds;
         [
             origin.name.clone(),

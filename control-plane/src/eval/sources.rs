@@ -8,9 +8,10 @@ use super::args::Args;
 use super::rows::{Rows, Verdict};
 use crate::replay::judge::Judged;
 use crate::simulate;
-use crate::training::Example;
+use crate::training::recipe::mix;
 use crate::training::sources::log::labelled;
 use crate::training::sources::{csv, name_of, weak};
+use crate::training::{Example, Settings};
 
 /// One side's sources.
 pub(super) struct Sources<'a> {
@@ -67,13 +68,18 @@ impl Rows {
         })
     }
 
+    /// Adds simulated rows, weighed as `sallyport train` weighs them.
     fn simulation(&mut self, args: &Args, engine: &Engine) {
         let settings =
             simulate::Settings { seed: args.world, scale: args.scale, ..simulate::Settings::default() };
+        let mut simulated = Rows { judged: self.judged.take(), ..Rows::default() };
         simulate::judged(&settings, engine, |request, judged| {
-            let origin = self.data.origin(request.scenario.name());
-            self.request(judged, request.scenario.is_bot(), origin);
+            let origin = simulated.data.origin(request.scenario.name());
+            simulated.request(judged, request.scenario.is_bot(), origin);
         });
+        let own = std::mem::take(&mut self.data);
+        self.data = mix(own, simulated.data, args.simulated_share, &Settings::default());
+        self.judged = simulated.judged;
     }
 
     fn request(&mut self, judged: &Judged, is_bot: bool, origin: u16) {

@@ -164,6 +164,10 @@ fn simulated_traffic_is_judged_scenario_by_scenario() {
     let outcome = evaluate("--model builtin --simulate --scale 0.02", folder.path()).expect("figures");
     let builtin = &outcome.views[0].standings[2].metrics;
     assert!(builtin.per_origin.len() > 10 && builtin.rows > 100);
+    let line = "--model builtin --log DIR/site.log --labels DIR/site.tsv --simulate --scale 0.02";
+    let both = evaluate(line, folder.path()).expect("figures");
+    let whole = &both.views[0].standings[1].metrics;
+    assert_eq!((whole.rows, whole.per_origin.len()), (builtin.rows + 200, builtin.per_origin.len() + 1));
 }
 
 #[test]

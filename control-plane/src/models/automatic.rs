@@ -2,14 +2,14 @@
 //! promotions that have shown to be worse are undone. Both switches are off by default.
 //!
 //! The judge is feedback that came after the promotion in force (and after the candidate was made): the newest
-//! [`MOST_LABELS`] labels, at least [`LEAST_LABELS`] of bots and as many of people. Measured are the log loss of each
+//! `MOST_LABELS` labels, at least `LEAST_LABELS` of bots and as many of people. Measured are the log loss of each
 //! model's probability and the share of people's requests that would be challenged, had the model judged in the place
 //! of the one that did.
 //!
-//! * `auto_promote`: the candidate in shadow has seen at least [`LEAST_COMPARED`] decisions, its log loss is at least
-//!   [`MARGIN`] lower, and it would challenge no more people.
-//! * `auto_rollback`: the log loss is at least [`MARGIN`] higher than that of the checkpoint that judged before, or at
-//!   least [`PEOPLE_MARGIN`] more of people's requests are challenged. Steps of online learning since the promotion
+//! * `auto_promote`: the candidate in shadow has seen at least `LEAST_COMPARED` decisions, its log loss is at least
+//!   `MARGIN` lower, and it would challenge no more people.
+//! * `auto_rollback`: the log loss is at least `MARGIN` higher than that of the checkpoint that judged before, or at
+//!   least `PEOPLE_MARGIN` more of people's requests are challenged. Steps of online learning since the promotion
 //!   count as part of it.
 
 use sallyport_core::{Engine, Features, Model};

@@ -15,7 +15,7 @@ use super::{ModelDetails, ModelLine, ModelsError, PromotionView, checkpoint, fil
 use crate::clock::unix_ms;
 use crate::config::Loaded;
 use crate::snapshot;
-use crate::store::{Promote, Promotion, SqliteStore, Store};
+use crate::store::{CheckpointContent, Promote, Promotion, SqliteStore, Store, StoreError};
 use crate::table::Table;
 use crate::training::Metrics;
 
@@ -109,7 +109,7 @@ pub async fn run(command: Command, loaded: &Loaded) -> anyhow::Result<()> {
             let bytes = read(&file)?;
             let mut content = file::read(&bytes, BY).with_context(|| file.display().to_string())?;
             content.note = note.unwrap_or(content.note);
-            let id = store.save_checkpoint(content, unix_ms()).await?;
+            let id = save(&store, loaded, content).await?;
             println!("checkpoint {id}; promote it with `sallyport model promote {id}`");
             Ok(())
         }
@@ -137,6 +137,16 @@ pub async fn promote_by_hand(
     let model = ready(store, id).await?;
     snapshot::try_with(loaded, &model.model)?;
     promote(store, Promote { checkpoint: id, by: BY.to_owned(), reason, only_after: None }).await
+}
+
+/// Stores a checkpoint on the command line. Those beyond `model.keep_checkpoints` leave.
+///
+/// # Errors
+/// When the database does not take it.
+pub async fn save(store: &dyn Store, loaded: &Loaded, content: CheckpointContent) -> Result<i64, StoreError> {
+    let id = store.save_checkpoint(content, unix_ms()).await?;
+    store.prune_checkpoints(loaded.config.model.keep_checkpoints).await?;
+    Ok(id)
 }
 
 #[derive(Serialize)]
@@ -216,7 +226,7 @@ async fn show(store: &dyn Store, id: i64, json: bool) -> anyhow::Result<()> {
         ("source", format!("{}, from checkpoint {}", line.source, line.parent)),
         ("note", line.note.clone()),
         ("seed", details.seed.to_string()),
-        ("rows", format!("{} ({} of bots)", details.data["rows"], details.data["bots"])),
+        ("rows", rows(&details.data).unwrap_or_default()),
         ("trained on", origins.join(", ")),
         ("data SHA-256", details.data_fingerprint.clone().unwrap_or_default()),
         ("bytes", line.bytes.to_string()),
@@ -229,6 +239,10 @@ async fn show(store: &dyn Store, id: i64, json: bool) -> anyhow::Result<()> {
         print(&measured(&metrics));
     }
     Ok(())
+}
+
+fn rows(data: &serde_json::Value) -> Option<String> {
+    Some(format!("{} ({} of bots)", data["rows"].as_u64()?, data["bots"].as_u64()?))
 }
 
 fn measured(metrics: &Metrics) -> Table {

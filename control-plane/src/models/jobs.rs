@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::{ModelsError, Registry, training};
 use crate::clock::unix_ms;
+use crate::config::TrainConfig;
 use crate::store::CheckpointSource;
 use crate::training::{Dataset, Progress, Settings, TrainError, train};
 
@@ -54,7 +55,7 @@ pub struct JobView {
     /// Its settings.
     #[schema(value_type = Object)]
     pub settings: serde_json::Value,
-    /// Labelled rows it learns from.
+    /// Rows it learns from; only the labelled ones until simulated traffic has been made.
     pub rows: usize,
     /// How far it is.
     #[schema(value_type = Option<Object>)]
@@ -87,8 +88,10 @@ pub struct Jobs {
 
 /// What a job works on.
 pub struct Order {
-    /// The rows.
-    pub data: Dataset,
+    /// Labelled rows.
+    pub labels: Dataset,
+    /// How much simulated traffic is learned from besides.
+    pub config: TrainConfig,
     /// The recipe.
     pub settings: Settings,
     /// Who wants it.
@@ -113,8 +116,8 @@ impl Jobs {
             state: JobState::Running,
             started: super::view::time(unix_ms()),
             by: order.by.clone(),
-            settings: serde_json::to_value(&order.settings).unwrap_or_default(),
-            rows: order.data.len(),
+            settings: training::json(&order.settings),
+            rows: order.labels.len(),
             progress: None,
             checkpoint: None,
             metrics: None,
@@ -123,7 +126,7 @@ impl Jobs {
         };
         let job = Job { id, view: watch::Sender::new(view), cancelled: Arc::default() };
         let (worker, runtime) = (job.clone(), Handle::current());
-        let work = move || worker.run(&order, &registry, &runtime);
+        let work = move || worker.run(order, &registry, &runtime);
         if let Err(error) = std::thread::Builder::new().name("train".to_owned()).spawn(work) {
             job.end(JobState::Failed, |view| view.error = Some(format!("no thread: {error}")));
         }
@@ -188,11 +191,16 @@ impl Job {
     }
 
     /// The whole job, on its thread.
-    fn run(&self, order: &Order, registry: &Registry, runtime: &Handle) {
+    fn run(&self, order: Order, registry: &Registry, runtime: &Handle) {
         let ended = EndOfThread(self);
         yield_to_decisions();
+        let data = match training::with_simulation(order.labels, &order.config, &order.settings) {
+            Ok(data) => data,
+            Err(error) => return self.end(JobState::Failed, |view| view.error = Some(error.to_string())),
+        };
+        self.view.send_modify(|view| view.rows = data.len());
         let mut told = Instant::now();
-        let trained = train(&order.data, &order.settings, &mut |progress| {
+        let trained = train(&data, &order.settings, &mut |progress| {
             if progress.held_out_loss.is_some() || told.elapsed() >= TELL {
                 told = Instant::now();
                 self.view.send_modify(|view| view.progress = Some(*progress));
@@ -206,7 +214,7 @@ impl Job {
             Ok(_) if self.go_on().is_break() => return self.end(JobState::Cancelled, |_| {}),
             Ok(trained) => trained,
         };
-        let metrics = serde_json::to_value(&trained.metrics).ok();
+        let metrics = Some(training::json(&trained.metrics));
         let seconds = trained.seconds;
         let content = training::content(trained, CheckpointSource::Train, &order.by, &order.note);
         match runtime.block_on(registry.save_candidate(content)) {

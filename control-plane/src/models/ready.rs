@@ -2,14 +2,16 @@
 
 use sallyport_core::{FEATURE_VERSION, Model, ModelError};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::file::unhex;
+use super::training::json;
 use super::{ModelDetails, ModelLine, ModelsError};
 use crate::store::{BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, InForce, Store};
-use crate::training::FeatureHistograms;
+use crate::training::{FeatureHistograms, Metrics, Settings};
 
 /// What is known of the training of the model that ships.
-const BUILT_IN_RECORD: &str = include_str!("../../../core/model/builtin.json");
+const BUILT_IN_RECORD: &str = include_str!("../../../core/model/builtin.bin.json");
 
 /// A checkpoint whose model has been read.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,40 +59,55 @@ pub async fn lines(store: &dyn Store, in_force: &InForce) -> Result<Vec<ModelLin
     Ok(lines)
 }
 
+/// The file that `sallyport train --out` writes beside a model.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Record {
-    seed: u64,
-    created_ms: u64,
-    note: String,
-    data: Value,
-    settings: Value,
-    metrics: Value,
-    histograms: Value,
+    data: Map<String, Value>,
+    settings: Settings,
+    histograms: FeatureHistograms,
+    #[serde(flatten)]
+    metrics: Option<Metrics>,
 }
 
 fn built_in() -> Result<Checkpoint, ModelError> {
     let model = Model::built_in()?;
-    // A test reads it; without it the model still judges.
+    // Without it the model still judges.
     let record: Record = serde_json::from_str(BUILT_IN_RECORD).unwrap_or_default();
+    let fingerprint =
+        record.data.get("fingerprint").and_then(Value::as_str).and_then(|text| unhex(text).ok());
     Ok(Checkpoint {
         id: BUILT_IN,
-        created_ms: record.created_ms,
+        created_ms: 0,
         content: CheckpointContent {
             kind: model.kind(),
             features_version: FEATURE_VERSION,
             parent: BUILT_IN,
-            seed: record.seed,
+            seed: record.settings.seed,
             source: CheckpointSource::Train,
             made_by: format!("sallyport {}", env!("CARGO_PKG_VERSION")),
-            note: record.note,
-            data_fingerprint: None,
-            data: record.data.to_string(),
-            settings: record.settings.to_string(),
-            metrics: record.metrics.to_string(),
-            histograms: record.histograms.to_string(),
+            note: "the model that ships".to_owned(),
+            data_fingerprint: fingerprint,
+            data: json(&record.data).to_string(),
+            settings: json(&record.settings).to_string(),
+            metrics: json(&record.metrics).to_string(),
+            histograms: json(&record.histograms).to_string(),
             model: model.to_bytes(),
             state: None,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_that_ships_tells_of_its_training() {
+        let shipped = built_in().expect("it can be read");
+        let line = ModelDetails::of(shipped.clone(), &InForce::default()).line;
+        assert!(line.active && line.roc_auc > Some(0.9), "{line:?}");
+        let histograms: FeatureHistograms = serde_json::from_str(&shipped.content.histograms).expect("JSON");
+        assert!(histograms.rows() > 0);
+    }
 }

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use sallyport_core::{Basis, Engine, FEATURE_COUNT, Features};
 
-use super::{ModelsError, ReadyModel, Shadow, ready};
+use super::{Judging, ModelsError, ready};
 use crate::clock::unix_ms;
 use crate::config::ModelConfig;
 use crate::detector::Detector;
 use crate::snapshot::Publisher;
-use crate::store::{
-    BUILT_IN, CheckpointContent, InForce, Promote, PromoteOutcome, Promotion, RequestRow, Store, StoreError,
-};
+use crate::store::{BUILT_IN, CheckpointContent, Promote, PromoteOutcome, Promotion, RequestRow, Store};
 use crate::training::FeatureHistograms;
 use crate::training::drift::psi;
 
@@ -21,41 +19,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Time between two looks at whether models are to take turns.
 const TURN: Duration = Duration::from_secs(30);
-
-/// So many promotions back a sound checkpoint is looked for.
-const WALK: u32 = 1000;
-
-/// What judges and what looks on.
-#[derive(Debug)]
-pub struct Judging {
-    /// What the store says is to be in force.
-    pub wanted: InForce,
-    /// What judges.
-    pub active: Arc<ReadyModel>,
-    /// Why that is not what was promoted.
-    pub fault: Option<String>,
-    /// What looks on.
-    pub shadow: Option<Arc<Shadow>>,
-}
-
-impl Judging {
-    /// Reads what the newest promotion names. Where that cannot be used, the one before judges, and so on; at last
-    /// the model that ships.
-    ///
-    /// # Errors
-    /// When the store does not answer; what is damaged is none.
-    pub async fn read(store: &dyn Store) -> Result<Self, ModelsError> {
-        let wanted = store.in_force().await?;
-        let (active, fault) = sound(store, wanted.promotion.as_ref()).await?;
-        let shadow = candidate(store, &wanted, &active).await?;
-        Ok(Self { wanted, active: Arc::new(active), fault, shadow })
-    }
-
-    /// Number of the newest promotion, 0 for none.
-    pub fn promotion_id(&self) -> i64 {
-        self.wanted.promotion.as_ref().map_or(0, |promotion| promotion.id)
-    }
-}
 
 /// The models of a running control plane.
 pub struct Registry {
@@ -155,6 +118,25 @@ impl Registry {
         Ok(id)
     }
 
+    /// Stores a checkpoint and lets it judge, unless something was promoted after `only_after` (the number of the
+    /// newest promotion that its maker knew, 0 for none). For steps of online learning.
+    ///
+    /// # Errors
+    /// See [`ModelsError`]; what judged goes on judging.
+    pub async fn adopt(
+        &self,
+        content: CheckpointContent,
+        only_after: i64,
+        reason: String,
+    ) -> Result<Promotion, ModelsError> {
+        if self.judging().promotion_id() != only_after {
+            return Err(ModelsError::Overtaken);
+        }
+        let by = content.made_by.clone();
+        let checkpoint = self.save(content).await?;
+        self.promote(Promote { checkpoint, by, reason, only_after: Some(only_after) }).await
+    }
+
     /// Lets a checkpoint judge: durable, and in force here, when it answers.
     ///
     /// # Errors
@@ -221,7 +203,7 @@ impl Registry {
         let mut judging = self.judging();
         let changed = judging.wanted != wanted;
         if changed {
-            judging = Arc::new(self.next(&judging, wanted).await?);
+            judging = Arc::new(judging.next(&*self.store, wanted).await?);
             if let Some(fault) = &judging.fault {
                 tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
             }
@@ -236,24 +218,6 @@ impl Registry {
             tracing::info!(checkpoint, shadow, version, "models changed");
         }
         Ok(changed)
-    }
-
-    /// What is to be in force; parts that stay the same go on counting.
-    async fn next(&self, now: &Judging, wanted: InForce) -> Result<Judging, ModelsError> {
-        let (active, fault) = if now.wanted.promotion == wanted.promotion {
-            (Arc::clone(&now.active), now.fault.clone())
-        } else {
-            let (active, fault) = sound(&*self.store, wanted.promotion.as_ref()).await?;
-            (Arc::new(active), fault)
-        };
-        let is_same = |shadow: &&Arc<Shadow>| {
-            wanted.shadow == Some(shadow.candidate.id) && shadow.candidate.id != active.id
-        };
-        let shadow = match now.shadow.as_ref().filter(is_same) {
-            Some(shadow) => Some(Arc::clone(shadow)),
-            None => candidate(&*self.store, &wanted, &active).await?,
-        };
-        Ok(Judging { wanted, active, fault, shadow })
     }
 }
 
@@ -298,50 +262,5 @@ pub(super) async fn set_shadow(store: &dyn Store, id: Option<i64>) -> Result<(),
     match store.set_shadow(id).await? {
         true => Ok(()),
         false => Err(ModelsError::Unknown(id.unwrap_or(BUILT_IN))),
-    }
-}
-
-/// The promoted checkpoint, or the newest sound one before it with the reason.
-async fn sound(
-    store: &dyn Store,
-    promotion: Option<&Promotion>,
-) -> Result<(ReadyModel, Option<String>), ModelsError> {
-    let Some(promotion) = promotion else { return Ok((ready(store, BUILT_IN).await?, None)) };
-    let fault = match attempt(store, promotion.checkpoint).await? {
-        Ok(model) => return Ok((model, None)),
-        Err(fault) => fault,
-    };
-    for earlier in store.promotions(WALK).await? {
-        if earlier.checkpoint != promotion.checkpoint
-            && let Ok(model) = attempt(store, earlier.checkpoint).await?
-        {
-            return Ok((model, Some(fault)));
-        }
-    }
-    Ok((ready(store, BUILT_IN).await?, Some(fault)))
-}
-
-/// A checkpoint, or why it cannot be used.
-async fn attempt(store: &dyn Store, id: i64) -> Result<Result<ReadyModel, String>, ModelsError> {
-    match ready(store, id).await {
-        Ok(model) => Ok(Ok(model)),
-        Err(ModelsError::Store(error @ StoreError::Unavailable(_))) => Err(error.into()),
-        Err(error) => Ok(Err(error.to_string())),
-    }
-}
-
-/// What is to look on; a damaged candidate is told and looks at nothing.
-async fn candidate(
-    store: &dyn Store,
-    wanted: &InForce,
-    active: &ReadyModel,
-) -> Result<Option<Arc<Shadow>>, ModelsError> {
-    let Some(id) = wanted.shadow.filter(|id| *id != active.id) else { return Ok(None) };
-    match attempt(store, id).await? {
-        Ok(model) => Ok(Some(Arc::new(Shadow::new(model)))),
-        Err(reason) => {
-            tracing::error!(reason, "the candidate cannot look on");
-            Ok(None)
-        }
     }
 }

@@ -1,11 +1,15 @@
 //! Between training and the store: what is trained on, how, and what is kept of the result.
 
-use sallyport_core::{FEATURE_VERSION, Features};
-use serde_json::json;
+use sallyport_core::{AddressSet, Engine, FEATURE_VERSION, Features, HashKey, Model, Policy};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::ModelsError;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, TrainConfig};
+use crate::simulate;
 use crate::store::{BUILT_IN, CheckpointContent, CheckpointSource, Store, TrainingRow};
+use crate::training::recipe::mix;
+use crate::training::sources::simulated;
 use crate::training::{Dataset, Example, Settings, Trained};
 
 /// Labels read at once.
@@ -14,12 +18,26 @@ const PAGE: u32 = 10_000;
 /// More labels than this are not trained on; the newest count.
 const MOST_LABELS: usize = 500_000;
 
-/// What `POST /train` learns from.
+/// What `POST /train` learns from: labels, and simulated traffic of every kind of visitor, lest a model trained on labels
+/// forget whom nobody labelled. Takes seconds.
 ///
 /// # Errors
-/// What the store says.
-pub async fn training_set(store: &dyn Store) -> Result<Dataset, ModelsError> {
-    feedback(store).await
+/// [`ModelsError::Damaged`] for the model that ships, under which the simulation is judged.
+pub fn with_simulation(
+    labels: Dataset,
+    config: &TrainConfig,
+    settings: &Settings,
+) -> Result<Dataset, ModelsError> {
+    if config.simulated == 0.0 {
+        return Ok(labels);
+    }
+    let model = Model::built_in().map_err(|error| ModelsError::Damaged(BUILT_IN, error))?;
+    // A policy of its own: the same seed gives the same rows in every deployment.
+    let engine =
+        Engine::new(Policy::default(), model, AddressSet::default(), HashKey::from_bytes([0; 16]), 0);
+    let world =
+        simulate::Settings { seed: config.seed, scale: config.simulated, ..simulate::Settings::default() };
+    Ok(mix(labels, simulated::rows(&world, &engine), config.simulated_share, settings))
 }
 
 /// All labels, each client's rows in one group.
@@ -56,9 +74,7 @@ pub fn settings(config: &ModelConfig) -> Settings {
 
 /// What is stored of a trained model.
 pub fn content(trained: Trained, source: CheckpointSource, made_by: &str, note: &str) -> CheckpointContent {
-    let text =
-        |value: Result<serde_json::Value, serde_json::Error>| value.unwrap_or_else(|_| json!({})).to_string();
-    let mut run = serde_json::to_value(&trained.settings).unwrap_or_else(|_| json!({}));
+    let mut run = json(&trained.settings);
     run["epochs_run"] = trained.epochs_run.into();
     run["seconds"] = trained.seconds.into();
     CheckpointContent {
@@ -70,13 +86,19 @@ pub fn content(trained: Trained, source: CheckpointSource, made_by: &str, note: 
         made_by: made_by.to_owned(),
         note: note.to_owned(),
         data_fingerprint: super::file::unhex(&trained.data.fingerprint).ok(),
-        data: text(serde_json::to_value(&trained.data)),
+        data: json(&trained.data).to_string(),
         settings: run.to_string(),
-        metrics: text(serde_json::to_value(&trained.metrics)),
-        histograms: text(serde_json::to_value(&trained.histograms)),
+        metrics: json(&trained.metrics).to_string(),
+        histograms: json(&trained.histograms).to_string(),
         model: trained.model.to_bytes(),
         state: trained.state,
     }
+}
+
+/// A record as JSON. By way of text, since 0.3 as f32 is 0.30000001192092896 as f64.
+pub(super) fn json(record: &impl Serialize) -> Value {
+    let text = serde_json::to_string(record).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_else(|_| Value::Object(Map::new()))
 }
 
 /// Labels as examples. Rows of unknown clients are groups of their own; rows whose features no program of ours can

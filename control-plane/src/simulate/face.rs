@@ -118,6 +118,26 @@ impl Face {
         Self { user_agent, ja4: JA4_SAFARI, manner, language: *dice.pick(&LANGUAGES) }
     }
 
+    /// The browser view of an app, an outdated phone, a rare browser: nothing that a version table would know.
+    pub(super) fn rare(dice: &mut Dice) -> Self {
+        const APPS: [&str; 4] = [
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram 390.0.0.28.85 (iPhone14,7; iOS 18_5; en_US; en; scale=3.00; 1170x2532)",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22G86 [FBAN/FBIOS;FBAV/520.0.0.38.101;FBBV/756351453;FBDV/iPhone15,2;FBMD/iPhone;FBSN/iOS]",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [LinkedInApp]/9.31.1092",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)",
+        ];
+        const OLD: [&str; 4] = [
+            "Mozilla/5.0 (Linux; U; Android 4.4.2; de-de; GT-I9505 Build/KOT49H) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30",
+            "Mozilla/5.0 (Windows NT 6.1; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/109.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/605.1.15 (KHTML, like Gecko) Konqueror/5.0 (like Gecko)",
+            "Opera/9.80 (Windows NT 6.1; WOW64) Presto/2.12.388 Version/12.18",
+        ];
+        let is_app = dice.chance(0.6);
+        let user_agent = *dice.pick(if is_app { &APPS } else { &OLD });
+        let manner = Manner::Browser { engine: Engine::Safari, fetch_metadata: is_app, hints: false };
+        Self { user_agent, ja4: JA4_SAFARI, manner, language: *dice.pick(&LANGUAGES) }
+    }
+
     /// A browser that tells as little as it can.
     pub(super) fn private(dice: &mut Dice) -> Self {
         let mut face = Self::browser(dice, |browser| !browser.mobile);

@@ -23,6 +23,7 @@ pub enum Scenario {
     Reloader,
     Regular,
     Searcher,
+    RareBrowser,
     FixedScraper,
     JitteredScraper,
     HeadlessBrowser,
@@ -57,7 +58,7 @@ pub(super) struct Cast {
 
 impl Scenario {
     /// All of them, people first.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::DesktopReader,
         Self::MobileReader,
         Self::TabOpener,
@@ -75,6 +76,7 @@ impl Scenario {
         Self::Reloader,
         Self::Regular,
         Self::Searcher,
+        Self::RareBrowser,
         Self::FixedScraper,
         Self::JitteredScraper,
         Self::HeadlessBrowser,
@@ -180,6 +182,12 @@ impl Scenario {
             Self::Searcher => {
                 ("searcher", 50, &[Shop, Wiki, Docs], "searches the site and opens what is found")
             }
+            Self::RareBrowser => (
+                "rare-browser",
+                220,
+                READ,
+                "the browser view of an app, an old phone or a rare browser, by whose name little is known",
+            ),
             Self::FixedScraper => ("fixed-scraper", 70, READ, "fetches page after page at a fixed interval"),
             Self::JitteredScraper => {
                 ("jittered-scraper", 100, READ, "fetches page after page at an interval made irregular")

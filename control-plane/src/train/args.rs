@@ -106,6 +106,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
+    /// Let the checkpoint judge at once.
+    #[arg(long, conflicts_with = "out")]
+    pub promote: bool,
+
     /// Anything that helps to tell the checkpoint from others.
     #[arg(long, value_name = "TEXT", default_value = "", conflicts_with = "out")]
     pub note: String,

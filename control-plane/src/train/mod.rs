@@ -1,7 +1,7 @@
 //! `sallyport train`: a model from tables of features, access logs, simulated traffic and feedback.
 //!
-//! [`args`] says from what and how, [`report`] what was measured. The model becomes a checkpoint, which is not promoted, or a
-//! file.
+//! [`args`] says from what and how, [`report`] what was measured. The model becomes a checkpoint, which is promoted only if
+//! asked, or a file.
 
 mod args;
 mod report;
@@ -19,12 +19,11 @@ use sallyport_core::{AddressSet, Engine, Model};
 pub use args::Args;
 use report::{Kept, Report};
 
-use crate::clock::unix_ms;
 use crate::config::Loaded;
-use crate::models::command::BY;
+use crate::models::command::{BY, promote_by_hand, save};
 use crate::models::training::{content, feedback};
 use crate::simulate;
-use crate::store::{CheckpointSource, SqliteStore, Store as _};
+use crate::store::{CheckpointSource, SqliteStore};
 use crate::training::recipe::mix;
 use crate::training::sources::{self, csv, log, simulated, weak};
 use crate::training::{Dataset, Parts, Progress, Settings, Trained, train, train_on};
@@ -120,8 +119,12 @@ async fn keep(args: &Args, trained: &Trained, loaded: &Loaded) -> anyhow::Result
     let kept = content(trained.clone(), CheckpointSource::Train, BY, &args.note);
     let Some(path) = &args.out else {
         let store = SqliteStore::open(&loaded.config.store)?;
-        let id = store.save_checkpoint(kept, unix_ms()).await?;
-        return Ok(Kept::Checkpoint(id));
+        let id = save(&store, loaded, kept).await?;
+        if !args.promote {
+            return Ok(Kept::Checkpoint(id));
+        }
+        promote_by_hand(&store, loaded, id, "trained".to_owned()).await?;
+        return Ok(Kept::Promoted(id));
     };
     let write = |path: &Path, bytes: &[u8]| {
         std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))

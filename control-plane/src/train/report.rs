@@ -15,6 +15,8 @@ use crate::training::{DataSummary, Settings, Trained};
 pub(super) enum Kept {
     /// Into the database, under this number.
     Checkpoint(i64),
+    /// The same, and it judges.
+    Promoted(i64),
     /// Into a file.
     File(PathBuf),
 }
@@ -42,7 +44,7 @@ impl<'a> Report<'a> {
     pub(super) fn of(trained: &'a Trained, kept: Kept) -> Self {
         let Trained { metrics, settings, data, histograms, seconds, epochs_run, model, .. } = trained;
         let checkpoint = match kept {
-            Kept::Checkpoint(id) => Some(id),
+            Kept::Checkpoint(id) | Kept::Promoted(id) => Some(id),
             Kept::File(_) => None,
         };
         let (seconds, epochs_run) = (*seconds, *epochs_run);
@@ -127,6 +129,7 @@ impl<'a> Report<'a> {
             Kept::Checkpoint(id) => {
                 writeln!(text, "Checkpoint {id}; it judges after `sallyport model promote {id}`.")
             }
+            Kept::Promoted(id) => writeln!(text, "Checkpoint {id}; it judges now."),
             Kept::File(path) => writeln!(text, "Written to {}.", path.display()),
         }
     }

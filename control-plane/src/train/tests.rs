@@ -79,6 +79,12 @@ fn tables_are_learned_from_plainly_and_become_checkpoints() {
     let (monotone, kept) = bench.train("--csv DIR/rows.csv --monotone --epochs 3").expect("a model");
     assert!(monotone.settings.monotone && monotone.data.held_out && monotone.metrics.rows < 200);
     assert_eq!(kept, Kept::Checkpoint(2));
+    let (_, kept) = bench.train("--csv DIR/rows.csv --epochs 2 --promote").expect("a model");
+    assert_eq!(kept, Kept::Promoted(3));
+    let database = rusqlite::Connection::open(bench.folder.path().join("test.db")).expect("opens");
+    let sql = "SELECT group_concat(checkpoint || ' by ' || made_by) FROM promotions";
+    let promoted: String = database.query_row(sql, [], |row| row.get(0)).expect("a row");
+    assert_eq!(promoted, "3 by command line");
 }
 
 #[test]

@@ -55,15 +55,11 @@ pub fn calibration_weights(data: &Dataset, settings: &Settings) -> Vec<f64> {
 
 fn weights_by(data: &Dataset, settings: &Settings, people_per_bot: Option<f32>) -> Vec<f64> {
     let mut weights = client_weights(data, settings);
-    let mut of_origin = vec![0.0; data.origins().len().max(1)];
-    let origins = data.examples().iter().map(|row| usize::from(row.origin));
-    for (origin, weight) in origins.clone().zip(&weights) {
-        of_origin[origin] += weight;
-    }
     let power = f64::from(settings.origin_power);
-    let factors: Vec<_> = of_origin.iter().map(|weight: &f64| libm::pow(*weight, -power)).collect();
-    for (origin, weight) in origins.zip(&mut weights) {
-        *weight *= factors[origin];
+    let factors: Vec<_> =
+        origin_weights(data, &weights).into_iter().map(|weight| libm::pow(weight, -power)).collect();
+    for (row, weight) in data.examples().iter().zip(&mut weights) {
+        *weight *= factors[usize::from(row.origin)];
     }
     let rows = || data.examples().iter().zip(&weights);
     let of_class =
@@ -90,14 +86,29 @@ fn client_weights(data: &Dataset, settings: &Settings) -> Vec<f64> {
     data.examples().iter().map(weight).collect()
 }
 
-/// Adds `other` to `data` so that its rows make up `share`, in (0, 1), of the weight of all. All of it where `data` is empty.
+/// Adds `other` to `data` so that its rows make up `share`, in (0, 1), of the weight of all before classes are balanced. All of
+/// it where `data` is empty. The two have no origin in common.
 pub fn mix(data: Dataset, other: Dataset, share: f32, settings: &Settings) -> Dataset {
-    let [own, added] = [&data, &other].map(|part| client_weights(part, settings).iter().sum::<f64>());
-    let factor = f64::from(share) / (1.0 - f64::from(share)) * own / added;
+    let power = 1.0 - f64::from(settings.origin_power);
+    let total = |part: &Dataset| {
+        let weights = origin_weights(part, &client_weights(part, settings));
+        weights.into_iter().map(|weight| libm::pow(weight, power)).sum::<f64>()
+    };
+    let share = f64::from(share);
+    let factor = libm::pow(share / (1.0 - share) * total(&data) / total(&other), 1.0 / power);
     let mut mixed = data;
-    let scale = if mixed.is_empty() || other.is_empty() { 1.0 } else { factor as f32 };
-    mixed.append(other.scaled(scale));
+    let factor = if mixed.is_empty() || other.is_empty() { 1.0 } else { factor as f32 };
+    mixed.append(other.scaled(factor));
     mixed
+}
+
+/// The weight of each origin's rows.
+fn origin_weights(data: &Dataset, weights: &[f64]) -> Vec<f64> {
+    let mut of_origin = vec![0.0; data.origins().len().max(1)];
+    for (row, weight) in data.examples().iter().zip(weights) {
+        of_origin[usize::from(row.origin)] += weight;
+    }
+    of_origin
 }
 
 /// The rows as the recipe shows them to a model, in the long run: each as it is and with its feature `user_agent` put to
@@ -177,11 +188,15 @@ mod tests {
 
     #[test]
     fn mixed_in_rows_make_up_their_share() {
-        let settings = Settings { client_power: 1.0, ..Settings::default() };
+        let settings = Settings { client_power: 1.0, person_weight: None, ..Settings::default() };
         let own = data(&[(1, true), (1, true), (2, false)]);
-        let mixed = mix(own.clone(), data(&[(3, true), (4, false), (5, false)]), 0.25, &settings);
-        let weights = client_weights(&mixed, &settings);
-        let share = weights[3..].iter().sum::<f64>() / weights.iter().sum::<f64>();
+        let mut scenarios = Dataset::new();
+        for (name, group) in [("one", 3), ("two", 4), ("two", 5)] {
+            let origin = scenarios.origin(name);
+            scenarios.push(Example { origin, group, ..own.examples()[0] });
+        }
+        let mixed = mix(own.clone(), scenarios, 0.25, &settings);
+        let share: f64 = weights(&mixed, &settings)[3..].iter().sum();
         assert!((share - 0.25).abs() < 1e-6, "{share}");
         assert_eq!(mix(Dataset::new(), own.clone(), 0.25, &settings), own);
     }

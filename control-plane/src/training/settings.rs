@@ -34,7 +34,7 @@ pub struct Settings {
     pub person_weight: Option<f32>,
     /// A client's n rows count n^(1 − this) together, in [0, 1]: 0.5 is the root of their number.
     pub client_power: f32,
-    /// An origin's rows of weight w count w^(1 − this) together, in [0, 1], lest one log or scenario drown all others.
+    /// An origin's rows of weight w count w^(1 − this) together, in [0, 0.9], lest one log or scenario drown all others.
     pub origin_power: f32,
     /// The traffic that calibration is for: how much more all people's rows count in it than all bots', in [0.01, 100]. `None`: as in
     /// the held-out rows. Then 0.9 means nine of ten there.
@@ -108,7 +108,7 @@ impl Settings {
                 "write 0.01 to 100",
             ),
             ("client_power", within(self.client_power, 0.0, 1.0), "write 0 to 1"),
-            ("origin_power", within(self.origin_power, 0.0, 1.0), "write 0 to 1"),
+            ("origin_power", within(self.origin_power, 0.0, 0.9), "write 0 to 0.9"),
             (
                 "people_per_bot",
                 self.people_per_bot.is_none_or(|people| within(people, 0.01, 100.0)),

@@ -58,6 +58,21 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
+fn probabilities_are_shares_on_clients_never_seen() {
+    // Made-up rows of a client resemble one another no more than others, so each can be a client of its own.
+    let mut data = Dataset::new();
+    let origin = data.origin("made up");
+    for (row, group) in clients(25, 3).examples().iter().zip(0..) {
+        data.push(Example { group, origin, ..*row });
+    }
+    let settings = Settings { people_per_bot: None, masked: 0.0, epochs: 4, ..quick() };
+    for monotone in [true, false] {
+        let metrics = trained(&data, &Settings { monotone, ..settings.clone() }).expect("a model").metrics;
+        assert!(metrics.calibration_error < 0.05, "{metrics:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_learned_is_refused() {
     let refused = |data: &Dataset, settings: &Settings| trained(data, settings).expect_err("no model");
     let data = clients(5, 1);
@@ -135,4 +150,15 @@ fn growing_trees_can_be_cancelled() {
         if progress.step >= 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!(cancelled.err(), Some(TrainError::Cancelled));
+}
+
+#[test]
+fn trees_are_calibrated_on_rows_they_have_not_seen_even_if_nothing_is_held_out() {
+    let unseen = clients(20, 2);
+    for kind in [ModelKind::RandomForest, ModelKind::GradientBoosting] {
+        let trained = trained(&clients(20, 1), &Settings { kind, ..Settings::plain() }).expect("a model");
+        assert!(!trained.data.held_out);
+        let error = metrics::measure(&trained.model, &unseen).calibration_error;
+        assert!(error < 0.08, "{}: {error}", kind.name());
+    }
 }

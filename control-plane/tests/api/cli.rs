@@ -50,6 +50,75 @@ fn tokens_are_made_shown_and_revoked() {
 }
 
 #[test]
+fn models_are_exchanged_promoted_and_rolled_back() {
+    let folder = TempDir::new().expect("a folder");
+    let told = |arguments: &[&str]| {
+        let output = run(&folder, arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        text(&output.stdout).to_owned()
+    };
+    let refused = |arguments: &[&str]| {
+        let output = run(&folder, arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        text(&output.stderr).to_owned()
+    };
+    let listed =
+        || -> serde_json::Value { serde_json::from_str(&told(&["model", "list", "--json"])).expect("JSON") };
+    told(&["model", "export", "0", "first.sallyport"]);
+    assert!(told(&["model", "import", "first.sallyport", "--note", "a copy"]).contains("model promote 1"));
+    assert_eq!(listed()["models"][1]["active"], true, "it is not promoted by itself");
+    told(&["model", "shadow", "1"]);
+    assert_eq!(listed()["models"][0]["shadow"], true);
+    assert_eq!(told(&["model", "promote", "1", "--reason", "why not"]), "checkpoint 1 judges instead of 0");
+    let list = told(&["model", "list"]);
+    let line = list.lines().nth(1).expect("a line");
+    assert!(line.contains("1  judges") && line.ends_with("a copy"), "{list}");
+    assert!(list.contains("why not"), "{list}");
+    assert!(refused(&["model", "promote", "1"]).contains("judges already"));
+    assert_eq!(told(&["model", "rollback"]), "checkpoint 0 judges instead of 1");
+    assert!(refused(&["model", "rollback"]).contains("no earlier checkpoint"));
+    assert_eq!(told(&["model", "shadow", "--off"]), "no checkpoint looks on");
+    assert!(told(&["model", "show", "0"]).contains("Checkpoint 0"));
+    for command in [&["model", "show", "9"][..], &["model", "promote", "9"], &["model", "export", "9", "x"]] {
+        assert!(refused(command).contains("there is no checkpoint 9"), "{command:?}");
+    }
+
+    let file = folder.path().join("first.sallyport");
+    let bytes = std::fs::read(&file).expect("the file");
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).expect("cut short");
+    assert!(refused(&["model", "import", "first.sallyport"]).contains("damaged"));
+    assert_eq!(listed()["models"].as_array().map(Vec::len), Some(2));
+    assert!(!folder.path().join("x").exists() && !folder.path().join("x.part").exists());
+}
+
+#[test]
+fn a_promotion_on_the_command_line_reaches_a_running_control_plane() {
+    let folder = TempDir::new().expect("a folder");
+    let mut server =
+        sallyport(&folder, &["serve", "--port", "0"]).stderr(Stdio::piped()).spawn().expect("starts");
+    let lines = BufReader::new(server.stderr.take().expect("piped")).lines();
+    let mut told = lines.map_while(Result::ok);
+    assert!(told.next().is_some_and(|line| line.contains("serving") && line.contains("\"checkpoint\":0")));
+    for command in
+        [&["model", "export", "0", "file"][..], &["model", "import", "file"], &["model", "promote", "1"]]
+    {
+        assert!(run(&folder, command).status.success());
+    }
+    let changed = told.find(|line| line.contains("models changed")).expect("it is noticed");
+    assert!(changed.contains("\"checkpoint\":1"), "{changed}");
+    server.kill().expect("killed");
+    server.wait().expect("ends");
+    let mut server =
+        sallyport(&folder, &["serve", "--port", "0"]).stderr(Stdio::piped()).spawn().expect("starts");
+    let lines = BufReader::new(server.stderr.take().expect("piped")).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let serving = lines.next().expect("a line");
+    assert!(serving.contains("\"checkpoint\":1"), "a restart goes on with it: {serving}");
+    signal(&server, "-TERM");
+    assert!(server.wait().expect("ends").success());
+}
+
+#[test]
 fn a_faulty_configuration_starts_nothing_and_tells_everything() {
     let folder = TempDir::new().expect("a folder");
     std::fs::write(folder.path().join("config.yaml"), "server:\n  prot: 1\nstore:\n  readers: 0\n")

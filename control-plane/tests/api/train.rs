@@ -3,8 +3,11 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Reply, send};
+use crate::harness::{ControlPlane, FIREFOX, Reply, send};
 use crate::labels::label;
+
+/// Only what a test has labelled is learned from.
+const ONLY_LABELS: &str = "model: { train: { simulated: 0 } }";
 
 /// More epochs than a test waits for.
 const LONG: &str = "/train?epochs=1000&batch_size=2";
@@ -29,7 +32,7 @@ async fn events(plane: &ControlPlane, path: &str) -> Vec<(String, Value)> {
 
 #[tokio::test]
 async fn who_waits_gets_a_checkpoint_that_is_not_promoted() {
-    let plane = ControlPlane::start().await;
+    let plane = ControlPlane::with_config(ONLY_LABELS).await;
     label(&plane, 40, 1).await;
     let reply = ask(&plane, Method::POST, "/train?epochs=3&batch_size=16&seed=5&wait=true").await;
     let job = reply.ok(200);
@@ -48,11 +51,27 @@ async fn who_waits_gets_a_checkpoint_that_is_not_promoted() {
     let events = events(&plane, path).await;
     assert_eq!(events, [("done".to_owned(), job.clone())], "an ended job is one event");
     plane.post(&format!("/v1/models/{checkpoint}/promote"), "").await.ok(200);
+
+    // Somebody else comes than was trained on.
+    assert_eq!(plane.get("/v1/models").await.ok(200)["active"]["checkpoint"], checkpoint);
+    assert_eq!(model["drift"], Value::Null, "nothing was judged yet");
+    for name in ["a", "b"] {
+        plane
+            .check(json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": format!("/{name}") }))
+            .await;
+    }
+    let drift = plane.get(&format!("/v1/models/{checkpoint}")).await.ok(200)["drift"].clone();
+    let drift: Vec<f64> = serde_json::from_value(drift).expect("seven numbers");
+    assert!(drift.len() == 7 && drift.iter().all(|index| *index > 0.25), "{drift:?}");
+    let metrics = String::from_utf8(plane.get("/metrics").await.bytes).expect("text");
+    let line = metrics.lines().find(|line| line.starts_with("sallyport_feature_drift{feature=\"burst\"}"));
+    let told: f64 = line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("a number");
+    assert!((told - drift[6]).abs() < 1e-4, "{told} for {drift:?}");
 }
 
 #[tokio::test]
 async fn one_job_at_a_time_that_tells_its_progress_until_it_is_cancelled() {
-    let plane = ControlPlane::start().await;
+    let plane = ControlPlane::with_config(ONLY_LABELS).await;
     label(&plane, 100, 1).await;
     let begun = ask(&plane, Method::POST, LONG).await;
     begun.ok(202);
@@ -87,7 +106,7 @@ async fn one_job_at_a_time_that_tells_its_progress_until_it_is_cancelled() {
 
 #[tokio::test]
 async fn what_cannot_be_trained_is_said_at_once() {
-    let plane = ControlPlane::start().await;
+    let plane = ControlPlane::with_config(ONLY_LABELS).await;
     for (query, field) in [
         ("epochs=0", "epochs"),
         ("epochs=1000000000", "epochs"),
@@ -100,14 +119,27 @@ async fn what_cannot_be_trained_is_said_at_once() {
         let reply = ask(&plane, Method::POST, &format!("/train?{query}")).await;
         assert_eq!(reply.problem(422).1, field, "{query}");
     }
+    for (count, told) in [(0, "too few"), (9, "at least 20")] {
+        label(&plane, count, 1).await;
+        let reply = ask(&plane, Method::POST, "/train").await;
+        assert!(reply.problem(422).2.contains(told), "{reply:?}");
+    }
     assert_eq!(plane.get("/v1/models/jobs").await.ok(200), &json!({ "jobs": [] }));
     assert_eq!(ask(&plane, Method::GET, "/v1/models/jobs/1").await.problem(404).0, "not-found");
     assert_eq!(ask(&plane, Method::DELETE, "/v1/models/jobs/x").await.problem(404).0, "not-found");
 }
 
 #[tokio::test]
+async fn without_any_label_simulated_traffic_is_learned_from() {
+    let plane = ControlPlane::with_config("model: { train: { simulated: 0.01 } }").await;
+    let reply = ask(&plane, Method::POST, "/train?epochs=1&wait=true").await;
+    let job = reply.ok(200);
+    assert!(job["rows"].as_u64() > Some(100) && job["state"] == "done", "{job}");
+}
+
+#[tokio::test]
 async fn a_result_that_cannot_be_stored_is_told() {
-    let plane = ControlPlane::start().await;
+    let plane = ControlPlane::with_config(ONLY_LABELS).await;
     label(&plane, 20, 1).await;
     let other = rusqlite::Connection::open(plane.database()).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("locks");
@@ -122,7 +154,7 @@ async fn a_result_that_cannot_be_stored_is_told() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn training_yields_to_decisions() {
-    let plane = ControlPlane::start().await;
+    let plane = ControlPlane::with_config(ONLY_LABELS).await;
     label(&plane, 100, 1).await;
     let begun = ask(&plane, Method::POST, LONG).await;
     let path = begun.headers["location"].to_str().expect("text").to_owned();

@@ -20,6 +20,22 @@ pub(super) fn from_a_search(v: &mut Visit<'_>) {
     }
 }
 
+/// From a message or a post to the page that it links to, and sometimes on from there.
+pub(super) fn from_an_app(v: &mut Visit<'_>) {
+    let page = v.entry();
+    let from = match v.dice.below(10) {
+        0..6 => From::Direct,
+        6..8 => From::Elsewhere("https://l.facebook.com/"),
+        _ => v.arrival(),
+    };
+    v.read(page, from);
+    for _ in 0..v.dice.geometric(1.6, 8) - 1 {
+        v.think(40.0, 1.1);
+        let next = v.linked();
+        v.read(next, From::Link);
+    }
+}
+
 /// A feed reader, a mail or a messenger opens articles in the browser, now and then; there is no referer.
 pub(super) fn from_a_feed(v: &mut Visit<'_>) {
     for _ in 0..v.dice.geometric(3.0, 20) {

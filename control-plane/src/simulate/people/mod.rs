@@ -53,6 +53,7 @@ pub(super) fn visit(who: &Who, mut dice: Dice, site: &Site) -> Vec<Request> {
         Scenario::Reloader => reading::again_and_again(v),
         Scenario::Regular => reading::as_a_regular(v),
         Scenario::Searcher => working::at_the_search(v),
+        Scenario::RareBrowser => landing::from_an_app(v),
         _ => reading::at_a_desk(v),
     }
     visit.out
@@ -65,6 +66,7 @@ fn face(scenario: Scenario, dice: &mut Dice) -> Face {
         Scenario::DesktopReader | Scenario::TabOpener => Face::person(dice, Device::Desktop),
         Scenario::PrivateBrowser => Face::private(dice),
         Scenario::OldSafari => Face::old_safari(dice),
+        Scenario::RareBrowser => Face::rare(dice),
         _ => Face::person(dice, Device::Any),
     }
 }

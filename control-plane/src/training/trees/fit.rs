@@ -7,8 +7,11 @@ use crate::training::calibration::Calibration;
 use crate::training::recipe::{Parts, calibration_weights, shown, weights};
 use crate::training::{self, Progress, Settings, TrainError};
 
-/// Grows a kind of trees on `parts.train` and calibrates them on `parts.validation`. Without validation rows they stay as
-/// they are: on rows that they have seen, trees look surer than they are.
+/// Share of clients that trees are calibrated on where the settings hold none out.
+const CALIBRATION_SHARE: f32 = 0.1;
+
+/// Grows a kind of trees on `parts.train` and calibrates them on `parts.validation`, or on a part of the training rows
+/// that is held out for it: on rows that they have seen, trees look surer than they are.
 pub(in crate::training) fn fit(
     grow: impl Fn(&Table, &Growth, u64, Watch<'_>) -> Result<Trees, GrowthError>,
     growth: &Growth,
@@ -16,6 +19,13 @@ pub(in crate::training) fn fit(
     settings: &Settings,
     watch: training::Watch<'_>,
 ) -> Result<Trees, TrainError> {
+    let parts = match parts.validation.is_empty() {
+        true => {
+            let settings = Settings { held_out: CALIBRATION_SHARE, ..settings.clone() };
+            &Parts::without_test(parts.train.clone(), &settings)
+        }
+        false => parts,
+    };
     let table = Table::new(shown(&parts.train, &weights(&parts.train, settings), settings))?;
     let trees = grow(&table, growth, settings.seed, &mut |step, steps| {
         watch(&Progress { epoch: 1, epochs: 1, step, steps, loss: 0.0, held_out_loss: None })

@@ -84,7 +84,7 @@ pub fn forest(table: &Table, growth: &Growth, seed: u64, watch: Watch<'_>) -> Re
 }
 
 /// Boosted trees: the base score one half, and each stage fitted by least squares to what the stages before left
-/// over, so that the sum approaches the probability. Deterministic in rows and seed.
+/// over, so that the sum approaches the probability, and is drawn in towards one half. Deterministic in rows and seed.
 ///
 /// # Errors
 /// See [`GrowthError`].
@@ -95,7 +95,7 @@ pub fn boosting(table: &Table, growth: &Growth, seed: u64, watch: Watch<'_>) -> 
     for (size, seed) in stages(growth, seed) {
         let grown = boosting::grow(&table.sample(growth.rows, seed)?, growth, size, seed)?;
         table.subtract(&grown.predict(table.matrix()).map_err(GrowthError::Rows)?);
-        trees.extend(boosting::flatten(&grown)?);
+        trees.extend(boosting::flatten(&grown, boosting::ROOM)?);
         report(&trees, growth, watch)?;
     }
     Ok(Trees::new([1.0, 0.0, boosting::BASE as f32], &trees)?)

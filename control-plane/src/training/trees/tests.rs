@@ -66,7 +66,7 @@ fn flat_boosting_predicts_what_smartcore_predicts() {
     let growth = small(Growth::BOOSTING);
     let grown_on = random_features(400, 1);
     let grown = boosting::grow(&table(&grown_on), &growth, 20, 5).expect("boosted trees");
-    let trees = Trees::new([1.0, 0.0, 0.0], &boosting::flatten(&grown).expect("flat")).expect("sound");
+    let trees = Trees::new([1.0, 0.0, 0.0], &boosting::flatten(&grown, 1.0).expect("flat")).expect("sound");
     let rows = rows_to_predict(&grown_on);
     for (row, expected) in rows.iter().zip(grown.predict(&matrix(&rows)).expect("predictions")) {
         assert!((f64::from(trees.sum(row)) - expected).abs() < 1e-5, "{row:?}");
