@@ -27,7 +27,7 @@ use sallyport_core::Features;
 use tokio::sync::{Mutex, Notify};
 
 use self::contradiction::Contradiction;
-use self::session::Session;
+use self::session::{Session, Work};
 use crate::app::App;
 use crate::models::{Judging, ModelsError};
 use crate::store::{Promote, RequestId, StoreError, TrainingRow};
@@ -93,8 +93,8 @@ struct Held {
     session: Option<Session>,
     base: Option<&'static Base>,
     last_published: Option<Instant>,
-    /// Labels learned, the time it took, labels that contradicted: since the start.
-    totals: (u64, Duration, u64),
+    /// Since the start.
+    totals: Work,
     was_reverted: bool,
 }
 
@@ -157,9 +157,9 @@ impl Learning {
         };
         self.tell(|status| {
             status.take(&session);
-            let (labels, time, contradicted) = held.totals;
-            (status.learned, status.contradicted) = (labels, contradicted);
-            status.mean_update_us = (labels > 0).then(|| time.as_secs_f64() * 1e6 / labels as f64);
+            let Work { learned, took, contradicting } = held.totals;
+            (status.learned, status.contradicted) = (learned, contradicting);
+            status.mean_update_us = (learned > 0).then(|| took.as_secs_f64() * 1e6 / learned as f64);
         });
         held.session = Some(session);
         result
@@ -232,12 +232,10 @@ impl Held {
                 let challenge = app.detector.engine().policy().thresholds().challenge;
                 session.prepare(&*app.store, judging, base, challenge).await?;
             }
-            let counts = |session: &Session| session.learner().map(Learner::counts).unwrap_or_default();
-            let before = counts(session);
-            self.totals.1 += session.learn(rows).await?;
-            let after = counts(session);
-            self.totals.0 += after.learned - before.learned;
-            self.totals.2 += after.contradicting - before.contradicting;
+            let work = session.learn(rows).await?;
+            self.totals.learned += work.learned;
+            self.totals.took += work.took;
+            self.totals.contradicting += work.contradicting;
             if is_last {
                 return Ok(());
             }
