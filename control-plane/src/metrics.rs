@@ -149,6 +149,7 @@ fn register_models(registry: &mut Registry, app: &App) {
 }
 
 fn register_state(registry: &mut Registry, app: &App) {
+    let learning = app.learning.status();
     let health = app.store.health();
     let occupancy = app.detector.occupancy();
     let snapshot = app.publisher.current();
@@ -167,6 +168,10 @@ fn register_state(registry: &mut Registry, app: &App) {
     for (name, help, value) in [
         ("store_written_rows", "Rows written", health.written_rows),
         ("store_dropped_rows", "Rows dropped: buffer full or refused by the database", health.dropped_rows),
+        ("labels_learned", "Labels that moved the working copy of the model", learning.learned),
+        ("learning_published", "Checkpoints that learning from feedback made", learning.published),
+        ("learning_reverted", "Times that what was learned made the model worse", learning.reverted),
+        ("labels_contradicting", "Labels that contradicted one of another request", learning.contradicted),
         ("records_evicted", "Client and address records that made room for others", occupancy.evicted),
     ] {
         registry.register(name, help, ConstCounter::new(value));

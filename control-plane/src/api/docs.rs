@@ -23,6 +23,7 @@ const TEMPLATE: &str = include_str!("docs.html");
         super::check::check,
         super::feedback::feedback,
         super::stats::stats,
+        super::conflicts::conflicts,
         super::train::train,
         super::models::list,
         super::models::show,

@@ -2,6 +2,7 @@
 
 mod body;
 mod check;
+mod conflicts;
 mod docs;
 mod error;
 mod feedback;

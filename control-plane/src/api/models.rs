@@ -14,6 +14,7 @@ use super::body::{self, RawBody};
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::learning::LearningStatus;
 use crate::models::{
     self, Comparison, ModelDetails, ModelLine, ModelsError, PromotionView, checkpoint, file, lines,
 };
@@ -37,6 +38,8 @@ pub(super) struct ModelsResponse {
     active: ActiveModel,
     /// The checkpoint that looks on.
     shadow: Option<i64>,
+    /// How learning from feedback goes.
+    learning: LearningStatus,
     /// Newest first; the model that ships is the last.
     models: Vec<ModelLine>,
     /// Newest first, at most 20.
@@ -86,6 +89,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<ModelsRespo
             fault: judging.fault.clone(),
         },
         shadow: judging.shadow.as_ref().map(|shadow| shadow.candidate.id),
+        learning: app.learning.status(),
         models,
         promotions,
     }))

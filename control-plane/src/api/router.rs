@@ -10,7 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, docs, feedback, gate, health, metrics, models, observations, reputation, snapshot, stats, train,
+    check, conflicts, docs, feedback, gate, health, metrics, models, observations, reputation, snapshot,
+    stats, train,
 };
 use crate::app::App;
 
@@ -37,6 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/reputation/{ip}", get(reputation::reputation))
         .route("/train", post(train::train))
         .route("/v1/models", get(models::list))
+        .route("/v1/models/conflicts", get(conflicts::conflicts))
         .route("/v1/models/rollback", post(models::rollback))
         .route("/v1/models/shadow", delete(models::no_shadow))
         .route("/v1/models/import", post(models::import).layer(kib(models::IMPORT_LIMIT_KIB)))

@@ -1,5 +1,7 @@
 //! Simulated rows of every scenario: what is rehearsed with each label, and what is measured on.
 
+use std::sync::OnceLock;
+
 use sallyport_core::{AddressSet, Engine, FEATURE_COUNT, Features, HashKey, Model, ModelError, Policy};
 
 use crate::simulate;
@@ -14,7 +16,7 @@ const SEED: u64 = 0xba5e;
 const SCALE: f32 = 0.2;
 
 /// Rows of each scenario in either part.
-const ROWS: usize = 80;
+const ROWS: usize = 60;
 
 /// Rows of every kind of visitor, to hold on to what was learned before.
 #[derive(Clone, Debug)]
@@ -26,12 +28,19 @@ pub struct Base {
 }
 
 impl Base {
-    /// Simulates the rows: always the same ones, whatever judges. Takes about a second.
+    /// Simulated rows: always the same ones, whatever judges. The first call takes up to a second.
     ///
     /// # Errors
     /// None as built: the model that ships is read.
-    pub fn simulated() -> Result<Self, ModelError> {
-        Self::of(&Settings { seed: SEED, scale: SCALE, ..Settings::default() }, ROWS)
+    pub fn simulated() -> Result<&'static Self, ModelError> {
+        static BASE: OnceLock<Base> = OnceLock::new();
+        match BASE.get() {
+            Some(base) => Ok(base),
+            None => {
+                let made = Self::of(&Settings { seed: SEED, scale: SCALE, ..Settings::default() }, ROWS)?;
+                Ok(BASE.get_or_init(|| made))
+            }
+        }
     }
 
     /// Of each scenario at most `rows` in either part, drawn evenly from all its requests.

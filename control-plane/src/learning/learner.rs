@@ -143,12 +143,10 @@ impl Learner {
         let mut first = None;
         for share in SHARES {
             let mut candidate = self.fit.toward(&self.working, share);
-            // Labels of one kind push everybody's log-odds. What is to be learned is whom they tell apart: on the whole
-            // all stays as loud as it was, and no more people than before are challenged.
-            for shift in [Reserve::drift, Reserve::excess] {
-                if let Some(model) = self.model(&candidate) {
-                    candidate.calibrate(1.0, -shift(&self.reserve, &model));
-                }
+            // Labels of bots make everybody look more like one. What is to be learned is whom they tell apart: no more
+            // people than before are to be challenged for it.
+            if let Some(model) = self.model(&candidate) {
+                candidate.calibrate(1.0, -self.reserve.excess(&model));
             }
             let Some(model) = self.model(&candidate) else { continue };
             match self.reserve.examine(&model) {

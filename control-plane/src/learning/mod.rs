@@ -27,7 +27,7 @@ use sallyport_core::Features;
 use tokio::sync::{Mutex, Notify};
 
 use self::contradiction::Contradiction;
-use self::session::Session;
+use self::session::{Session, Work};
 use crate::app::App;
 use crate::models::{Judging, ModelsError};
 use crate::store::{Promote, RequestId, StoreError, TrainingRow};
@@ -91,10 +91,10 @@ pub struct Learning {
 #[derive(Default)]
 struct Held {
     session: Option<Session>,
-    base: Option<Arc<Base>>,
+    base: Option<&'static Base>,
     last_published: Option<Instant>,
-    /// Labels learned and the time it took.
-    updates: (u64, Duration),
+    /// Since the start.
+    totals: Work,
     was_reverted: bool,
 }
 
@@ -157,8 +157,9 @@ impl Learning {
         };
         self.tell(|status| {
             status.take(&session);
-            let (labels, time) = held.updates;
-            status.mean_update_us = (labels > 0).then(|| time.as_secs_f64() * 1e6 / labels as f64);
+            let Work { learned, took, contradicting } = held.totals;
+            (status.learned, status.contradicted) = (learned, contradicting);
+            status.mean_update_us = (learned > 0).then(|| took.as_secs_f64() * 1e6 / learned as f64);
         });
         held.session = Some(session);
         result
@@ -177,8 +178,8 @@ impl Learning {
                 status.last_reverted = Some(worse.to_string());
             });
         }
-        let (Some(fit), Some(base)) = (session.fit.clone(), held.base.clone()) else { return Ok(()) };
-        let content = session.content(&*app.store, &fit, &base).await?;
+        let (Some(fit), Some(base)) = (session.fit.clone(), held.base) else { return Ok(()) };
+        let content = session.content(&*app.store, &fit, base).await?;
         let reason = content.note.clone();
         let checkpoint = app.models.save(content).await?;
         let only_after = Some(session.promotion);
@@ -229,12 +230,12 @@ impl Held {
             if rows.iter().any(|row| session.takes(row)) {
                 let base = self.base().await?;
                 let challenge = app.detector.engine().policy().thresholds().challenge;
-                session.prepare(&*app.store, judging, &base, challenge).await?;
+                session.prepare(&*app.store, judging, base, challenge).await?;
             }
-            let learned = |session: &Session| session.learner().map_or(0, |learner| learner.counts().learned);
-            let before = learned(session);
-            self.updates.1 += session.learn(rows).await?;
-            self.updates.0 += learned(session) - before;
+            let work = session.learn(rows).await?;
+            self.totals.learned += work.learned;
+            self.totals.took += work.took;
+            self.totals.contradicting += work.contradicting;
             if is_last {
                 return Ok(());
             }
@@ -242,14 +243,14 @@ impl Held {
     }
 
     /// The simulated rows, made when the first label comes.
-    async fn base(&mut self) -> Result<Arc<Base>, ModelsError> {
-        if let Some(base) = &self.base {
-            return Ok(Arc::clone(base));
+    async fn base(&mut self) -> Result<&'static Base, ModelsError> {
+        if let Some(base) = self.base {
+            return Ok(base);
         }
         let made = tokio::task::spawn_blocking(Base::simulated).await;
         let made = made.map_err(|error| StoreError::Failed(format!("no rows to rehearse: {error}")))?;
-        let base = Arc::new(made.map_err(|error| ModelsError::Damaged(crate::store::BUILT_IN, error))?);
-        self.base = Some(Arc::clone(&base));
+        let base = made.map_err(|error| ModelsError::Damaged(crate::store::BUILT_IN, error))?;
+        self.base = Some(base);
         Ok(base)
     }
 }

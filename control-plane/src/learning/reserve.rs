@@ -120,13 +120,6 @@ impl Reserve {
         self.anchor_quality
     }
 
-    /// How much higher a model's log-odds are than the first one's, in the mean over the simulated part.
-    pub fn drift(&self, model: &Model) -> f32 {
-        let pairs = self.simulated.iter().zip(&self.anchor_logits);
-        let sum: f64 = pairs.map(|(row, anchor)| f64::from(model.logit(&row.features) - anchor)).sum();
-        (sum / self.simulated.len().max(1) as f64) as f32
-    }
-
     /// By how much the log-odds of a model have to fall so that it would challenge no more people than the first one, at
     /// most [`SHIFT_LIMIT`]; 0 where it does not.
     pub fn excess(&self, model: &Model) -> f32 {

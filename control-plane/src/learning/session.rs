@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::reserve::Quality;
-use super::{Base, Counts, Examined, Label, Learner, Worse};
+use super::{Base, Counts, Examined, Label, Learned, Learner, Worse};
 use crate::models::{Judging, ModelsError, checkpoint, ready};
 use crate::store::{CheckpointContent, CheckpointSource, Store, StoreError, TrainingRow};
 use crate::training::metrics::measure;
@@ -66,6 +66,17 @@ pub(super) struct Session {
     pub(super) fit: Option<Fit>,
 }
 
+/// What was done with some labels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    /// Labels that moved the working copy.
+    pub(super) learned: u64,
+    /// The time that took.
+    pub(super) took: Duration,
+    /// Labels that contradicted an earlier one.
+    pub(super) contradicting: u64,
+}
+
 /// A model that may judge.
 #[derive(Clone)]
 pub(super) struct Fit {
@@ -110,25 +121,28 @@ impl Session {
         Ok(())
     }
 
-    /// Learns from rows in their order; those that the model has seen before a restart are only remembered. Answers
-    /// how long it took.
-    pub(super) async fn learn(&mut self, rows: Vec<TrainingRow>) -> Result<Duration, ModelsError> {
-        let Some(last) = rows.last().map(|row| row.id) else { return Ok(Duration::ZERO) };
+    /// Learns from rows in their order; those that the model has seen before a restart are only remembered.
+    pub(super) async fn learn(&mut self, rows: Vec<TrainingRow>) -> Result<Work, ModelsError> {
+        let Some(last) = rows.last().map(|row| row.id) else { return Ok(Work::default()) };
         let Generation { since_ms, learnt_through, .. } = self.generation;
         let work = move |learner: &mut Learner| {
-            let started = Instant::now();
+            let mut work = Work::default();
             for label in rows.iter().filter(|row| row.created_ms >= since_ms).filter_map(Label::of) {
                 if label.id <= learnt_through {
                     learner.recall(&label);
                 } else {
-                    learner.learn(&label);
+                    let started = Instant::now();
+                    let learned = learner.learn(&label);
+                    work.took += if learned == Learned::Step { started.elapsed() } else { Duration::ZERO };
+                    work.learned += u64::from(learned == Learned::Step);
+                    work.contradicting += u64::from(learned == Learned::Contradicts);
                 }
             }
-            started.elapsed()
+            work
         };
-        let took = self.on_thread(work).await?;
+        let work = self.on_thread(work).await?;
         self.through = last;
-        Ok(took.unwrap_or_default())
+        Ok(work.unwrap_or_default())
     }
 
     /// Holds the working copy against the reserved set; answers why it had to be reverted, if so.

@@ -36,7 +36,11 @@ pub struct LearningStatus {
     pub through: i64,
     /// What became of the labels since that choice.
     pub labels: Counts,
-    /// Checkpoints made since the start of the program.
+    /// Labels that moved the working copy since the start of the program.
+    pub learned: u64,
+    /// Labels that contradicted an earlier one of another request since then.
+    pub contradicted: u64,
+    /// Checkpoints made since then.
     pub published: u64,
     /// How often since then the working copy was reverted.
     pub reverted: u64,
@@ -50,8 +54,6 @@ pub struct LearningStatus {
     pub quality: Option<Quality>,
     /// How far online learning may move the model, as mean |Δ log-odds| on the reserved set.
     pub distance_limit: f64,
-    /// Labels that contradict an earlier one of another request; both are left out.
-    pub contradictions: u64,
     /// Mean time of learning from a label, microseconds.
     pub mean_update_us: Option<f64>,
     /// The latest contradictions, newest first.
@@ -68,12 +70,12 @@ impl LearningStatus {
         let Some(learner) = session.learner() else {
             self.state = LearningState::Waiting;
             (self.labels, self.anchor_quality, self.quality) = (Counts::default(), None, None);
-            (self.contradictions, self.listed) = (0, Vec::new());
+            self.listed = Vec::new();
             return;
         };
         self.state = LearningState::Learning;
         self.labels = learner.counts();
         self.anchor_quality = Some(learner.reserve().anchor_quality());
-        (self.contradictions, self.listed) = learner.contradictions();
+        self.listed = learner.contradictions().1;
     }
 }

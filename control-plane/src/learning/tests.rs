@@ -14,8 +14,8 @@ use crate::training::{Dataset, Example};
 /// The policy's threshold.
 const CHALLENGE: f32 = 70.0;
 
-/// Cheaper than in service, with less rehearsal: what is asserted must hold by the bounds alone.
-const RECIPE: Recipe = Recipe { steps: 1, pace: 4.0, base_rows: 40, label_rows: 8 };
+/// Cheaper than in service.
+const RECIPE: Recipe = Recipe { steps: 1, pace: 4.0, base_rows: 48, label_rows: 8 };
 
 fn base() -> Base {
     Base::of(&Settings { seed: 11, scale: 0.06, ..Settings::default() }, 24).expect("built-in model")
@@ -43,14 +43,10 @@ fn taught(learner: &mut Learner, model: &Model, labels: impl Iterator<Item = Lab
     let mut judging = model.clone();
     for label in labels {
         learner.learn(&label);
-        if label.id % 40 == 0 {
-            match learner.examine() {
-                Examined::Fit(model, q) => {
-                    println!("fit {q:?}");
-                    judging = *model
-                }
-                e => println!("{e:?}"),
-            }
+        if label.id % 40 == 0
+            && let Examined::Fit(model, _) = learner.examine()
+        {
+            judging = *model;
         }
     }
     judging
@@ -71,7 +67,8 @@ fn five_thousand_wrong_labels_of_one_token_move_nothing_that_counts() {
     let before = learner(&model, &base).reserve().anchor_quality();
     let rows = base.rehearsed.examples();
     let wrong = labels(rows.iter().cycle().take(5_000), false);
-    let mut learner = learner(&model, &base);
+    // Hardly anything is rehearsed, so that the bounds alone must hold.
+    let mut learner = learner(&model, &base).by(Recipe { base_rows: 6, label_rows: 4, ..RECIPE });
     let judging = taught(&mut learner, &model, wrong);
     let Quality { roc_auc, log_loss, false_positive_rate } = learner.reserve().quality(&judging);
     assert!((roc_auc - before.roc_auc).abs() < 0.01, "{before:?}, then {roc_auc}");
@@ -84,9 +81,9 @@ fn five_thousand_wrong_labels_of_one_token_move_nothing_that_counts() {
 #[test]
 fn two_hundred_honest_labels_teach_a_scenario_that_the_model_was_bad_at() {
     let base = base();
-    let model = blind(&Model::built_in().expect("built-in model"), &[3]);
+    let model = blind(&Model::built_in().expect("built-in model"), &[0, 3]);
     let settings =
-        Settings { seed: 5, scale: 0.5, scenarios: vec![Scenario::HeadlessBrowser], ..Settings::default() };
+        Settings { seed: 5, scale: 0.5, scenarios: vec![Scenario::FixedScraper], ..Settings::default() };
     let scenario = Base::of(&settings, 200).expect("built-in model");
     let honest = labels(scenario.rehearsed.examples(), true);
     let judging = taught(&mut learner(&model, &base), &model, honest);
@@ -100,11 +97,9 @@ fn two_hundred_honest_labels_teach_a_scenario_that_the_model_was_bad_at() {
     let people: Vec<_> = base.reserved.examples().iter().filter(|row| !row.is_bot).copied().collect();
     let bots = of(&[scenario.reserved.examples()]);
     let (before, after) = (measure(&model, &bots).log_loss, measure(&judging, &bots).log_loss);
-    println!("{before} {after} {}", scenario.rehearsed.len());
-    assert!(after < 0.95 * before, "{before} then {after}");
+    assert!(after < 0.9 * before, "{before} then {after}");
     let all = of(&[scenario.reserved.examples(), &people]);
     let (before, after) = (measure(&model, &all), measure(&judging, &all));
-    println!("{:?} {:?}", before.roc_auc, after.roc_auc);
     assert!(after.roc_auc > before.roc_auc, "{:?} then {:?}", before.roc_auc, after.roc_auc);
     assert!(judging.network().is_some_and(Network::is_monotone));
     assert!(after.at_challenge().false_positive_rate <= before.at_challenge().false_positive_rate);

@@ -8,6 +8,7 @@ mod feedback;
 mod gate;
 mod harness;
 mod labels;
+mod learning;
 mod models;
 mod observations;
 mod outage;
