@@ -56,7 +56,7 @@ impl Agent {
         match claim(text) {
             None if text.starts_with(b"Mozilla/") || text.starts_with(b"Opera/") => {
                 let suspicion =
-                    if is_internet_explorer(text) && now_ms < EXPLORER_RETIRED_MS { 0.0 } else { 0.4 };
+                    if is_internet_explorer(text) && now_ms < EXPLORER_RETIRED_MS { 0.0 } else { 0.3 };
                 Self { kind: AgentKind::Browser, suspicion }
             }
             None => Self { kind: AgentKind::Other, suspicion: 0.6 },

@@ -184,7 +184,7 @@ impl Scenario {
             }
             Self::RareBrowser => (
                 "rare-browser",
-                220,
+                300,
                 READ,
                 "the browser view of an app, an old phone or a rare browser, by whose name little is known",
             ),

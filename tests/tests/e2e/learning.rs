@@ -7,6 +7,8 @@ use sallyport_e2e::harness::{ControlPlane, Gate, Plan};
 use sallyport_e2e::visitor::{CHROME, Visitor};
 use serde_json::{Value, json};
 
+const VERSION: &str = "wasmcustom.sallyport_snapshot_version";
+/// Longest wait for anything.
 const SETTLE: Duration = Duration::from_secs(20);
 
 async fn gate() -> Gate {
@@ -83,4 +85,34 @@ async fn feedback_on_what_envoy_saw_is_recorded_once() {
     assert_eq!((status, &recorded["request_id"]), (201, &json!(by_visitor)));
     assert_eq!(feedback(&gate, &json!({ "request_id": "nobody", "is_bot": true })).await.0, 404);
     assert_eq!(control(&gate).get("/stats")["training_examples"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_learnt_of_feedback_judges_at_envoy() {
+    let gate = gate().await;
+    let before = gate.envoy.wait_for_stat(VERSION, |version| version > 0);
+    // Of people alone: what is learnt of them challenges nobody more, so that the reserved set has no objection.
+    let mut people = Vec::new();
+    for number in 1..=8 {
+        people.push(visit(&gate, &Visitor::chrome(&format!("198.51.100.{number}")), "/about").await);
+    }
+    counted(control(&gate), 8);
+    for id in people {
+        assert_eq!(feedback(&gate, &json!({ "request_id": id, "label": "human" })).await.0, 201);
+    }
+    let start = Instant::now();
+    let learnt = loop {
+        let models = control(&gate).get("/v1/models");
+        let active =
+            models["models"].as_array().expect("models").iter().find(|model| model["active"] == true);
+        match active {
+            Some(model) if model["source"] == "online" => break models["active"].clone(),
+            _ => assert!(start.elapsed() < SETTLE, "nothing was published: {models}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let published = learnt["snapshot_version"].as_u64().expect("a version");
+    assert!(published > before, "{published} after {before}");
+    gate.envoy.wait_for_stat(VERSION, |version| version >= published);
+    assert_eq!(gate.reloads(), 0);
 }
