@@ -4,9 +4,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use sallyport::learning::{Base, Label, Learner};
+use sallyport::store::RequestId;
 use sallyport::training::network::{Row, Start};
 use sallyport::training::{Example, Trainable};
-use sallyport_core::{FEATURE_COUNT, Features};
+use sallyport_core::{FEATURE_COUNT, Features, Model};
 
 /// The new label and what is learnt again with it.
 const ROWS: u32 = 16;
@@ -34,6 +36,29 @@ fn learning(c: &mut Criterion) {
     let mut network = Trainable::new(Start { dropout: 0.3, ..Start::MONOTONE }, 7);
     let rows: Vec<Row> = examples(BATCH).iter().map(Row::from).collect();
     c.bench_function("training step of 32 rows", |b| b.iter(|| network.step(black_box(&rows), 1e-4)));
+
+    let base = Base::simulated().expect("built-in model");
+    let model = Model::built_in().expect("built-in model");
+    let (mut learner, mut id) = (Learner::new(&model, &model, base, 70.0).expect("a network"), 0_i64);
+    c.bench_function("a label learnt as in service", |b| {
+        b.iter(|| {
+            id += 1;
+            // Always another client and token, and always alike: none is left out.
+            let label = Label {
+                id,
+                request_id: RequestId::parse(""),
+                created_ms: 0,
+                features: *model.reference(),
+                is_bot: false,
+                client: Some(id.cast_unsigned()),
+                token: Some(id),
+            };
+            learner.learn(black_box(&label))
+        });
+    });
+    c.bench_function("the working copy examined", |b| {
+        b.iter(|| learner.reserve().examine(black_box(&model)).expect("no worse than itself"));
+    });
 
     let mut network = Trainable::from_state(&network.to_state()).expect("its own state");
     let label = examples(ROWS);

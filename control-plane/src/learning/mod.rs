@@ -180,7 +180,7 @@ impl Learning {
         }
         let (Some(fit), Some(base)) = (session.fit.clone(), held.base) else { return Ok(()) };
         let content = session.content(&*app.store, &fit, base).await?;
-        let reason = content.note.clone();
+        let reason = fit.reason();
         let checkpoint = app.models.save(content).await?;
         let only_after = Some(session.promotion);
         let wanted = Promote { checkpoint, by: MADE_BY.to_owned(), reason, only_after };
