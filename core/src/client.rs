@@ -243,17 +243,21 @@ impl ClientState {
             self.event_ms = now_ms;
             return;
         }
-        self.pages += 1.0;
-        self.without_referer += one_if(!visit.has_referer);
         let goes_on = self.event_ms != 0 && now_ms.saturating_sub(self.event_ms) < ONE_EVENT_MS;
         if !goes_on {
             self.page_event(now_ms);
         }
-        // The form and the attempts at it have one path: that is no reading of the same page again. Nor is a
-        // double click.
+        // An attempt at a login is answered by the form again or by a redirect: what a page loads is not to be expected,
+        // nor is it a reading of the same page again.
+        if visit.is_attempt {
+            return;
+        }
+        self.pages += 1.0;
+        self.without_referer += one_if(!visit.has_referer);
+        // A double click is no reading again either.
         let hash = path_hash(visit.path);
         let same = goes_on && (hash >> 32) as u32 == self.last_page;
-        if !visit.is_attempt && !same {
+        if !same {
             self.read_page(hash);
         }
         self.page_count = self.page_count.saturating_add(1);

@@ -78,7 +78,7 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
 /// `hard = min(1, (probe + 0.7·client_error + 0.7·login + 0.5·api + head) / (n + 1))`,
 /// `noreferer = (pages without referer + orphans) / (pages + assets + 1)`, and
 /// `noassets = max(0, 1 − assets / (0.8·pages + 0.5)) · pages / (pages + 1)`.
-/// n and all counts are decayed ×0.95 per request. An orphan is an asset without referer beyond 12 assets a page;
+/// n and all counts are decayed ×0.95 per request. Login attempts are no pages here. An orphan is an asset without referer beyond 12 assets a page;
 /// the page that a redirect led to is not counted.
 ///
 /// A page loads its assets with a referer, so who typed the address is soon known for a browser, and who asks for

@@ -24,6 +24,7 @@ pub enum Scenario {
     Regular,
     Searcher,
     RareBrowser,
+    Member,
     FixedScraper,
     JitteredScraper,
     HeadlessBrowser,
@@ -58,7 +59,7 @@ pub(super) struct Cast {
 
 impl Scenario {
     /// All of them, people first.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::DesktopReader,
         Self::MobileReader,
         Self::TabOpener,
@@ -77,6 +78,7 @@ impl Scenario {
         Self::Regular,
         Self::Searcher,
         Self::RareBrowser,
+        Self::Member,
         Self::FixedScraper,
         Self::JitteredScraper,
         Self::HeadlessBrowser,
@@ -187,6 +189,12 @@ impl Scenario {
                 300,
                 READ,
                 "the browser view of an app, an old phone or a rare browser, by whose name little is known",
+            ),
+            Self::Member => (
+                "member",
+                120,
+                &[Shop, Wiki, App],
+                "goes straight to the sign-in, everything cached, and mistypes the password now and then",
             ),
             Self::FixedScraper => ("fixed-scraper", 70, READ, "fetches page after page at a fixed interval"),
             Self::JitteredScraper => {

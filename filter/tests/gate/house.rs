@@ -46,7 +46,10 @@ fn a_house_comes_back_whole() {
 #[test]
 fn every_client_of_a_busy_address_is_counted_apart() {
     let limit = json!({ "client": { "per_second": 0.001, "burst": 3 } });
-    let mut machine = Machine::start(&json!({ "policy": { "enforcement": "enforce", "rate_limit": limit } }));
+    // Nothing but the limit is to refuse.
+    let thresholds = json!({ "monitor": 98, "challenge": 99, "block": 100 });
+    let policy = json!({ "enforcement": "enforce", "rate_limit": limit, "thresholds": thresholds });
+    let mut machine = Machine::start(&json!({ "policy": policy }));
     let agents: Vec<_> =
         (0..6).map(|n| format!("Mozilla/5.0 (X11; rv:150.0) Gecko/20100101 Firefox/15{n}.0")).collect();
     for round in 1..=4 {

@@ -54,6 +54,7 @@ pub(super) fn visit(who: &Who, mut dice: Dice, site: &Site) -> Vec<Request> {
         Scenario::Regular => reading::as_a_regular(v),
         Scenario::Searcher => working::at_the_search(v),
         Scenario::RareBrowser => landing::from_an_app(v),
+        Scenario::Member => working::as_a_member(v),
         _ => reading::at_a_desk(v),
     }
     visit.out

@@ -69,9 +69,28 @@ pub(super) fn in_a_shop(v: &mut Visit<'_>) {
     }
 }
 
-/// The form, then tries until the password is right: most at once, hardly anybody more than four.
+/// Straight to the sign-in, by a bookmark or because the session has ended; what it loads is cached or mostly.
+pub(super) fn as_a_member(v: &mut Visit<'_>) {
+    if v.dice.chance(0.7) {
+        v.knows_the_site();
+    }
+    let form = *v.dice.pick(&["/login", "/account/login", "/signin"]);
+    let from = if v.dice.chance(0.7) { From::Direct } else { v.arrival() };
+    sign_in_from(v, form, from);
+    for _ in 1..v.dice.geometric(2.5, 12) {
+        v.think(20.0, 1.0);
+        let next = v.linked();
+        v.read(next, From::Link);
+    }
+}
+
 fn sign_in(v: &mut Visit<'_>, form: &'static str) {
-    v.send(Ask::get(form, From::Link));
+    sign_in_from(v, form, From::Link);
+}
+
+/// The form, then tries until the password is right: most at once, hardly anybody more than four.
+fn sign_in_from(v: &mut Visit<'_>, form: &'static str, from: From) {
+    v.send(Ask::get(form, from));
     v.load(0.97);
     v.here = v.site.url(form);
     let mut wrong = if v.dice.chance(0.3) { v.dice.geometric(1.4, 5) } else { 0 };
