@@ -205,7 +205,6 @@ mod tests {
         let model = gentle();
         let reserve = Reserve::new(&two_kinds(200), &model, 70.0);
         assert_eq!(reserve.examine(&model), Ok(reserve.anchor_quality()));
-        assert!(reserve.anchor_quality().roc_auc > 0.9);
         // Whichever part of the set notices first.
         assert!(reserve.examine(&shifted(&model, 5.0)).is_err());
         // Log-odds at their limit cannot move.
