@@ -181,6 +181,30 @@ mod tests {
     }
 
     #[test]
+    fn known_visits_give_known_figures() {
+        // Two pages 9 s apart, the second without referer, and two assets of the first. By hand: all counts fall by
+        // 0.95 with each request, and the one page without referer is the latest.
+        let client = after(&[
+            (0, PathClass::Page, "/", true),
+            (100, PathClass::Asset, "/a.css", true),
+            (100, PathClass::Asset, "/b.js", true),
+            (8_800, PathClass::Page, "/a", false),
+        ]);
+        let found = *Features::of(&client, 0.5).values();
+        let p60 = 1.0 + (-9.0_f32 / 60.0).exp();
+        let (pages, assets) = (0.95_f32.powi(3) + 1.0, 0.95_f32.powi(2) + 0.95);
+        let no_assets = (1.0 - assets / (0.8 * pages + 0.5)) * pages / (pages + 1.0);
+        let pattern = 1.0 - (1.0 - 0.6 / (pages + assets + 1.0)) * (1.0 - 0.5 * no_assets.max(0.0));
+        let fast = (-9.0_f32 / 5.0).exp() / 2.0;
+        let entropy = 0.3 + 0.5 * std::f32::consts::LN_2 / 16.0_f32.ln();
+        let burst = ((-4.5_f32).exp() - p60 / 30.0).max(0.0);
+        let right = [p60 / (p60 + 10.0), 0.4, pattern, fast, entropy, 0.0, burst / (burst + 2.0)];
+        for ((name, found), right) in FEATURE_NAMES.iter().zip(found).zip(right) {
+            assert!((found - right).abs() < 1e-4, "{name}: {found}, not {right}");
+        }
+    }
+
+    #[test]
     fn a_redirect_to_the_same_page_is_no_reading_again() {
         let twice = |gap_ms| {
             let visits = [(0, PathClass::Page, "/", false), (gap_ms, PathClass::Page, "/", false)];

@@ -50,7 +50,8 @@ pub struct Contradictions {
 }
 
 impl Contradictions {
-    /// Holds a label against those before it and remembers it. Answers the numbers of the labels that it contradicts.
+    /// Holds a label against those that are remembered, and lists it where it contradicts. Answers the numbers of the
+    /// labels that it contradicts.
     pub fn find(&mut self, label: &Label) -> Vec<i64> {
         let mut against = Vec::new();
         let mut first = None;
@@ -73,8 +74,12 @@ impl Contradictions {
             self.total += 1;
             push_bounded(&mut self.listed, contradiction, LISTED);
         }
-        push_bounded(&mut self.labels, label.clone(), REMEMBERED);
         against
+    }
+
+    /// Remembers a label: later ones are held against it.
+    pub fn remember(&mut self, label: &Label) {
+        push_bounded(&mut self.labels, label.clone(), REMEMBERED);
     }
 
     /// How many labels contradicted an earlier one.
@@ -107,14 +112,22 @@ mod tests {
     use super::*;
     use crate::learning::testing::label;
 
+    impl Contradictions {
+        fn found(&mut self, label: &Label) -> Vec<i64> {
+            let against = self.find(label);
+            self.remember(label);
+            against
+        }
+    }
+
     #[test]
     fn like_features_and_the_same_client_contradict() {
         let mut contradictions = Contradictions::default();
-        assert!(contradictions.find(&label(1, 1, 0.5, true)).is_empty());
-        assert!(contradictions.find(&label(2, 2, 0.5, true)).is_empty(), "agreement is none");
-        assert!(contradictions.find(&label(3, 3, 0.6, false)).is_empty(), "other behaviour is none");
-        assert_eq!(contradictions.find(&label(4, 4, 0.505, false)), [2, 1]);
-        assert_eq!(contradictions.find(&label(5, 1, 0.9, false)), [1]);
+        assert!(contradictions.found(&label(1, 1, 0.5, true)).is_empty());
+        assert!(contradictions.found(&label(2, 2, 0.5, true)).is_empty(), "agreement is none");
+        assert!(contradictions.found(&label(3, 3, 0.6, false)).is_empty(), "other behaviour is none");
+        assert_eq!(contradictions.found(&label(4, 4, 0.505, false)), [2, 1]);
+        assert_eq!(contradictions.found(&label(5, 1, 0.9, false)), [1]);
         assert_eq!(contradictions.total(), 2);
         let listed: Vec<_> = contradictions.listed().map(|c| (c.about, c.request_id.as_str())).collect();
         assert_eq!(listed, [(About::SameClient, "request-5"), (About::LikeFeatures, "request-4")]);
@@ -124,7 +137,7 @@ mod tests {
     fn memory_stays_bounded() {
         let mut contradictions = Contradictions::default();
         for number in 0..3_000 {
-            contradictions.find(&label(number, number as u64, 0.5, number % 2 == 0));
+            contradictions.found(&label(number, number as u64, 0.5, number % 2 == 0));
         }
         assert_eq!((contradictions.labels.len(), contradictions.listed.len()), (REMEMBERED, LISTED));
         assert_eq!(contradictions.total(), 2_999);

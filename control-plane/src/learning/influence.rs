@@ -8,8 +8,8 @@ pub const CLIENT_TOTAL: f32 = 4.0;
 /// The same for one token.
 pub const TOKEN_TOTAL: f32 = 200.0;
 
-/// A label that weighs less is not learned: its sayer has said enough.
-pub const LEAST_WEIGHT: f32 = 0.02;
+/// A label that would weigh less is not heard: its client or token has said enough.
+const LEAST_WEIGHT: f32 = 0.02;
 
 /// Clients told apart; those that come later count as one.
 const CLIENT_LIMIT: usize = 65_536;
@@ -22,18 +22,24 @@ pub struct Influence {
 }
 
 impl Influence {
-    /// Counts a label and answers its weight, in (0, 1]: `(1 − 1/4)^n · (1 − 1/200)^m`, where the client has n labels
-    /// before this one and the token m. Summed up, a client never comes to more than [`CLIENT_TOTAL`] and a token never
-    /// to more than [`TOKEN_TOTAL`]. All unknown clients count as one, and all unknown tokens.
-    pub fn weigh(&mut self, client: Option<u64>, token: Option<i64>) -> f32 {
+    /// Counts a label and answers its weight, in [0.02, 1]: `(1 − 1/4)^n · (1 − 1/200)^m`, where n labels of the client
+    /// were heard before this one and m of the token. Summed up, a client never comes to more than [`CLIENT_TOTAL`] and
+    /// a token never to more than [`TOKEN_TOTAL`]. All unknown clients count as one, and all unknown tokens.
+    ///
+    /// `None` where that would be less: the label is not heard. It is not counted either, lest a token that has said
+    /// enough use up what others may say of a client.
+    pub fn weigh(&mut self, client: Option<u64>, token: Option<i64>) -> Option<f32> {
         let is_full = self.clients.len() >= CLIENT_LIMIT;
         let client = client.filter(|_| !is_full || self.clients.contains_key(&client));
         let (clients, tokens) =
             (self.clients.entry(client).or_default(), self.tokens.entry(token).or_default());
         let weight = falling(CLIENT_TOTAL, *clients) * falling(TOKEN_TOTAL, *tokens);
+        if weight < LEAST_WEIGHT {
+            return None;
+        }
         *clients = clients.saturating_add(1);
         *tokens = tokens.saturating_add(1);
-        weight
+        Some(weight)
     }
 }
 
@@ -49,20 +55,39 @@ mod tests {
     #[test]
     fn one_client_and_one_token_come_to_no_more_than_their_totals() {
         let mut influence = Influence::default();
-        assert_eq!(influence.weigh(Some(1), Some(1)), 1.0);
-        let client: f32 = (0..1_000).map(|token| influence.weigh(Some(1), Some(token))).sum();
-        assert!(client <= CLIENT_TOTAL, "{client}");
+        assert_eq!(influence.weigh(Some(1), Some(1)), Some(1.0));
+        let client: f32 = (0..1_000).filter_map(|token| influence.weigh(Some(1), Some(token))).sum();
+        assert!(1.0 + client <= CLIENT_TOTAL && client > 0.9 * (CLIENT_TOTAL - 1.0), "{client}");
         let mut influence = Influence::default();
-        let token: f32 = (0..10_000).map(|client| influence.weigh(Some(client), Some(1))).sum();
-        assert!(token <= TOKEN_TOTAL && token > 0.99 * TOKEN_TOTAL, "{token}");
-        assert!(influence.weigh(Some(1 << 40), Some(1)) < LEAST_WEIGHT);
-        assert_eq!(influence.weigh(Some(1 << 41), Some(2)), 1.0, "another token is not silenced by it");
+        let token: f32 = (0..10_000).filter_map(|client| influence.weigh(Some(client), Some(1))).sum();
+        assert!(token <= TOKEN_TOTAL && token > 0.95 * TOKEN_TOTAL, "{token}");
+        assert_eq!(influence.weigh(Some(1 << 40), Some(1)), None);
+        assert_eq!(influence.weigh(Some(1 << 41), Some(2)), Some(1.0), "another token is not silenced by it");
+    }
+
+    #[test]
+    fn who_has_said_enough_uses_up_nothing_of_others() {
+        let mut influence = Influence::default();
+        assert!((0..2_000).any(|client| influence.weigh(Some(client), Some(1)).is_none()));
+        for _ in 0..100 {
+            assert_eq!(influence.weigh(Some(5_000), Some(1)), None);
+        }
+        assert_eq!(
+            influence.weigh(Some(5_000), Some(2)),
+            Some(1.0),
+            "what others say of this client counts still"
+        );
+        assert!((10..100).any(|token| influence.weigh(Some(6_000), Some(token)).is_none()));
+        for _ in 0..100 {
+            assert_eq!(influence.weigh(Some(6_000), Some(3)), None);
+        }
+        assert_eq!(influence.weigh(Some(7_000), Some(3)), Some(1.0), "nor is a token by a client");
     }
 
     #[test]
     fn clients_without_number_share_one_account() {
         let mut influence = Influence::default();
-        let unknown: f32 = (0..100).map(|token| influence.weigh(None, Some(token))).sum();
+        let unknown: f32 = (0..100).filter_map(|token| influence.weigh(None, Some(token))).sum();
         assert!(unknown <= CLIENT_TOTAL, "{unknown}");
         for client in 0..CLIENT_LIMIT as u64 + 100 {
             influence.weigh(Some(client), None);

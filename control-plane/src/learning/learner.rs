@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::contradiction::{Contradiction, Contradictions};
-use super::influence::{Influence, LEAST_WEIGHT};
+use super::influence::Influence;
 use super::rehearsal::{Recipe, Rehearsal};
 use super::reserve::{Quality, Reserve, Worse};
 use super::{Base, Label};
@@ -192,24 +192,37 @@ impl Learner {
         let example = Example {
             features: label.features,
             is_bot: label.is_bot,
-            weight,
+            weight: weight.unwrap_or_default(),
             group: label.client.unwrap_or_default(),
             origin: 0,
         };
+        // What nobody listens to any more is shown where it contradicts, and takes back nothing.
         let against = self.contradictions.find(label);
-        let (learned, count) = if !against.is_empty() {
-            self.rehearsal.forget(&against);
-            (Learned::Contradicts, &mut self.counts.contradicting)
-        } else if weight < LEAST_WEIGHT {
+        if weight.is_some() {
+            self.contradictions.remember(label);
+        }
+        let (learned, count) = if weight.is_none() {
             (Learned::SaidEnough, &mut self.counts.said_enough)
+        } else if !against.is_empty() {
+            self.rehearsal.forget(&against);
+            self.reserve.forget(&against);
+            (Learned::Contradicts, &mut self.counts.contradicting)
         } else if Reserve::holds(label.client) {
-            self.reserve.keep(example);
+            self.reserve.keep(label.id, example);
             (Learned::Reserved, &mut self.counts.reserved)
         } else {
             (Learned::Step, &mut self.counts.learned)
         };
         *count += 1;
         (learned, example)
+    }
+}
+
+#[cfg(test)]
+impl Learner {
+    /// Numbers of the labels that are rehearsed.
+    pub(super) fn rehearsed(&self) -> Vec<i64> {
+        self.rehearsal.kept()
     }
 }
 

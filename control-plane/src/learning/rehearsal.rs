@@ -88,6 +88,14 @@ impl Rehearsal {
 }
 
 #[cfg(test)]
+impl Rehearsal {
+    /// Numbers of the labels that are kept.
+    pub(super) fn kept(&self) -> Vec<i64> {
+        self.labels.iter().map(|(id, _)| *id).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::learning::testing::{example, two_kinds};

@@ -72,7 +72,8 @@ pub enum Worse {
 #[derive(Clone, Debug)]
 pub struct Reserve {
     simulated: Vec<Example>,
-    labels: VecDeque<Example>,
+    /// With their numbers.
+    labels: VecDeque<(i64, Example)>,
     /// The probability from which the policy challenges.
     challenge: f32,
     anchor: Model,
@@ -103,11 +104,16 @@ impl Reserve {
     }
 
     /// Keeps a reserved label.
-    pub fn keep(&mut self, example: Example) {
+    pub fn keep(&mut self, id: i64, example: Example) {
         if self.labels.len() >= LABELS {
             self.labels.pop_front();
         }
-        self.labels.push_back(example);
+        self.labels.push_back((id, example));
+    }
+
+    /// Takes labels out.
+    pub fn forget(&mut self, ids: &[i64]) {
+        self.labels.retain(|(id, _)| !ids.contains(id));
     }
 
     /// How the model does on the simulated part.
@@ -166,9 +172,10 @@ impl Reserve {
 
     /// Log loss on the reserved labels, of the first model and of this one; `None` while they are too few.
     fn labels_log_loss(&self, model: &Model) -> Option<(f64, f64)> {
-        let bots = self.labels.iter().filter(|row| row.is_bot).count();
+        let rows = || self.labels.iter().map(|(_, row)| row);
+        let bots = rows().filter(|row| row.is_bot).count();
         let enough = bots.min(self.labels.len() - bots) >= LEAST_LABELS;
-        let loss = |model: &Model| quality(model, self.labels.iter(), self.challenge).log_loss;
+        let loss = |model: &Model| quality(model, rows(), self.challenge).log_loss;
         enough.then(|| (loss(&self.anchor), loss(model)))
     }
 }
@@ -197,6 +204,8 @@ fn quality<'a>(model: &Model, rows: impl Iterator<Item = &'a Example>, challenge
 
 #[cfg(test)]
 mod tests {
+    use sallyport_core::Network;
+
     use super::*;
     use crate::learning::testing::{example, gentle, shifted, two_kinds};
 
@@ -212,18 +221,49 @@ mod tests {
     }
 
     #[test]
+    fn log_odds_that_challenge_more_people_come_down_again() {
+        let model = gentle();
+        let reserve = Reserve::new(&two_kinds(200), &model, 70.0);
+        assert_eq!(reserve.excess(&model), 0.0);
+        let raised = shifted(&model, 0.3);
+        assert!(matches!(reserve.examine(&raised), Err(Worse::FalsePositives(..))));
+        let excess = reserve.excess(&raised);
+        assert!((0.0..=SHIFT_LIMIT).contains(&excess) && excess > 0.0, "{excess}");
+        assert!(
+            reserve.quality(&shifted(&raised, -excess)).false_positive_rate
+                <= reserve.anchor_quality().false_positive_rate
+        );
+        assert_eq!(reserve.excess(&shifted(&model, 5.0)), SHIFT_LIMIT);
+    }
+
+    #[test]
+    fn each_limit_holds_by_itself() {
+        let model = gentle();
+        let reserve = Reserve::new(&two_kinds(200), &model, 70.0);
+        let worse = |model: &Model| reserve.examine(model).expect_err("worse");
+        // Blind, it ranks nobody; far lower, it challenges nobody and is wrong of bots.
+        let blind =
+            Model::neural(Network::new(&[0.0; Network::PARAMETERS]).expect("finite"), *model.reference());
+        assert!(matches!(worse(&blind), Worse::RocAuc(..)), "{:?}", worse(&blind));
+        assert!(
+            matches!(worse(&shifted(&model, -2.0)), Worse::LogLoss(..)),
+            "{:?}",
+            worse(&shifted(&model, -2.0))
+        );
+    }
+
+    #[test]
     fn reserved_labels_speak_once_there_are_enough_of_both_classes() {
         let model = Model::built_in().expect("built-in model");
         let mut reserve = Reserve::new(&two_kinds(200), &model, 70.0);
         let other = shifted(&model, 0.2);
-        for _ in 0..LEAST_LABELS {
-            reserve.keep(example(0.05, false));
-        }
+        let least = LEAST_LABELS as i64;
+        (0..least).for_each(|id| reserve.keep(id, example(0.05, false)));
         assert_eq!(reserve.labels_log_loss(&other), None);
-        for _ in 0..LEAST_LABELS {
-            reserve.keep(example(0.95, true));
-        }
+        (least..2 * least).for_each(|id| reserve.keep(id, example(0.95, true)));
         assert!(reserve.labels_log_loss(&other).is_some_and(|(before, after)| before != after));
+        reserve.forget(&[3]);
+        assert_eq!(reserve.labels_log_loss(&other), None, "what was contradicted says nothing");
     }
 
     #[test]

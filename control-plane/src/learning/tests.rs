@@ -140,6 +140,50 @@ fn what_makes_it_worse_is_reverted_whole() {
 }
 
 #[test]
+fn who_has_said_enough_cannot_take_back_what_others_said() {
+    let (base, model) = (base(), Model::built_in().expect("built-in model"));
+    let mut learner = learner(&model, &base).by(Recipe { base_rows: 1, ..RECIPE });
+    // One token talks until nobody listens, each time of another client that behaves in its own way.
+    let mut heard = 0;
+    for id in 1..1_000 {
+        let row = label(id, id.cast_unsigned(), 0.0, false);
+        heard += i64::from(learner.learn(&row) != Learned::SaidEnough);
+    }
+    assert!((500..900).contains(&heard), "{heard}");
+    let client = (10_000..).find(|client| !super::reserve::Reserve::holds(Some(*client))).expect("one");
+    let honest = |id, client| Label { token: Some(2), ..label(id, client, 0.9, true) };
+    assert_eq!(learner.learn(&honest(2_000, client)), Learned::Step);
+    for id in 2_001..2_020 {
+        assert_eq!(learner.learn(&label(id, client, 0.9, false)), Learned::SaidEnough);
+    }
+    assert!(learner.contradictions().0 >= 19, "it is shown");
+    let next = (client + 1..).find(|client| !super::reserve::Reserve::holds(Some(*client))).expect("one");
+    assert_eq!(learner.learn(&honest(2_020, client)), Learned::Step, "and takes nothing back");
+    assert_eq!(learner.learn(&honest(2_021, next)), Learned::Step);
+}
+
+#[test]
+fn labels_that_contradict_or_were_reverted_are_rehearsed_no_more() {
+    let (base, model) = (base(), Model::built_in().expect("built-in model"));
+    let mut clients = (1..).filter(|client| !super::reserve::Reserve::holds(Some(*client)));
+    let mut next = || clients.next().expect("one");
+    let mut learner = learner(&model, &base);
+    learner.learn(&label(1, next(), 0.3, true));
+    learner.learn(&label(2, next(), 0.6, true));
+    assert_eq!(learner.rehearsed(), [1, 2]);
+    learner.learn(&label(3, next(), 0.3, false));
+    assert_eq!(learner.rehearsed(), [2]);
+    assert!(matches!(learner.examine(), Examined::Fit(..)));
+
+    let mut learner = learner.by(Recipe { steps: 4, pace: 1_000.0, base_rows: 0, label_rows: 8 });
+    for id in 4..30 {
+        learner.learn(&Label { token: Some(id), ..label(id, next(), 0.97, false) });
+    }
+    assert!(matches!(learner.examine(), Examined::Reverted(_)));
+    assert_eq!(learner.rehearsed(), [2], "what was fit stays");
+}
+
+#[test]
 fn the_same_labels_give_the_same_model() {
     let (base, model) = (base(), Model::built_in().expect("built-in model"));
     let run = || {

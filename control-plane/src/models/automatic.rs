@@ -4,7 +4,7 @@
 //! The judge is feedback that came after the promotion in force (and after the candidate was made): the newest
 //! `MOST_LABELS` labels, at least `LEAST_LABELS` of bots and as many of people. Measured are the log loss of each
 //! model's probability and the share of people's requests that would be challenged, had the model judged in the place
-//! of the one that did.
+//! of the one that did. The more one client or one token has said, the less its next word counts, as in learning.
 //!
 //! * `auto_promote`: the candidate in shadow has seen at least `LEAST_COMPARED` decisions, its log loss is at least
 //!   `MARGIN` lower, and it would challenge no more people.
@@ -15,6 +15,7 @@
 use sallyport_core::{Engine, Features, Model};
 
 use super::{ModelsError, Registry, ready};
+use crate::learning::influence::Influence;
 use crate::store::{Promote, Promotion, TrainingRow};
 
 /// Labels of bots, and of people, without which nothing is decided.
@@ -133,31 +134,79 @@ impl Registry {
     }
 }
 
-/// How a model does on labels; `None` where they are too few.
+/// How a model does on labels, newest first; `None` where those that are heard are too few.
 fn measure(engine: &Engine, model: &Model, labels: &[TrainingRow]) -> Option<Measured> {
-    let (mut bots, mut people, mut challenged, mut loss) = (0, 0, 0, 0.0);
+    let (mut bots, mut people, mut all, mut of_people) = (0, 0, 0.0, 0.0);
+    let (mut challenged, mut loss) = (0.0, 0.0);
     let least = engine.policy().thresholds().challenge;
-    for label in labels {
+    let mut influence = Influence::default();
+    for label in labels.iter().rev() {
         let Some(features) = Features::new(label.features) else { continue };
+        let Some(weight) = influence.weigh(label.client, label.token).map(f64::from) else { continue };
         let probability = f64::from(model.probability(&features));
-        loss -= if label.is_bot { probability } else { 1.0 - probability }.ln();
+        all += weight;
+        loss -= weight * if label.is_bot { probability } else { 1.0 - probability }.ln();
         if label.is_bot {
             bots += 1;
         } else {
             let (score, _) = engine.rescore(label.score, label.ml_probability, &features, model);
             people += 1;
-            challenged += usize::from(score >= least);
+            of_people += weight;
+            challenged += if score >= least { weight } else { 0.0 };
         }
     }
     let enough = bots >= LEAST_LABELS && people >= LEAST_LABELS;
-    enough.then(|| Measured {
-        log_loss: loss / (bots + people) as f64,
-        challenged: challenged as f64 / people as f64,
-    })
+    enough.then(|| Measured { log_loss: loss / all, challenged: challenged / of_people })
 }
 
 impl std::fmt::Display for Measured {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "log loss {:.4}, {:.2} % of people challenged", self.log_loss, 100.0 * self.challenged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sallyport_core::{AddressSet, HashKey, Policy};
+
+    use super::*;
+    use crate::store::RequestId;
+
+    /// A label of what the built-in model has no doubts about.
+    fn row(id: i64, client: u64, token: i64, is_bot: bool, value: f32) -> TrainingRow {
+        TrainingRow {
+            id,
+            request_id: RequestId::parse(&id.to_string()),
+            ts_ms: 1,
+            created_ms: 2,
+            is_bot,
+            score: 50.0,
+            ml_probability: 0.5,
+            features: [value; 7],
+            client: Some(client),
+            token: Some(token),
+            path: None,
+        }
+    }
+
+    #[test]
+    fn one_client_decides_nothing_alone_and_little_among_others() {
+        let model = Model::built_in().expect("built-in model");
+        let key = HashKey::from_bytes([1; 16]);
+        let engine = Engine::new(Policy::default(), model.clone(), AddressSet::default(), key, 0);
+        let wrong = |id| row(id, 1, 1, id % 2 == 0, if id % 2 == 0 { 0.0 } else { 1.0 });
+        let wrong: Vec<_> = (0..1_000).map(wrong).collect();
+        assert_eq!(measure(&engine, &model, &wrong), None, "a thousand words of one client are too few");
+
+        let right = |id: i64| {
+            let is_bot = id % 2 == 0;
+            row(id, id.cast_unsigned(), 2, is_bot, if is_bot { 1.0 } else { 0.0 })
+        };
+        let mut labels: Vec<_> = (1_000..1_200).map(right).collect();
+        let before = measure(&engine, &model, &labels).expect("enough");
+        assert!(before.log_loss < 0.2 && before.challenged == 0.0, "{before:?}");
+        labels.extend(wrong);
+        let after = measure(&engine, &model, &labels).expect("enough");
+        assert!(after.challenged < 0.05, "{after:?}: 0.83 if every word counted the same");
     }
 }

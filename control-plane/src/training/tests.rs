@@ -73,6 +73,27 @@ fn probabilities_are_shares_on_clients_never_seen() {
 }
 
 #[test]
+fn behaviour_carries_weight_where_the_user_agent_is_masked() {
+    // The user agent tells all, behaviour most.
+    let mut random = Random::new(9);
+    let mut data = Dataset::new();
+    let origin = data.origin("made up");
+    for group in 0..600 {
+        let is_bot = group % 2 == 0;
+        let mut values = [if is_bot { 0.6 } else { 0.4 }; 7];
+        values.iter_mut().for_each(|value| *value += (0.1 * random.normal()) as f32);
+        values[1] = f32::from(u8::from(is_bot));
+        let features = Features::new(values.map(|value| value.clamp(0.0, 1.0))).expect("in range");
+        data.push(Example { features, is_bot, weight: 1.0, group, origin });
+    }
+    let [open, masked] = [0.0, 0.5].map(|masked| {
+        let model = trained(&data, &Settings { masked, ..quick() }).expect("a model").model;
+        metrics::measure_by(|features| model.probability(&features.without_user_agent()), &data)
+    });
+    assert!(masked.log_loss < 0.7 * open.log_loss, "{} then {}", open.log_loss, masked.log_loss);
+}
+
+#[test]
 fn what_cannot_be_learned_is_refused() {
     let refused = |data: &Dataset, settings: &Settings| trained(data, settings).expect_err("no model");
     let data = clients(5, 1);
