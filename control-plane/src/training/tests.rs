@@ -86,11 +86,17 @@ fn behaviour_carries_weight_where_the_user_agent_is_masked() {
         let features = Features::new(values.map(|value| value.clamp(0.0, 1.0))).expect("in range");
         data.push(Example { features, is_bot, weight: 1.0, group, origin });
     }
+    // Of the way from a person to a bot, how much behaviour alone makes up: calibration changes nothing about it.
     let [open, masked] = [0.0, 0.5].map(|masked| {
         let model = trained(&data, &Settings { masked, ..quick() }).expect("a model").model;
-        metrics::measure_by(|features| model.probability(&features.without_user_agent()), &data)
+        let mut bot = [0.5; 7];
+        bot[1] = 1.0;
+        let [person, bot] = [[0.45, 0.0, 0.45, 0.45, 0.45, 0.45, 0.45], bot]
+            .map(|values| Features::new(values).expect("in range"));
+        let all = model.logit(&bot) - model.logit(&person);
+        (model.logit(&bot.without_user_agent()) - model.logit(&person)) / all
     });
-    assert!(masked.log_loss < 0.7 * open.log_loss, "{} then {}", open.log_loss, masked.log_loss);
+    assert!(masked > 1.5 * open, "{open} of it, then {masked}");
 }
 
 #[test]
