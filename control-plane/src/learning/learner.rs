@@ -24,6 +24,9 @@ const TRIAL_WEIGHT: f32 = 0.01;
 /// A network that hardly moves is not pushed any harder than this allows.
 const LEAST_STEEPNESS: f32 = 1.0;
 
+/// A row for which all units are silent moves its log-odds by the last bias alone, at a steepness of 1: it says nothing.
+const SILENT: f32 = 1.5;
+
 /// Starts the choice of what is rehearsed.
 const SEED: u64 = 0x5eed;
 
@@ -227,7 +230,8 @@ impl Learner {
 }
 
 /// How much a row's log-odds move for a step of length 1 times their own gradient: the squared length of that gradient,
-/// the median over some rows. Measured by trial: a step too small to matter on each, and what it did.
+/// the lower quartile over some rows that are not silent, of which a network may have few or many. Measured by trial: a
+/// step too small to matter on each, and what it did.
 fn steepness(network: &Trainable, rows: &[Row]) -> f32 {
     let squares = rows.iter().step_by(rows.len().div_ceil(TRIALS).max(1)).map(|row| {
         let mut trial = network.clone();
@@ -238,7 +242,26 @@ fn steepness(network: &Trainable, rows: &[Row]) -> f32 {
         trial.online_rows(&[Row { target, weight: TRIAL_WEIGHT, ..*row }], TRIAL_RATE);
         (trial.evaluate(&features) - before).abs() / (TRIAL_RATE * TRIAL_WEIGHT * wrong)
     });
-    let mut squares: Vec<_> = squares.filter(|square| square.is_finite()).collect();
+    let mut squares: Vec<_> = squares.filter(|square| square.is_finite() && *square > SILENT).collect();
     squares.sort_unstable_by(f32::total_cmp);
-    squares.get(squares.len() / 2).copied().unwrap_or(1.0).max(LEAST_STEEPNESS)
+    squares.get(squares.len() / 4).copied().unwrap_or(1.0).max(LEAST_STEEPNESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learning::testing::{example, gentle};
+
+    #[test]
+    fn steps_are_no_longer_where_more_rows_are_silent() {
+        let network = Trainable::from_network(gentle().network().expect("a network"));
+        let of = |silent: usize| {
+            let values = [0.5, 0.6, 0.7, 0.8].into_iter().chain(std::iter::repeat_n(0.0, silent));
+            let rows: Vec<_> = values.map(|value| Row::from(&example(value, true))).collect();
+            steepness(&network, &rows)
+        };
+        assert!(of(0) > 10.0, "{}", of(0));
+        assert_eq!(of(28), of(0));
+        assert_eq!(steepness(&network, &[]), LEAST_STEEPNESS);
+    }
 }
