@@ -75,7 +75,7 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
 }
 
 /// `max(0.9·robots, 1 − (1 − hard)(1 − 0.6·noreferer)(1 − 0.5·noassets))`, with
-/// `hard = min(1, (probe + 0.7·client_error + 0.7·login + 0.5·api + head) / (n + 1))`,
+/// `hard = min(1, (probe + 0.7·client_error + 0.3·login + 0.5·api + head) / (n + 1))`,
 /// `noreferer = (pages without referer + orphans) / (pages + assets + 1)`, and
 /// `noassets = max(0, 1 − assets / (0.8·pages + 0.5)) · pages / (pages + 1)`.
 /// n and all counts are decayed ×0.95 per request. Login attempts are no pages here. An orphan is an asset without referer beyond 12 assets a page;
@@ -85,7 +85,7 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
 /// assets out of nowhere is not. Both shares grow from 0 with what was seen: one request proves neither.
 fn endpoint_pattern(client: &ClientState) -> f32 {
     let c = client;
-    let hard = (c.probes + 0.7 * c.client_errors + 0.7 * c.logins + 0.5 * c.api_calls + c.heads)
+    let hard = (c.probes + 0.7 * c.client_errors + 0.3 * c.logins + 0.5 * c.api_calls + c.heads)
         / (c.requests + 1.0);
     let no_referer = c.without_referer / (c.pages + c.assets + 1.0);
     let no_assets = (1.0 - c.assets / (0.8 * c.pages + 0.5)).max(0.0) * c.pages / (c.pages + 1.0);
@@ -119,9 +119,10 @@ fn request_entropy(client: &ClientState) -> f32 {
     0.3 + 0.5 * entropy / LN_16 + client.repeat - client.back
 }
 
-/// `failures / (attempts + 1)`, both decayed, τ = 900 s.
+/// `failures / (attempts + 2)`, both decayed, τ = 900 s. Only attempts that the origin answered count, so that whoever is
+/// refused does not look better with every further try.
 fn failed_login_rate(client: &ClientState) -> f32 {
-    client.failures / (client.attempts + 1.0)
+    client.failures / (client.attempts + 2.0)
 }
 
 /// `e / (e + 2)`, `e = max(0, p2 − 1 − p60 / 30)`: pages beyond the client's own pace; p2 = decayed count of

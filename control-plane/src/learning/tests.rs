@@ -38,12 +38,12 @@ fn labels<'a>(rows: impl IntoIterator<Item = &'a Example>, is_true: bool) -> imp
     })
 }
 
-/// Learns all labels, examined every 40, and answers what judges at the end.
-fn taught(learner: &mut Learner, model: &Model, labels: impl Iterator<Item = Label>) -> Model {
+/// Learns all labels, examined after every so many, and answers what judges at the end.
+fn taught(learner: &mut Learner, model: &Model, labels: impl Iterator<Item = Label>, every: i64) -> Model {
     let mut judging = model.clone();
     for label in labels {
         learner.learn(&label);
-        if label.id % 40 == 0
+        if label.id % every == 0
             && let Examined::Fit(model, _) = learner.examine()
         {
             judging = *model;
@@ -69,7 +69,7 @@ fn five_thousand_wrong_labels_of_one_token_move_nothing_that_counts() {
     let wrong = labels(rows.iter().cycle().take(5_000), false);
     // Hardly anything is rehearsed, so that the bounds alone must hold.
     let mut learner = learner(&model, &base).by(Recipe { base_rows: 6, label_rows: 4, ..RECIPE });
-    let judging = taught(&mut learner, &model, wrong);
+    let judging = taught(&mut learner, &model, wrong, 125);
     let Quality { roc_auc, log_loss, false_positive_rate } = learner.reserve().quality(&judging);
     assert!((roc_auc - before.roc_auc).abs() < 0.01, "{before:?}, then {roc_auc}");
     assert!(log_loss < before.log_loss + 0.02, "{before:?}, then {log_loss}");
@@ -86,7 +86,7 @@ fn two_hundred_honest_labels_teach_a_scenario_that_the_model_was_bad_at() {
         Settings { seed: 5, scale: 0.5, scenarios: vec![Scenario::FixedScraper], ..Settings::default() };
     let scenario = Base::of(&settings, 200).expect("built-in model");
     let honest = labels(scenario.rehearsed.examples(), true);
-    let judging = taught(&mut learner(&model, &base), &model, honest);
+    let judging = taught(&mut learner(&model, &base), &model, honest, 40);
 
     let of = |rows: &[&[Example]]| {
         let mut data = Dataset::new();
@@ -144,7 +144,7 @@ fn the_same_labels_give_the_same_model() {
     let (base, model) = (base(), Model::built_in().expect("built-in model"));
     let run = || {
         let honest = labels(base.rehearsed.examples().iter().take(60), true);
-        taught(&mut learner(&model, &base), &model, honest).to_bytes()
+        taught(&mut learner(&model, &base), &model, honest, 40).to_bytes()
     };
     assert_eq!(run(), run());
 }

@@ -153,6 +153,7 @@ async fn a_promotion_on_the_command_line_reaches_envoy_and_is_rolled_back() {
     let stage = Stage::set().await;
     let checkpoint = stage.control().train_upside_down("gradient_boosting").to_string();
     let visits = Visits::start(&stage.gate);
+    // Polls are not counted: the running control plane looks once a second, the filter polls more often here.
     stage
         .polls_until(403, async |stage| {
             stage.control().command(&["model", "promote", &checkpoint]);

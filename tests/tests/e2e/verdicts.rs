@@ -5,15 +5,17 @@ use sallyport_e2e::harness::{Gate, Plan};
 use sallyport_e2e::visitor::{CHROME, Visitor};
 use serde_json::{Value, json};
 
+/// Tells when a request is sent, so that a person can take time without the test taking it.
+const TIME_HEADER: &str = "x-sent-ms";
+
 async fn enforcing() -> Gate {
-    Plan::with_policy(json!({
+    let plan = Plan::with_policy(json!({
         "enforcement": "enforce",
         "consult": "never",
         "trap_paths": ["/.env", "/wp-login.php", "/.git/*"],
         "login": { "routes": [{ "path": "/login" }, { "path": "/legacy-login", "same_page": true }] },
-    }))
-    .start_alone()
-    .await
+    }));
+    plan.plugin("time_header", json!(TIME_HEADER)).start_alone().await
 }
 
 /// A header as text; empty where there is none.
@@ -103,11 +105,16 @@ async fn stolen_passwords_stop_working_on_both_kinds_of_login() {
 async fn a_person_who_mistypes_a_password_gets_in() {
     let gate = enforcing().await;
     let visitor = Visitor::firefox("198.51.100.3");
-    let page = visitor.get(&gate.client, &gate.url("/login")).send().await.unwrap();
+    let at = |seconds: u64| (1_795_000_000 + seconds) * 1_000;
+    let page =
+        visitor.get(&gate.client, &gate.url("/login")).header(TIME_HEADER, at(0)).send().await.unwrap();
     assert_eq!(page.status(), 200);
-    for (password, status) in [("wrong", 401), ("wong", 401), ("right", 303)] {
+    let asset =
+        visitor.get(&gate.client, &gate.url("/assets/site.css")).header("referer", gate.url("/login"));
+    asset.header(TIME_HEADER, at(1)).send().await.unwrap();
+    for (password, status, seconds) in [("wrong", 401, 11), ("wong", 401, 20), ("right", 303, 34)] {
         let request = visitor.sign_in(&gate.client, &gate.url("/login"), "ada", password);
-        let response = request.header("referer", gate.url("/login")).send().await.unwrap();
-        assert_eq!(response.status(), status, "{password}");
+        let request = request.header("referer", gate.url("/login")).header(TIME_HEADER, at(seconds));
+        assert_eq!(request.send().await.unwrap().status(), status, "{password}");
     }
 }

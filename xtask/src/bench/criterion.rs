@@ -15,7 +15,9 @@ pub(crate) fn run(package: &str, file: &str, only: &str) -> Result<Vec<String>> 
     eprintln!("xtask: {}", shown(&command));
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo bench")?;
     ensure!(output.status.success(), "cargo bench ended with {}", output.status);
-    Ok(times(&String::from_utf8_lossy(&output.stdout)))
+    let times = times(&String::from_utf8_lossy(&output.stdout));
+    ensure!(!times.is_empty(), "no benchmark of {package} is called like `{only}`");
+    Ok(times)
 }
 
 fn times(text: &str) -> Vec<String> {

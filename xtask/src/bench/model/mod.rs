@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, program: &Path, wrk: &Path) -> Result<Measured> {
     drop(scratch);
     let machine = inference::in_machine()?;
     let beside = beside::run(program, wrk, args.rounds, args.seconds)?;
-    let mut native = criterion::run("sallyport-core", "decision", "^model$")?;
+    let mut native = criterion::run("sallyport-core", "decision", "log-odds|Shapley")?;
     native.extend(criterion::run("sallyport", "learning", "")?);
     Ok(Measured { training, native, machine, beside })
 }
