@@ -120,7 +120,7 @@ fn register_models(registry: &mut Registry, app: &App) {
     registry.register("model_checkpoint", "Checkpoint that judges; 0 ships", gauge(judging.active.id));
     let faulty = i64::from(app.models.trouble().is_some());
     registry.register("model_faulty", "1 while what was promoted does not judge", gauge(faulty));
-    let jobs = i64::from(app.jobs.is_busy());
+    let jobs = i64::from(app.jobs.running().is_some());
     registry.register("training_jobs", "Training jobs that run", gauge(jobs));
     if let Some(drift) = app.models.drift(judging.active.histograms.as_ref()) {
         let family = Family::<FeatureLabel, Gauge<f64, AtomicU64>>::default();

@@ -102,7 +102,12 @@ pub async fn run(
 pub fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost. The default would tell so on standard error, and panic where that is what
+    // cannot be written: a full disk would end the control plane.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     // Only an earlier call makes this fail, and then logging works.
     if std::io::stderr().is_terminal() {
         drop(builder.try_init());

@@ -30,7 +30,7 @@ record! {
         requests: f32,
         /// Assets, τ = 600 s.
         assets: f32,
-        /// Login attempts, τ = 900 s.
+        /// Login attempts that were answered, τ = 900 s.
         attempts: f32,
         /// Failed logins, τ = 900 s.
         failures: f32,
@@ -56,12 +56,11 @@ impl AddressState {
     }
 
     /// Counts one request of the client with this key.
-    pub(crate) fn visit(&mut self, client: u64, is_asset: bool, is_attempt: bool, now_ms: u64) {
+    pub(crate) fn visit(&mut self, client: u64, is_asset: bool, now_ms: u64) {
         let now_ms = self.pass_time(now_ms);
         self.requests_60s += 1.0;
         self.requests += 1.0;
         self.assets += one_if(is_asset);
-        self.attempts += one_if(is_attempt);
         let age = now_ms.saturating_sub(self.window_ms);
         if age >= CLIENTS_WINDOW_MS {
             self.clients_before = if age < 2 * CLIENTS_WINDOW_MS { self.clients } else { 0 };

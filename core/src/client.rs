@@ -67,7 +67,7 @@ record! {
         repeat: f32,
         /// Moving mean of "A → B → A".
         back: f32,
-        /// Login attempts, τ = 900 s.
+        /// Login attempts that were answered, τ = 900 s.
         attempts: f32,
         /// Failed logins, τ = 900 s.
         failures: f32,
@@ -194,7 +194,6 @@ impl ClientState {
         self.probes += one_if(visit.is_probe);
         self.probe_hits += one_if(visit.is_probe);
         self.logins += one_if(visit.is_attempt);
-        self.attempts += one_if(visit.is_attempt);
         if visit.is_trap {
             self.trap = 1.0;
         }

@@ -134,7 +134,7 @@ impl Engine {
             is_robots: is_robots(&path),
         };
         client.visit(visit, now_ms);
-        address.visit(client.key, class == PathClass::Asset, is_attempt, now_ms);
+        address.visit(client.key, class == PathClass::Asset, now_ms);
 
         let mismatch = Mismatch { headers: headers_mismatch(facts), ja4: ja4_mismatch(facts) };
         let features = Features::of(client, mismatch.headers.max(mismatch.ja4));
@@ -229,6 +229,8 @@ impl Engine {
         }
         client.pass_time(now_ms);
         address.pass_time(now_ms);
+        client.attempts += 1.0;
+        address.attempts += 1.0;
         if !self.policy.login_failed(watch.login, path, status, location) {
             return Some(LoginOutcome::Passed);
         }

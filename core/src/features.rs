@@ -119,9 +119,10 @@ fn request_entropy(client: &ClientState) -> f32 {
     0.3 + 0.5 * entropy / LN_16 + client.repeat - client.back
 }
 
-/// `failures / (attempts + 1)`, both decayed, τ = 900 s.
+/// `failures / (attempts + 2)`, both decayed, τ = 900 s. Only attempts that the origin answered count, so that whoever is
+/// refused does not look better with every further try.
 fn failed_login_rate(client: &ClientState) -> f32 {
-    client.failures / (client.attempts + 1.0)
+    client.failures / (client.attempts + 2.0)
 }
 
 /// `e / (e + 2)`, `e = max(0, p2 − 1 − p60 / 30)`: pages beyond the client's own pace; p2 = decayed count of

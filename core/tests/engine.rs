@@ -245,6 +245,7 @@ fn a_verdict_is_remembered_and_runs_out() {
     let engine = engine(PolicyConfig::default());
     let mut visitor = Visitor::new(&engine, CHROME);
     let first = visitor.get("/", 0);
+    visitor.get("/site.css", 50);
     engine.remember_verdict(&first, 95.0, &mut visitor.client, visitor.now);
     let judged = visitor.get("/about", 3_000);
     assert!(judged.score > 85.0, "{judged:?}");

@@ -42,8 +42,8 @@ pub(super) fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiEr
     })
 }
 
-/// serde names a missing or repeated field in its message only.
-fn named_field(message: &str) -> String {
+/// The field of such a message, or nothing: serde names a missing or repeated field in its message only.
+pub(super) fn named_field(message: &str) -> String {
     let rest =
         ["missing field `", "duplicate field `"].into_iter().find_map(|start| message.strip_prefix(start));
     rest.and_then(|rest| rest.split('`').next()).unwrap_or("").to_owned()

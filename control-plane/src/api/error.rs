@@ -102,6 +102,11 @@ impl ApiError {
         Self::new(CONFLICT, detail)
     }
 
+    /// 503.
+    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(UNAVAILABLE, detail)
+    }
+
     /// 500; the reason goes to the log only.
     pub(super) fn internal(private: impl ToString) -> Self {
         let detail = "the log of the control plane tells more";

@@ -121,7 +121,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, id: Id) -> Result<Json<Mod
     (status = 404, description = "No such checkpoint", body = Problem),
     (status = 409, description = "It judges already", body = Problem),
     (status = 422, description = "It cannot be used, or fits no snapshot", body = Problem),
-    (status = 503, description = "Not stored: the database cannot be written", body = Problem),
+    (status = 503, description = "The database cannot be written; tells whether the promotion is stored", body = Problem),
 ))]
 pub(super) async fn promote(
     State(app): State<Arc<App>>,
@@ -140,7 +140,7 @@ pub(super) async fn promote(
     request_body(content = Option<ReasonRequest>, description = "May be left out"), responses(
     (status = 200, description = "The earlier one judges, durably", body = PromotionView),
     (status = 409, description = "There is nothing to go back to", body = Problem),
-    (status = 503, description = "Not stored: the database cannot be written", body = Problem),
+    (status = 503, description = "The database cannot be written; tells whether the rollback is stored", body = Problem),
 ))]
 pub(super) async fn rollback(
     State(app): State<Arc<App>>,
@@ -236,6 +236,7 @@ impl From<models::ModelsError> for ApiError {
         match error {
             ModelsError::Store(error) | ModelsError::Publish(PublishError::Store(error)) => error.into(),
             ModelsError::Unknown(_) => Self::not_found(told),
+            ModelsError::NotYet(..) => Self::unavailable(told),
             ModelsError::AlreadyActive(_) | ModelsError::Overtaken | ModelsError::NothingBefore => {
                 Self::conflict(told)
             }

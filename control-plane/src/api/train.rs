@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
+use super::body;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::models::jobs::{Job, JobState, JobView, Order};
+use crate::models::jobs::{Job, JobState, JobView, MOST_FOLLOWERS, Order};
 use crate::models::training;
 use crate::training::{DataError, Settings};
 
@@ -65,17 +66,19 @@ pub(super) async fn train(
     Extension(caller): Extension<Caller>,
     query: Result<Query<TrainQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(query) = query.map_err(|error| ApiError::invalid("", error.body_text()))?;
+    let Query(query) = query.map_err(|error| misread(&error))?;
     let settings = query.settings(training::settings(&app.models.config()))?;
+    // Also before anything is read for it.
+    if let Some(running) = app.jobs.running() {
+        return Err(busy(running));
+    }
     let config = app.models.config().train;
     let labels = training::feedback(&*app.store).await?;
     if config.simulated == 0.0 {
         labels.check().map_err(too_little)?;
     }
     let order = Order { labels, config, settings, by: caller.name.to_string(), note: String::new() };
-    let job = app.jobs.start(order, Arc::clone(&app.models)).map_err(|running| {
-        ApiError::conflict(format!("job {running} still runs; DELETE /v1/models/jobs/{running} ends it"))
-    })?;
+    let job = app.jobs.start(order, Arc::clone(&app.models)).map_err(busy)?;
     let view = if query.wait { job.ended().await } else { job.view() };
     let status = if query.wait { StatusCode::OK } else { StatusCode::ACCEPTED };
     let place = [(header::LOCATION, format!("/v1/models/jobs/{}", view.id))];
@@ -95,6 +98,7 @@ pub(super) async fn jobs(State(app): State<Arc<App>>) -> Json<JobsResponse> {
     params(("id" = u64, Path, description = "The job")), responses(
     (status = 200, description = "The job", body = JobView),
     (status = 404, description = "No such job, or it is long over", body = Problem),
+    (status = 503, description = "64 follow it as events already", body = Problem),
 ))]
 pub(super) async fn job(
     State(app): State<Arc<App>>,
@@ -104,7 +108,12 @@ pub(super) async fn job(
     let job = find(&app, id)?;
     let accept = headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
     if accept.windows(b"text/event-stream".len()).any(|part| part == b"text/event-stream") {
-        return Ok(Sse::new(events(job.follow())).keep_alive(KeepAlive::default()).into_response());
+        let receiver = job.follow().ok_or_else(|| {
+            ApiError::unavailable(format!(
+                "{MOST_FOLLOWERS} follow this job already; ask without event-stream"
+            ))
+        })?;
+        return Ok(Sse::new(events(receiver)).keep_alive(KeepAlive::default()).into_response());
     }
     Ok(Json(job.view()).into_response())
 }
@@ -143,6 +152,18 @@ impl TrainQuery {
             None => Ok(settings),
         }
     }
+}
+
+fn busy(running: u64) -> ApiError {
+    ApiError::conflict(format!("job {running} still runs; DELETE /v1/models/jobs/{running} ends it"))
+}
+
+/// A parameter of the wrong form, with its name.
+fn misread(error: &QueryRejection) -> ApiError {
+    let text = error.body_text();
+    let told = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+    let field = told.split_once(": ").map_or_else(|| body::named_field(told), |(field, _)| field.to_owned());
+    ApiError::invalid(field, told)
 }
 
 fn too_little(error: DataError) -> ApiError {

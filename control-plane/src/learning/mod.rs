@@ -186,8 +186,9 @@ impl Learning {
         let wanted = Promote { checkpoint, by: MADE_BY.to_owned(), reason, only_after };
         match app.models.promote(wanted).await {
             Ok(promotion) => session.published(promotion.id, checkpoint),
-            // Somebody chose another model meanwhile: the next pass begins with that.
-            Err(ModelsError::Overtaken) => {
+            // Somebody chose another model meanwhile, or this one is promoted and judges a little later: the next pass
+            // begins with that.
+            Err(ModelsError::Overtaken | ModelsError::NotYet(..)) => {
                 session.fit = None;
                 return Ok(());
             }

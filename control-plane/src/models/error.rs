@@ -24,6 +24,9 @@ pub enum ModelsError {
     /// Another one was promoted meanwhile.
     #[error("another checkpoint was promoted meanwhile")]
     Overtaken,
+    /// What was promoted is stored, so it will judge, but the database or the snapshot does not let it now.
+    #[error("checkpoint {0} is promoted, but does not judge yet: {1}; this is tried again every second")]
+    NotYet(i64, String),
     /// There is no promotion to undo.
     #[error("there is no earlier checkpoint to go back to")]
     NothingBefore,

@@ -17,6 +17,9 @@ use crate::training::Trainable;
 /// Larger files are not read, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
 
+/// Longest record, in bytes: lists of checkpoints hold all of them. What is trained here has about 50 KB.
+const MAX_RECORD: usize = 1 << 20;
+
 const FORMAT: &str = "sallyport-checkpoint";
 const VERSION: u32 = 1;
 
@@ -137,6 +140,9 @@ fn exported(bytes: &[u8], made_by: &str) -> Result<CheckpointContent, FileError>
     }
     if header.sha256 != hex(&Sha256::digest(rest)) {
         return Err(FileError::Damaged("its content does not fit its checksum"));
+    }
+    if header.record_bytes > MAX_RECORD {
+        return Err(FileError::Damaged("its record is too long"));
     }
     let (record, rest) =
         rest.split_at_checked(header.record_bytes).ok_or(FileError::Damaged("the lengths do not fit"))?;
@@ -264,6 +270,13 @@ mod tests {
         assert!(refused.contains("trained on feature version 99"), "{refused}");
         assert_eq!(read(b"hello\nworld", "op"), Err(FileError::Format));
         assert_eq!(read(b"", "op"), Err(FileError::Format));
+    }
+
+    #[test]
+    fn an_overlong_record_is_refused() {
+        let mut long = checkpoint();
+        long.content.metrics = format!("{{\"padding\":\"{}\"}}", "x".repeat(MAX_RECORD));
+        assert_eq!(read(&write(&long), "op"), Err(FileError::Damaged("its record is too long")));
     }
 
     proptest! {

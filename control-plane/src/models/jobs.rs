@@ -21,6 +21,9 @@ use crate::training::{Dataset, Progress, Settings, TrainError, train};
 /// Jobs that are remembered, the running one too.
 const REMEMBERED: usize = 20;
 
+/// So many may follow one job: each holds a connection for as long as it runs.
+pub const MOST_FOLLOWERS: usize = 64;
+
 /// Progress within an epoch is told at most so often.
 const TELL: Duration = Duration::from_millis(100);
 
@@ -107,7 +110,7 @@ impl Jobs {
     /// The number of the job that still runs.
     pub fn start(&self, order: Order, registry: Arc<Registry>) -> Result<Job, u64> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = jobs.iter().find(|job| job.is_running()) {
+        if let Some(running) = running(&jobs) {
             return Err(running.id);
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
@@ -147,9 +150,9 @@ impl Jobs {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().map(Job::view).collect()
     }
 
-    /// Whether one runs.
-    pub fn is_busy(&self) -> bool {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().any(Job::is_running)
+    /// The number of the one that runs.
+    pub fn running(&self) -> Option<u64> {
+        running(&self.jobs.lock().unwrap_or_else(PoisonError::into_inner)).map(|job| job.id)
     }
 
     /// Asks the running job to end.
@@ -164,11 +167,14 @@ impl Job {
         self.view.borrow().clone()
     }
 
-    /// How it is doing, again and again until it has ended.
-    pub fn follow(&self) -> watch::Receiver<JobView> {
+    /// How it is doing, again and again until it has ended. `None` where [`MOST_FOLLOWERS`] follow it already.
+    pub fn follow(&self) -> Option<watch::Receiver<JobView>> {
+        if self.view.receiver_count() >= MOST_FOLLOWERS {
+            return None;
+        }
         let mut receiver = self.view.subscribe();
         receiver.mark_changed();
-        receiver
+        Some(receiver)
     }
 
     /// Waits until it has ended.
@@ -249,6 +255,10 @@ impl Job {
             "training ended"
         );
     }
+}
+
+fn running(jobs: &VecDeque<Job>) -> Option<&Job> {
+    jobs.iter().find(|job| job.is_running())
 }
 
 /// After a panic too, nobody must wait for ever, and the next job may begin.

@@ -112,8 +112,11 @@ impl Registry {
     /// When the database does not take it.
     pub async fn save_candidate(&self, content: CheckpointContent) -> Result<i64, ModelsError> {
         let id = self.save(content).await?;
-        if self.config().auto_promote {
-            self.set_shadow(Some(id)).await?;
+        if self.config().auto_promote
+            && let Err(error) = self.set_shadow(Some(id)).await
+        {
+            // It is stored all the same, and its maker must hear of that.
+            tracing::warn!(%error, checkpoint = id, "the checkpoint does not look on");
         }
         Ok(id)
     }
@@ -145,8 +148,7 @@ impl Registry {
         let model = ready(&*self.store, wanted.checkpoint).await?;
         self.publisher.try_model(&model.model).await?;
         let promotion = promote(&*self.store, wanted).await?;
-        self.refresh().await?;
-        Ok(promotion)
+        self.in_force(promotion).await
     }
 
     /// Goes back to what judged before: durable, and in force here, when it answers.
@@ -156,8 +158,7 @@ impl Registry {
     pub async fn rollback(&self, by: String, reason: String) -> Result<Promotion, ModelsError> {
         let promotion =
             self.store.rollback(by, reason, unix_ms()).await?.ok_or(ModelsError::NothingBefore)?;
-        self.refresh().await?;
-        Ok(promotion)
+        self.in_force(promotion).await
     }
 
     /// Lets a checkpoint look on, or none.
@@ -196,6 +197,14 @@ impl Registry {
         let observed = self.observed();
         let training = training.filter(|training| training.rows() > 0 && observed.rows() > 0)?;
         Some(psi(training, &observed))
+    }
+
+    /// A promotion that is stored: a failure from here on must not read as if nothing had been done.
+    async fn in_force(&self, promotion: Promotion) -> Result<Promotion, ModelsError> {
+        match self.refresh().await {
+            Ok(_) => Ok(promotion),
+            Err(error) => Err(ModelsError::NotYet(promotion.checkpoint, error.to_string())),
+        }
     }
 
     async fn look(&self) -> Result<bool, ModelsError> {

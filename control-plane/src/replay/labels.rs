@@ -25,7 +25,8 @@ impl Labels {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let mut rows = text.lines();
+        // Spreadsheets put a byte order mark first.
+        let mut rows = text.trim_start_matches('\u{feff}').lines();
         let header: Vec<_> = rows.next().unwrap_or_default().split('\t').map(str::trim).collect();
         let [first, columns @ ..] = header.as_slice() else { bail!("it is empty") };
         if *first != "line" || columns.is_empty() {
@@ -77,9 +78,10 @@ mod tests {
 
     #[test]
     fn what_is_not_certain_is_left_out() {
-        let labels =
-            Labels::parse("line\tlabel\tstrict\n1\tbot\tbot\n2\thuman\tunknown\n\n7\tbot_suspected\t0\n")
-                .unwrap();
+        let labels = Labels::parse(
+            "\u{feff}line\tlabel\tstrict\n1\tbot\tbot\n2\thuman\tunknown\n\n7\tbot_suspected\t0\n",
+        )
+        .unwrap();
         assert_eq!(labels.columns, ["label", "strict"]);
         assert_eq!(labels.of(1), [Some(true), Some(true)]);
         assert_eq!(labels.of(2), [Some(false), None]);

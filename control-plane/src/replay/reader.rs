@@ -70,7 +70,7 @@ fn format_of(input: &mut Input, path: &Path, keys: &KeyMap) -> anyhow::Result<Fo
     let first = sample.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
     let Some(first) = first else { return Ok(Format::Combined) };
     bail!(
-        "{}: the log format is not recognised; name it with --format combined, envoy or json.\nIts first line: {}",
+        "{}: the log format is not recognised: combined, common, Envoy's default and JSON lines are; `replay --format` names it.\nIts first line: {}",
         path.display(),
         excerpt(first, 120),
     )

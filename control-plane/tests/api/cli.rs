@@ -161,6 +161,20 @@ fn it_serves_and_ends_in_order() {
 }
 
 #[test]
+fn it_goes_on_where_its_log_cannot_be_written() {
+    let folder = TempDir::new().expect("a folder");
+    let mut server =
+        sallyport(&folder, &["serve", "--port", "0"]).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut lines = BufReader::new(server.stderr.take().expect("piped")).lines();
+    assert!(lines.next().is_some_and(|line| line.is_ok_and(|line| line.contains("serving"))));
+    // From here on writing fails, as on a full disk.
+    drop(lines);
+    signal(&server, "-TERM");
+    let ended = server.wait().expect("ends");
+    assert!(ended.success(), "it ended in a panic: {ended}");
+}
+
+#[test]
 fn a_changed_file_is_noticed_and_a_faulty_one_refused() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("config.yaml");

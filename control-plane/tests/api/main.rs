@@ -14,6 +14,7 @@ mod observations;
 mod outage;
 mod reload;
 mod reputation;
+mod shipped_model;
 mod snapshot;
 mod stats;
 mod train;

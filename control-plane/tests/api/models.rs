@@ -45,6 +45,26 @@ fn near(value: f64, expected: f64) -> bool {
 }
 
 #[tokio::test]
+async fn a_promotion_that_cannot_be_published_yet_is_told_as_stored() {
+    let plane = ControlPlane::start().await;
+    let strict = plane.import_always(0.75).await;
+    let other = rusqlite::Connection::open(plane.database()).expect("opens");
+    let trigger = "CREATE TRIGGER broken BEFORE UPDATE ON settings WHEN new.name = 'snapshot'
+                   BEGIN SELECT raise(ABORT, 'no snapshot today'); END";
+    other.execute_batch(trigger).expect("broken");
+    let refused = plane.promote(strict).await;
+    let (kind, _, detail) = refused.problem(503);
+    assert!(kind == "unavailable" && detail.contains("is promoted, but does not judge yet"), "{detail}");
+    assert_eq!(plane.active().await, BUILT_IN, "what judged goes on");
+    let ready = plane.get("/ready").await.ok(503)["reasons"][0].clone();
+    assert!(ready.as_str().is_some_and(|reason| reason.contains("no snapshot today")), "{ready}");
+    other.execute_batch("DROP TRIGGER broken").expect("mended");
+    assert!(plane.app.models.refresh().await.expect("it can be published"));
+    assert_eq!(plane.active().await, strict);
+    assert_eq!(plane.get("/ready").await.ok(200)["status"], "ready");
+}
+
+#[tokio::test]
 async fn a_promoted_checkpoint_judges_at_once_and_goes_back() {
     let plane = ControlPlane::start().await;
     let built_in = plane.probability().await;

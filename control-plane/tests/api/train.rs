@@ -1,6 +1,7 @@
 //! `POST /train` and `/v1/models/jobs`.
 
 use reqwest::{Method, StatusCode};
+use sallyport::models::jobs::MOST_FOLLOWERS;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, FIREFOX, Reply, send};
@@ -105,6 +106,35 @@ async fn one_job_at_a_time_that_tells_its_progress_until_it_is_cancelled() {
 }
 
 #[tokio::test]
+async fn followers_of_a_job_are_bounded() {
+    let plane = ControlPlane::with_config(ONLY_LABELS).await;
+    label(&plane, 100, 1).await;
+    let begun = ask(&plane, Method::POST, LONG).await;
+    let path = begun.headers["location"].to_str().expect("text").to_owned();
+    let follow =
+        || plane.request(Method::GET, &path, &plane.admin_token).header("accept", "text/event-stream");
+    let mut followers = Vec::new();
+    for _ in 0..MOST_FOLLOWERS {
+        let follower = follow().send().await.expect("an answer");
+        assert_eq!(follower.status(), StatusCode::OK);
+        followers.push(follower);
+    }
+    let refused = send(follow()).await;
+    assert!(refused.problem(503).2.contains("follow this job already"), "{refused:?}");
+    assert_eq!(
+        ask(&plane, Method::GET, &path).await.ok(200)["state"],
+        "running",
+        "asking is always possible"
+    );
+    ask(&plane, Method::DELETE, &path).await.ok(202);
+    for follower in followers {
+        let told = follower.text().await.expect("it ends by itself");
+        assert!(told.contains("event: cancelled"), "{told}");
+    }
+    assert_eq!(send(follow()).await.status, StatusCode::OK, "there is room again");
+}
+
+#[tokio::test]
 async fn what_cannot_be_trained_is_said_at_once() {
     let plane = ControlPlane::with_config(ONLY_LABELS).await;
     for (query, field) in [
@@ -112,9 +142,11 @@ async fn what_cannot_be_trained_is_said_at_once() {
         ("epochs=1000000000", "epochs"),
         ("batch_size=1", "batch_size"),
         ("batch_size=100000", "batch_size"),
-        ("epochs=99999999999999", ""),
-        ("kind=oracle", ""),
-        ("epoch=3", ""),
+        ("epochs=99999999999999", "epochs"),
+        ("epochs=1&epochs=2", "epochs"),
+        ("kind=oracle", "kind"),
+        ("epoch=3", "epoch"),
+        ("wait=perhaps", "wait"),
     ] {
         let reply = ask(&plane, Method::POST, &format!("/train?{query}")).await;
         assert_eq!(reply.problem(422).1, field, "{query}");

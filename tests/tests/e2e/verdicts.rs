@@ -109,6 +109,9 @@ async fn a_person_who_mistypes_a_password_gets_in() {
     let page =
         visitor.get(&gate.client, &gate.url("/login")).header(TIME_HEADER, at(0)).send().await.unwrap();
     assert_eq!(page.status(), 200);
+    let asset =
+        visitor.get(&gate.client, &gate.url("/assets/site.css")).header("referer", gate.url("/login"));
+    asset.header(TIME_HEADER, at(1)).send().await.unwrap();
     for (password, status, seconds) in [("wrong", 401, 11), ("wong", 401, 20), ("right", 303, 34)] {
         let request = visitor.sign_in(&gate.client, &gate.url("/login"), "ada", password);
         let request = request.header("referer", gate.url("/login")).header(TIME_HEADER, at(seconds));

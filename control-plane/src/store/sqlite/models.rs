@@ -146,7 +146,7 @@ pub(super) fn checkpoint(reader: &Connection, id: i64) -> rusqlite::Result<Optio
     reader.prepare_cached(sql)?.query_row([id], row).optional()
 }
 
-/// Newest first.
+/// Newest first; what cannot be read is left out.
 pub(super) fn checkpoints(reader: &Connection) -> rusqlite::Result<Vec<CheckpointSummary>> {
     let sql = "SELECT id, created_ms, kind, parent, source, made_by, note, metrics, length(model)
                FROM model_checkpoints ORDER BY id DESC";
@@ -163,7 +163,23 @@ pub(super) fn checkpoints(reader: &Connection) -> rusqlite::Result<Vec<Checkpoin
             model_bytes: row.get(8)?,
         })
     };
-    reader.prepare_cached(sql)?.query_map([], row)?.collect()
+    reader.prepare_cached(sql)?.query_map([], row)?.filter_map(readable).collect()
+}
+
+/// Leaves out a row that only its own damage makes unreadable: the others must stay in sight, above all when one of
+/// them is to judge instead.
+fn readable<T>(row: rusqlite::Result<T>) -> Option<rusqlite::Result<T>> {
+    match row {
+        Err(
+            error @ (rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)),
+        ) => {
+            tracing::error!(%error, "a checkpoint that cannot be read is not listed");
+            None
+        }
+        row => Some(row),
+    }
 }
 
 pub(super) fn in_force(reader: &Connection) -> rusqlite::Result<InForce> {

@@ -21,7 +21,8 @@ pub fn read(path: &Path) -> anyhow::Result<Dataset> {
 }
 
 fn parse(text: &str, name: &str) -> anyhow::Result<Dataset> {
-    let mut lines = text.lines();
+    // Spreadsheets put a byte order mark first.
+    let mut lines = text.trim_start_matches('\u{feff}').lines();
     if lines.next().map(str::trim_end) != Some(HEADER) {
         bail!("its first line must be {HEADER}");
     }
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn rows_are_read_with_their_labels() {
-        let text = format!("{HEADER}\n0,0.5,1,0,0,0,0.25,1\n\n0.1,0,0,0,0,0,0,0.0\r\n");
+        let text = format!("\u{feff}{HEADER}\r\n0,0.5,1,0,0,0,0.25,1\n\n0.1,0,0,0,0,0,0,0.0\r\n");
         let data = parse(&text, "a table").expect("rows");
         assert_eq!((data.len(), data.bots(), data.origins()), (2, 1, &["a table".to_owned()][..]));
         assert_eq!(data.examples()[0].features.values(), &[0.0, 0.5, 1.0, 0.0, 0.0, 0.0, 0.25]);

@@ -55,6 +55,22 @@ async fn a_file_of_the_first_schema_keeps_its_rows() {
 }
 
 #[tokio::test]
+async fn a_damaged_row_hides_no_other() {
+    let (folder, store) = fresh();
+    let sound = store.save_checkpoint(content("", CheckpointSource::Train), 1).await.expect("stored");
+    let damaged = store.save_checkpoint(content("", CheckpointSource::Train), 2).await.expect("stored");
+    let other = Connection::open(folder.path().join("test.db")).expect("opens");
+    let damage = format!(
+        "DROP TRIGGER model_checkpoints_are_immutable;
+         UPDATE model_checkpoints SET kind = 'oracle' WHERE id = {damaged};"
+    );
+    other.execute_batch(&damage).expect("damaged");
+    let listed = store.checkpoints().await.expect("the list can be read");
+    assert_eq!(listed.iter().map(|line| line.id).collect::<Vec<_>>(), [sound]);
+    assert!(matches!(store.checkpoint(damaged).await, Err(StoreError::Failed(_))));
+}
+
+#[tokio::test]
 async fn checkpoints_and_promotions_cannot_be_changed() {
     let (folder, store) = fresh();
     let id = store.save_checkpoint(content("", CheckpointSource::Online), 1).await.expect("stored");
