@@ -67,17 +67,20 @@ pub(super) async fn train(
     query: Result<Query<TrainQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|error| misread(&error))?;
-    let settings = query.settings(training::settings(&app.models.config()))?;
+    let config = app.models.config();
+    let configured = training::settings(&config);
+    let is_alone = config.train.simulated == 0.0;
+    let settings = query.settings(if is_alone { configured } else { configured.beside_simulation() })?;
     // Also before anything is read for it.
     if let Some(running) = app.jobs.running() {
         return Err(busy(running));
     }
-    let config = app.models.config().train;
     let labels = training::feedback(&*app.store).await?;
-    if config.simulated == 0.0 {
+    if is_alone {
         labels.check().map_err(too_little)?;
     }
-    let order = Order { labels, config, settings, by: caller.name.to_string(), note: String::new() };
+    let order =
+        Order { labels, config: config.train, settings, by: caller.name.to_string(), note: String::new() };
     let job = app.jobs.start(order, Arc::clone(&app.models)).map_err(busy)?;
     let view = if query.wait { job.ended().await } else { job.view() };
     let status = if query.wait { StatusCode::OK } else { StatusCode::ACCEPTED };

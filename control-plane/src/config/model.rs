@@ -37,7 +37,7 @@ pub struct TrainConfig {
     /// Starts every choice left to chance. Default: 7.
     pub seed: u64,
     /// How much simulated traffic `POST /train` learns from besides feedback: 1 is about 60,000 requests, 0 none.
-    /// Default: 0.25.
+    /// Default: 1.
     pub simulated: f32,
     /// Share of all weight that simulated traffic has beside feedback, between 0 and 1. Default: 0.3.
     pub simulated_share: f32,
@@ -70,7 +70,7 @@ impl Default for ModelConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         let Settings { epochs, batch_size, seed, .. } = Settings::default();
-        Self { epochs, batch_size, seed, simulated: 0.25, simulated_share: 0.3 }
+        Self { epochs, batch_size, seed, simulated: 1.0, simulated_share: 0.3 }
     }
 }
 

@@ -145,7 +145,7 @@ impl Args {
             configured
         };
         if self.simulate {
-            settings.monotone_shift = 0.0;
+            settings = settings.beside_simulation();
         }
         settings.monotone = self.monotone || (settings.monotone && !self.unconstrained);
         settings.kind = self.kind.unwrap_or(settings.kind);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use xtask::child::Guarded;
 use xtask::http;
 
-use super::{control_plane_binary, unused_port};
+use super::{control_plane_binary, eventually, unused_port};
 
 const START: Duration = Duration::from_secs(30);
 
@@ -122,6 +122,19 @@ impl ControlPlane {
         client.request(method, url).bearer_auth(&self.admin_token)
     }
 
+    /// Waits until `GET /stats` counts at least this many requests; the totals then.
+    ///
+    /// # Panics
+    /// When it does not come to that within 20 s.
+    pub async fn counted(&self, requests: u64) -> Value {
+        eventually("requests counted", || {
+            let stats = self.get("/stats");
+            let is_enough = stats["total_requests"].as_u64() >= Some(requests);
+            if is_enough { Ok(stats) } else { Err(format!("{requests} sent, but {stats}")) }
+        })
+        .await
+    }
+
     /// GET as admin, as JSON.
     ///
     /// # Panics
@@ -152,6 +165,8 @@ fn write_config(folder: &Path, port: u16, policy: &Value) {
         "server": { "host": "127.0.0.1", "port": port },
         "store": { "path": folder.join("sallyport.db") },
         "policy": policy,
+        // A simulated world takes a debug build half a minute.
+        "model": { "train": { "simulated": 0.1 } },
     });
     // Written aside and renamed, so that a reload never reads half a file.
     let aside = folder.join("config.yaml.new");

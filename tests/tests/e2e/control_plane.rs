@@ -1,7 +1,5 @@
 //! The control plane behind the filter: snapshots without a restart, its absence, and what it counts.
 
-use std::time::{Duration, Instant};
-
 use sallyport_e2e::harness::{ControlPlane, Gate, Plan};
 use sallyport_e2e::visitor::Visitor;
 use serde_json::{Value, json};
@@ -18,19 +16,6 @@ async fn status(gate: &Gate, visitor: &Visitor) -> u16 {
 
 fn control(gate: &Gate) -> &ControlPlane {
     gate.control.as_ref().expect("a control plane")
-}
-
-/// Waits until `GET /stats` counts at least this many requests, at most 20 s.
-fn counted(control: &ControlPlane, requests: u64) -> Value {
-    let start = Instant::now();
-    loop {
-        let stats = control.get("/stats");
-        if stats["total_requests"].as_u64().unwrap() >= requests {
-            return stats;
-        }
-        assert!(start.elapsed() < Duration::from_secs(20), "{requests} requests sent, counted: {stats}");
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +76,7 @@ async fn every_decision_is_counted_and_stored() {
         let tool = Visitor::tool(&format!("203.0.113.{number}"), "python-requests/2.28.0");
         assert_eq!(status(&gate, &tool).await, 403);
     }
-    let stats = counted(control(&gate), 15);
+    let stats = control(&gate).counted(15).await;
     assert_eq!(stats["total_requests"], 15);
     assert_eq!(stats["bot_requests"], 5);
     assert_eq!(stats["human_requests"], 10);

@@ -1,15 +1,11 @@
 //! What a visitor was at Envoy, said afterwards: feedback, what is learnt of it, and why a visitor was refused.
 
-use std::time::{Duration, Instant};
-
 use reqwest::Method;
-use sallyport_e2e::harness::{ControlPlane, Gate, Plan};
+use sallyport_e2e::harness::{ControlPlane, Gate, Plan, eventually};
 use sallyport_e2e::visitor::{CHROME, Visitor};
 use serde_json::{Value, json};
 
 const VERSION: &str = "wasmcustom.sallyport_snapshot_version";
-/// Longest wait for anything.
-const SETTLE: Duration = Duration::from_secs(20);
 
 async fn gate() -> Gate {
     Plan::with_policy(json!({ "enforcement": "enforce", "consult": "never" }))
@@ -33,15 +29,6 @@ async fn visit(gate: &Gate, visitor: &Visitor, path: &str) -> String {
     id.unwrap_or_else(|| panic!("no name in {told}")).to_owned()
 }
 
-/// Waits until `GET /stats` counts at least this many requests, at most 20 s.
-fn counted(control: &ControlPlane, requests: u64) {
-    let start = Instant::now();
-    while control.get("/stats")["total_requests"].as_u64() < Some(requests) {
-        assert!(start.elapsed() < SETTLE, "{requests} requests sent, counted: {}", control.get("/stats"));
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
 async fn feedback(gate: &Gate, said: &Value) -> (u16, Value) {
     let request = control(gate).ask(&gate.client, Method::POST, "/feedback").json(said);
     let answer = request.send().await.unwrap();
@@ -52,7 +39,7 @@ async fn feedback(gate: &Gate, said: &Value) -> (u16, Value) {
 async fn a_refusal_at_envoy_is_explained_by_its_name() {
     let gate = gate().await;
     let id = visit(&gate, &Visitor::tool("203.0.113.1", "python-requests/2.28.0"), "/about").await;
-    counted(control(&gate), 1);
+    control(&gate).counted(1).await;
     let told: Value = serde_json::from_str(&control(&gate).command(&["explain", &id, "--json"])).unwrap();
     let decision = &told["decision"];
     assert_eq!(decision["path"], "/about");
@@ -73,7 +60,7 @@ async fn feedback_on_what_envoy_saw_is_recorded_once() {
     let person = Visitor::chrome("198.51.100.1");
     let by_name = visit(&gate, &person, "/about").await;
     let by_visitor = visit(&gate, &Visitor::chrome("198.51.100.2"), "/articles/1").await;
-    counted(control(&gate), 2);
+    control(&gate).counted(2).await;
 
     let said = json!({ "request_id": by_name, "is_bot": false });
     assert_eq!(feedback(&gate, &said).await.0, 201);
@@ -96,21 +83,20 @@ async fn what_is_learnt_of_feedback_judges_at_envoy() {
     for number in 1..=8 {
         people.push(visit(&gate, &Visitor::chrome(&format!("198.51.100.{number}")), "/about").await);
     }
-    counted(control(&gate), 8);
+    control(&gate).counted(8).await;
     for id in people {
         assert_eq!(feedback(&gate, &json!({ "request_id": id, "label": "human" })).await.0, 201);
     }
-    let start = Instant::now();
-    let learnt = loop {
+    let learnt = eventually("what was learnt", || {
         let models = control(&gate).get("/v1/models");
         let active =
             models["models"].as_array().expect("models").iter().find(|model| model["active"] == true);
         match active {
-            Some(model) if model["source"] == "online" => break models["active"].clone(),
-            _ => assert!(start.elapsed() < SETTLE, "nothing was published: {models}"),
+            Some(model) if model["source"] == "online" => Ok(models["active"].clone()),
+            _ => Err(models.to_string()),
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    })
+    .await;
     let published = learnt["snapshot_version"].as_u64().expect("a version");
     assert!(published > before, "{published} after {before}");
     gate.envoy.wait_for_stat(VERSION, |version| version >= published);

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method};
-use sallyport_e2e::harness::{ControlPlane, Gate, Plan, Tap};
+use sallyport_e2e::harness::{ControlPlane, Gate, Plan, Tap, eventually};
 use sallyport_e2e::visitor::Visitor;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 const VERSION: &str = "wasmcustom.sallyport_snapshot_version";
-/// Longest wait for anything.
-const SETTLE: Duration = Duration::from_secs(20);
 
 /// Envoy, and between it and its control plane a tap.
 struct Stage {
@@ -43,15 +40,12 @@ impl Stage {
     async fn polls_until(&self, status: u16, change: impl AsyncFnOnce(&Self)) -> usize {
         change(self).await;
         let before = self.tap.polls().len();
-        let start = Instant::now();
-        let brought = loop {
+        let brought = eventually("a poll that brings a snapshot", || {
             let polls = self.tap.polls();
-            if let Some(brought) = polls[before..].iter().position(|status| *status == 200) {
-                break brought + 1;
-            }
-            assert!(start.elapsed() < SETTLE, "no poll brought a snapshot: {polls:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        };
+            let brought = polls[before..].iter().position(|status| *status == 200);
+            brought.map(|index| index + 1).ok_or_else(|| format!("{polls:?}"))
+        })
+        .await;
         self.judges(status);
         brought
     }
@@ -180,11 +174,12 @@ async fn a_restart_goes_on_with_the_promoted_model() {
     control.start_again();
     assert_eq!(active(stage.control()), checkpoint);
     let before = stage.tap.polls().len();
-    let start = Instant::now();
-    while !stage.tap.polls()[before..].iter().any(|status| matches!(status, 200 | 304)) {
-        assert!(start.elapsed() < SETTLE, "the filter did not find it again");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the filter's next poll", || {
+        let polls = stage.tap.polls();
+        let is_back = polls[before..].iter().any(|status| matches!(status, 200 | 304));
+        if is_back { Ok(()) } else { Err(format!("{polls:?}")) }
+    })
+    .await;
     stage.judges(403);
 }
 
@@ -213,11 +208,11 @@ async fn a_kill_amid_promotions_loses_none_that_was_acknowledged() {
     let acknowledged = Arc::new(AtomicU32::new(0));
     let token = control.admin_token().to_owned();
     let promoting = tokio::spawn(promote_in_turn(urls, token, Arc::clone(&acknowledged)));
-    let start = Instant::now();
-    while acknowledged.load(Ordering::Relaxed) < 3 {
-        assert!(start.elapsed() < SETTLE, "nothing was promoted");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    eventually("three promotions", || match acknowledged.load(Ordering::Relaxed) {
+        count if count < 3 => Err(format!("{count}")),
+        _ => Ok(()),
+    })
+    .await;
     control.end_at_once();
     promoting.await.expect("every promotion was acknowledged or cut");
     control.start_again();

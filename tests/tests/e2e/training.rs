@@ -1,14 +1,11 @@
 //! Training as a job of the control plane: its progress, its end, its result, and a kill in its midst.
 
-use std::time::{Duration, Instant};
-
 use reqwest::{Client, Method, Response};
-use sallyport_e2e::harness::ControlPlane;
+use sallyport_e2e::harness::{ControlPlane, eventually};
 use serde_json::{Value, json};
 
 /// More epochs than anybody waits for.
 const LONG: &str = "/train?epochs=1000&batch_size=32";
-const SETTLE: Duration = Duration::from_secs(20);
 
 async fn ask(control: &ControlPlane, method: Method, path: &str) -> Response {
     control.ask(&Client::new(), method, path).send().await.expect("an answer")
@@ -27,15 +24,11 @@ async fn long_job(control: &ControlPlane) -> String {
 
 /// Waits until a job is as wanted, at most 20 s; returns it.
 async fn until(control: &ControlPlane, location: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let start = Instant::now();
-    loop {
+    eventually("the job as wanted", || {
         let job = control.get(location);
-        if wanted(&job) {
-            return job;
-        }
-        assert!(start.elapsed() < SETTLE, "the job stays {job}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if wanted(&job) { Ok(job) } else { Err(job.to_string()) }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
