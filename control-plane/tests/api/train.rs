@@ -31,6 +31,18 @@ async fn events(plane: &ControlPlane, path: &str) -> Vec<(String, Value)> {
     events.collect()
 }
 
+/// A job's events, read up to the first with progress: the stream, which goes on, and what it told.
+async fn followed(plane: &ControlPlane, path: &str) -> (reqwest::Response, String) {
+    let request = plane.request(Method::GET, path, &plane.admin_token);
+    let mut stream = request.header("accept", "text/event-stream").send().await.expect("an answer");
+    let mut told = String::new();
+    while !told.contains("\"epoch\"") {
+        let chunk = stream.chunk().await.expect("a chunk").expect("it goes on");
+        told.push_str(std::str::from_utf8(&chunk).expect("text"));
+    }
+    (stream, told)
+}
+
 #[tokio::test]
 async fn who_waits_gets_a_checkpoint_that_is_not_promoted() {
     let plane = ControlPlane::with_config(ONLY_LABELS).await;
@@ -82,13 +94,7 @@ async fn one_job_at_a_time_that_tells_its_progress_until_it_is_cancelled() {
     assert!(second.problem(409).2.contains(&path), "{second:?}");
 
     // The first event with progress, in a stream that goes on.
-    let request = plane.request(Method::GET, &path, &plane.admin_token);
-    let mut stream = request.header("accept", "text/event-stream").send().await.expect("an answer");
-    let mut told = String::new();
-    while !told.contains("\"epoch\"") {
-        let chunk = stream.chunk().await.expect("a chunk").expect("it goes on");
-        told.push_str(std::str::from_utf8(&chunk).expect("text"));
-    }
+    let (mut stream, mut told) = followed(&plane, &path).await;
     let metrics = String::from_utf8(plane.get("/metrics").await.bytes).expect("text");
     assert!(metrics.lines().any(|line| line == "sallyport_training_jobs 1"), "{metrics}");
     ask(&plane, Method::DELETE, &path).await.ok(202);
@@ -190,13 +196,7 @@ async fn training_yields_to_decisions() {
     label(&plane, 100, 1).await;
     let begun = ask(&plane, Method::POST, LONG).await;
     let path = begun.headers["location"].to_str().expect("text").to_owned();
-    let request = plane.request(Method::GET, &path, &plane.admin_token);
-    let mut stream = request.header("accept", "text/event-stream").send().await.expect("an answer");
-    let mut told = String::new();
-    while !told.contains("\"epoch\"") {
-        let chunk = stream.chunk().await.expect("a chunk").expect("it goes on");
-        told.push_str(std::str::from_utf8(&chunk).expect("text"));
-    }
+    let (_stream, _) = followed(&plane, &path).await;
     // Field 19 of a thread's stat is its nice value; the name in field 2 ends with the last bracket.
     let threads = std::fs::read_dir("/proc/self/task").expect("threads");
     let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
