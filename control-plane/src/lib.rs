@@ -18,6 +18,7 @@ pub mod models;
 pub mod reload;
 pub mod replay;
 pub mod serve;
+pub mod shared;
 pub mod simulate;
 pub mod snapshot;
 pub mod store;
