@@ -11,6 +11,7 @@ mod limits;
 mod model;
 mod problem;
 mod ranges;
+mod reputation;
 mod secret;
 mod server;
 mod store;
@@ -32,6 +33,9 @@ pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
+pub use reputation::{
+    AbuseIpdbConfig, BreakerConfig, IpQualityScoreConfig, KeyPlace, Nets, ProviderName, ReputationConfig,
+};
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
@@ -64,6 +68,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How the Internet is asked.
     pub fetch: FetchConfig,
+    /// What providers are asked about addresses.
+    pub reputation: ReputationConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -122,6 +128,7 @@ impl Sources {
             config.limits.problems(),
             config.model.problems(),
             config.fetch.problems(),
+            config.reputation.problems(&config.secrets),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

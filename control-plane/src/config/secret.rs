@@ -48,6 +48,10 @@ impl fmt::Display for Secret {
 pub struct Secrets {
     /// Signs and checks captcha challenges (environment: `CAPTCHA_SECRET`). Default: none.
     pub captcha: Secret,
+    /// Key of the account at IPQualityScore (environment: `SALLYPORT_SECRETS__IPQUALITYSCORE_KEY`). Default: none.
+    pub ipqualityscore_key: Secret,
+    /// Key of the account at AbuseIPDB (environment: `SALLYPORT_SECRETS__ABUSEIPDB_KEY`). Default: none.
+    pub abuseipdb_key: Secret,
 }
 
 impl Secrets {
