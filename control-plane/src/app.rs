@@ -65,7 +65,7 @@ impl App {
         let shared: Arc<dyn SharedState> = Arc::new(Memory::default());
         let client = fetch::Client::new(&loaded.config.fetch)?;
         let reputation = &loaded.config.reputation;
-        let known = Arc::new(Known::new(reputation.addresses as usize));
+        let known = Arc::new(Known::of(reputation));
         let providers = Arc::new(Reputation::start(
             reputation,
             &loaded.config.secrets,

@@ -209,12 +209,7 @@ impl Desk {
 
     async fn keep(&self, case: Case, reputation: IpReputation) {
         let now_ms = case.now_ms();
-        self.known.hold(
-            case.address,
-            Some(reputation),
-            now_ms,
-            now_ms + u64::from(self.cache_s) * 1000,
-        );
+        self.known.hold(case.address, Some(reputation), now_ms, now_ms + u64::from(self.cache_s) * 1000);
         self.store(case.address, reputation.to_bytes(), self.cache_s).await;
     }
 
