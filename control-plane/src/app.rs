@@ -8,10 +8,12 @@ use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
 use crate::detector::Detector;
+use crate::fetch;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
+use crate::providers::{Known, Reputation};
 use crate::shared::{self, SharedState};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
@@ -35,6 +37,8 @@ pub struct App {
     pub learning: Learning,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
+    /// What providers know of addresses.
+    pub providers: Arc<Reputation>,
     /// Training in the background.
     pub jobs: Jobs,
     /// What is counted.
@@ -58,7 +62,18 @@ impl App {
         let publisher = Publisher::start(Arc::clone(&store), key, loaded, active, unix_ms()).await?;
         let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
-        let detector = Arc::new(Detector::new(publisher.current().engine.clone(), &loaded.config.limits));
+        let client = fetch::Client::new(&loaded.config.fetch)?;
+        let reputation = &loaded.config.reputation;
+        let known = Arc::new(Known::of(reputation));
+        let providers = Arc::new(Reputation::start(
+            reputation,
+            &loaded.config.secrets,
+            &client,
+            Arc::clone(&shared),
+            Arc::clone(&known),
+        ));
+        let detector = Detector::new(publisher.current().engine.clone(), &loaded.config.limits);
+        let detector = Arc::new(detector.knowing(known));
         let models = Arc::new(Registry::new(
             Arc::clone(&store),
             Arc::clone(&publisher),
@@ -79,6 +94,7 @@ impl App {
             models,
             learning: Learning::default(),
             shared,
+            providers,
             jobs: Jobs::default(),
             metrics,
             server,

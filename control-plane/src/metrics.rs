@@ -77,6 +77,7 @@ impl Metrics {
         self.register_counters(&mut registry);
         register_state(&mut registry, app);
         register_models(&mut registry, app);
+        app.providers.register(&mut registry, unix_ms());
         let mut text = String::with_capacity(4096);
         encode(&mut text, &registry)?;
         Ok(text)

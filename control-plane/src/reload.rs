@@ -72,6 +72,7 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         ("limits", was.limits != is.limits),
         ("redis", was.redis != is.redis),
         ("fetch", was.fetch != is.fetch),
+        ("reputation", was.reputation != is.reputation),
         ("secrets", was.secrets != is.secrets),
     ];
     for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {

@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::clock::unix_ms;
 use crate::detector::Verdict;
 use crate::explain::Explained;
+use crate::providers::Considered;
 use crate::store::{FingerprintRow, RequestId, RequestRow, Row, Source};
 
 /// Longest path and user agent that is stored, in bytes; what is judged is not cut.
@@ -108,6 +109,9 @@ pub(super) struct CheckResponse {
     /// With RATE_LIMIT: seconds until the next try.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    /// Where more about the address is being looked up: keep this verdict for at most so many seconds, then ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_s: Option<u32>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
@@ -152,20 +156,32 @@ pub(super) async fn check(
         Some(features) => {
             let (features, evidence) = measured(features, &request.evidence)?;
             let engine = app.detector.engine();
-            let decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
+            let mut decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
+            let address = engine.key().address(Some(ip));
+            let considered = app.providers.consider(ip, address, &decision, now_ms).await;
+            if considered == Considered::Learnt {
+                decision = app.detector.consult(&engine, ip, &features, evidence, unix_ms());
+            }
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
-            CheckResponse::new(&decision, enforced, &id).explained(explain.then_some(&*engine), &decision)
+            CheckResponse::new(&decision, enforced, &id)
+                .held(considered)
+                .explained(explain.then_some(&*engine), &decision)
         }
         None if !request.evidence.is_empty() => {
             return Err(ApiError::invalid("evidence", "evidence: only goes together with `features`"));
         }
         None => {
             let headers = request.headers.as_ref().map(browser_headers);
-            let verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
+            let mut verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
+            let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
+            if considered == Considered::Learnt {
+                verdict = app.detector.again(verdict, unix_ms());
+            }
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
+                .held(considered)
                 .explained(explain.then_some(&*verdict.engine), &verdict.decision);
             record(&app, &request, verdict, id, now_ms);
             response
@@ -193,8 +209,18 @@ impl CheckResponse {
                 .collect(),
             request_id: id.to_string(),
             retry_after: decision.retry_after_s,
+            hold_s: None,
             explanation: None,
         }
+    }
+
+    /// Says how long the verdict holds, where a lookup is under way.
+    fn held(self, considered: Considered) -> Self {
+        let hold_s = match considered {
+            Considered::Pending(hold_s) => Some(hold_s),
+            Considered::Settled | Considered::Learnt => None,
+        };
+        Self { hold_s, ..self }
     }
 
     /// Adds the explanation, where there is an engine to give it.

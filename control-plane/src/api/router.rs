@@ -36,6 +36,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/feedback", post(feedback::feedback))
         .route("/stats", get(stats::stats))
         .route("/reputation/{ip}", get(reputation::reputation))
+        .route("/v1/reputation", get(reputation::providers))
         .route("/train", post(train::train))
         .route("/v1/models", get(models::list))
         .route("/v1/models/conflicts", get(conflicts::conflicts))

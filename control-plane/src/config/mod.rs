@@ -12,6 +12,7 @@ mod model;
 mod problem;
 mod ranges;
 mod redis;
+mod reputation;
 mod secret;
 mod server;
 mod store;
@@ -34,6 +35,9 @@ use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
 pub use redis::RedisConfig;
+pub use reputation::{
+    AbuseIpdbConfig, BreakerConfig, IpQualityScoreConfig, KeyPlace, Nets, ProviderName, ReputationConfig,
+};
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
@@ -68,6 +72,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How the Internet is asked.
     pub fetch: FetchConfig,
+    /// What providers are asked about addresses.
+    pub reputation: ReputationConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -127,6 +133,7 @@ impl Sources {
             config.model.problems(),
             config.redis.settle(&self.folder()),
             config.fetch.problems(),
+            config.reputation.problems(&config.secrets),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

@@ -7,7 +7,7 @@
 mod attribution;
 mod observe;
 mod reputation;
-mod table;
+pub(crate) mod table;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +21,7 @@ use self::attribution::{Budget, Judged};
 use self::reputation::Past;
 use self::table::{Record, Table};
 use crate::config::LimitsConfig;
+use crate::providers::Known;
 use crate::store::{AddressRow, Standing};
 
 pub use reputation::{decayed, outcome, strength};
@@ -61,6 +62,7 @@ pub struct Detector {
     clients: Table<ClientState>,
     addresses: Table<AddressState>,
     pasts: Table<Past>,
+    known: Arc<Known>,
 }
 
 /// The engine in force, and the one before: filters tell of decisions that it made.
@@ -78,7 +80,14 @@ impl Detector {
             clients: Table::new(limits.clients as usize),
             addresses: Table::new(limits.addresses as usize),
             pasts: Table::new(limits.addresses as usize),
+            known: Arc::default(),
         }
+    }
+
+    /// Also counts what providers said of addresses, as far as it is known in memory.
+    #[must_use]
+    pub fn knowing(self, known: Arc<Known>) -> Self {
+        Self { known, ..self }
     }
 
     /// The engine in force.
@@ -146,9 +155,17 @@ impl Detector {
         engine.score(features, &evidence)
     }
 
-    /// The strength of `ip_reputation` for an address's keyed hash.
+    /// Judges a verdict's request once more, as more is known of its address now; counts nothing.
+    pub fn again(&self, verdict: Verdict, now_ms: u64) -> Verdict {
+        let decision = self.with_reputation(&verdict.engine, verdict.decision, verdict.address, now_ms);
+        Verdict { decision, ..verdict }
+    }
+
+    /// The strength of `ip_reputation` for an address's keyed hash, in [-0.5, 1]: what its past says plus what a
+    /// provider says, where that is known in memory.
     pub fn reputation(&self, address: u64, now_ms: u64) -> f32 {
-        strength(self.standing(address, now_ms))
+        let own = strength(self.standing(address, now_ms));
+        (own + self.known.strength(address, now_ms)).clamp(-1.0, 1.0)
     }
 
     /// The decayed outcomes of an address in memory.
@@ -171,7 +188,7 @@ impl Detector {
             return decision;
         }
         let strength = self.reputation(address, now_ms);
-        if strength == 0.0 {
+        if strength == decision.evidence.get(Check::IpReputation) {
             return decision;
         }
         let mut evidence = decision.evidence;
