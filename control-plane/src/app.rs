@@ -12,6 +12,7 @@ use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
+use crate::ranges::Catalogue;
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
 
@@ -34,6 +35,8 @@ pub struct App {
     pub learning: Learning,
     /// Training in the background.
     pub jobs: Jobs,
+    /// Whose addresses are whose.
+    pub ranges: Arc<Catalogue>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -66,6 +69,7 @@ impl App {
         detector.recall(&store.recent_addresses(addresses).await?);
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
+        let ranges = Arc::new(Catalogue::new(loaded.ranges.clone(), &loaded.config.fetch)?);
         let metrics = Metrics::default();
         let server = loaded.config.server.clone();
         Ok(Arc::new(Self {
@@ -76,6 +80,7 @@ impl App {
             models,
             learning: Learning::default(),
             jobs: Jobs::default(),
+            ranges,
             metrics,
             server,
         }))
