@@ -61,6 +61,7 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(loaded.config.limits, default.limits);
     assert_eq!(loaded.config.fetch, default.fetch);
     assert_eq!(loaded.config.secrets, default.secrets);
+    assert_eq!(loaded.config.redis, default.redis);
     assert_eq!(loaded.config.model, default.model);
     assert!(loaded.config.ranges.bundled && loaded.config.ranges.update_every_h == 0);
     assert_eq!(loaded.ranges.inputs.files.iter().map(|(_, nets)| nets.len()).sum::<usize>(), 3);
