@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
+use crate::ranges::Catalogue;
 use crate::shared::{self, SharedState};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
@@ -41,6 +42,8 @@ pub struct App {
     pub providers: Arc<Reputation>,
     /// Training in the background.
     pub jobs: Jobs,
+    /// Whose addresses are whose.
+    pub ranges: Arc<Catalogue>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -84,6 +87,7 @@ impl App {
         detector.recall(&store.recent_addresses(addresses).await?);
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
+        let ranges = Arc::new(Catalogue::new(loaded.ranges.clone(), &loaded.config.fetch)?);
         let metrics = Metrics::default();
         let server = loaded.config.server.clone();
         Ok(Arc::new(Self {
@@ -96,6 +100,7 @@ impl App {
             shared,
             providers,
             jobs: Jobs::default(),
+            ranges,
             metrics,
             server,
         }))

@@ -11,6 +11,7 @@ mod health;
 mod metrics;
 mod models;
 mod observations;
+mod ranges;
 mod reputation;
 mod router;
 mod snapshot;

@@ -13,6 +13,7 @@ use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
 use crate::providers::{IpReputation, LookupError, ProviderStatus, Source};
+use crate::ranges::is_datacenter;
 use crate::store::Standing;
 
 /// Whether to ask.
@@ -100,6 +101,14 @@ impl From<IpReputation> for ProviderWord {
             fetched_at: rfc3339(said.fetched_at),
         }
     }
+    /// Whose the most specific such range is.
+    #[schema(example = "aws")]
+    provider: Option<String>,
+    /// What that range is used for: `cloud`, `hosting`, `crawler`, `anonymizer`, `proxy` or `other`.
+    #[schema(example = "cloud")]
+    kind: Option<&'static str>,
+    /// Whether that is a cloud or a hoster.
+    is_datacenter_ip: bool,
 }
 
 /// What is on record about an address.
@@ -130,6 +139,7 @@ pub(super) async fn reputation(
     let now_ms = unix_ms();
     let row = app.store.address(address).await?;
     let Standing { good, bad } = app.detector.standing(address, now_ms);
+    let provider = engine.ranges().lookup(ip);
     Ok(Json(ReputationResponse {
         ip: ip.to_string(),
         known: row.is_some(),
@@ -165,6 +175,14 @@ fn not_asked(error: LookupError) -> ApiError {
 }
 
 fn rfc3339(unix_ms: u64) -> Option<String> {
+        in_listed_range: provider.is_some(),
+        provider: provider.map(|provider| provider.name.clone()),
+        kind: provider.map(|provider| provider.kind.name()),
+        is_datacenter_ip: provider.is_some_and(|provider| is_datacenter(provider.kind)),
+    }))
+}
+
+pub(super) fn rfc3339(unix_ms: u64) -> Option<String> {
     let ms = i64::try_from(unix_ms).ok()?;
     jiff::Timestamp::from_millisecond(ms).ok().map(|time| time.to_string())
 }
