@@ -7,6 +7,7 @@ use sallyport_core::HashKey;
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{LimitsConfig, Loaded, ServerConfig};
+use crate::crawlers::Verifier;
 use crate::detector::Detector;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
@@ -34,6 +35,8 @@ pub struct App {
     pub learning: Learning,
     /// Training in the background.
     pub jobs: Jobs,
+    /// Whether crawlers are who they claim to be.
+    pub crawlers: Arc<Verifier>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -76,6 +79,7 @@ impl App {
             models,
             learning: Learning::default(),
             jobs: Jobs::default(),
+            crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),
             metrics,
             server,
         }))

@@ -10,7 +10,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{eval, explain, models, replay, serve, simulate, train};
+use crate::{crawlers, eval, explain, models, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -44,6 +44,9 @@ enum Command {
     /// Work on the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Find out whether crawlers are who they claim to be.
+    #[command(subcommand)]
+    Crawlers(crawlers::command::Command),
     /// Tell why a decision on record, or any features, are judged as they are.
     Explain(explain::Args),
     /// Tell what would have happened with the traffic of access logs.
@@ -152,6 +155,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             sources.load()?;
             println!("{}: no mistakes", sources.path().display());
             Ok(())
+        }
+        Command::Crawlers(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(crawlers::command::run(command, &loaded))
         }
         Command::Explain(args) => {
             let loaded = sources.load()?;

@@ -4,6 +4,7 @@
 //! mistake of the run, each with its line and key. Each section has a file of its own here, with unit and
 //! default in the doc of each field; `config.example.yaml` shows them all.
 
+mod crawlers;
 mod environment;
 mod files;
 mod limits;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
+pub use crawlers::CrawlersConfig;
 pub use files::Files;
 pub use limits::LimitsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
@@ -60,6 +62,8 @@ pub struct Config {
     pub ranges: RangesConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
+    /// How claimed crawlers are verified.
+    pub crawlers: CrawlersConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -116,6 +120,7 @@ impl Sources {
             config.server.problems(),
             config.store.problems(),
             config.limits.problems(),
+            config.crawlers.problems(),
             config.model.problems(),
             config.secrets.problems(),
         ];
