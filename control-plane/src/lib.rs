@@ -13,6 +13,7 @@ pub mod crawlers;
 pub mod detector;
 pub mod eval;
 pub mod explain;
+pub mod fetch;
 pub mod learning;
 pub mod metrics;
 pub mod models;

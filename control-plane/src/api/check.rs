@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::body::{self, RawBody};
+use super::crawlers::ClaimedAgent;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
@@ -108,6 +109,9 @@ pub(super) struct CheckResponse {
     /// With RATE_LIMIT: seconds until the next try.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    /// Of a client that claims to be a known crawler: whether it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<ClaimedAgent>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
@@ -148,11 +152,13 @@ pub(super) async fn check(
         _ => RequestId::Uuid(Uuid::now_v7()),
     };
     let now_ms = unix_ms();
-    let response = match request.features {
+    let crawler = app.crawlers.verify(request.user_agent.as_bytes(), ip, now_ms).await;
+    let verdict_on_agent = crawler.as_ref().map(|found| found.verdict);
+    let mut response = match request.features {
         Some(features) => {
             let (features, evidence) = measured(features, &request.evidence)?;
             let engine = app.detector.engine();
-            let decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
+            let decision = app.detector.consult(&engine, ip, &features, evidence, verdict_on_agent, now_ms);
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
@@ -163,7 +169,7 @@ pub(super) async fn check(
         }
         None => {
             let headers = request.headers.as_ref().map(browser_headers);
-            let verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
+            let verdict = app.detector.check(&facts(&request, ip, headers), verdict_on_agent, now_ms);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .explained(explain.then_some(&*verdict.engine), &verdict.decision);
@@ -171,6 +177,7 @@ pub(super) async fn check(
             response
         }
     };
+    response.agent = crawler.as_ref().map(ClaimedAgent::from);
     let json = serde_json::to_vec(&response).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
         .into_response())
@@ -193,6 +200,7 @@ impl CheckResponse {
                 .collect(),
             request_id: id.to_string(),
             retry_after: decision.retry_after_s,
+            agent: None,
             explanation: None,
         }
     }
@@ -218,6 +226,7 @@ fn facts<'a>(
         referer: header("referer"),
         ja4: b"",
         session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
+        fingerprint: b"",
         headers,
     }
 }

@@ -37,6 +37,7 @@ const TEMPLATE: &str = include_str!("docs.html");
         super::train::job,
         super::train::cancel,
         super::reputation::reputation,
+        super::crawlers::crawler,
         super::health::health,
         super::health::ready,
         super::metrics::metrics,

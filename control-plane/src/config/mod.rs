@@ -6,6 +6,7 @@
 
 mod crawlers;
 mod environment;
+mod fetch;
 mod files;
 mod limits;
 mod model;
@@ -26,6 +27,7 @@ use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
 pub use crawlers::CrawlersConfig;
+pub use fetch::FetchConfig;
 pub use files::Files;
 pub use limits::LimitsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
@@ -64,6 +66,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How claimed crawlers are verified.
     pub crawlers: CrawlersConfig,
+    /// How the Internet is asked.
+    pub fetch: FetchConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -122,6 +126,7 @@ impl Sources {
             config.limits.problems(),
             config.crawlers.problems(),
             config.model.problems(),
+            config.fetch.problems(),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::claim::AgentVerdict;
+use sallyport_core::AgentVerdict;
 
 /// An expired answer stands in for this long while it is looked up anew.
 const STANDS_IN_MS: u64 = 3_600_000;

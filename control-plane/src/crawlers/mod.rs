@@ -5,7 +5,6 @@
 //! asks meanwhile hears *pending*. Trouble with DNS says nothing about a crawler: it is then *unverifiable*, and its
 //! requests are judged like all others.
 
-mod claim;
 pub mod command;
 mod dns;
 mod memory;
@@ -20,7 +19,10 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use sallyport_core::policy::CrawlerCategory;
+use sallyport_core::{AgentVerdict, KnownCrawler, claimed_crawler};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::dns::{Confirmation, Dns};
@@ -29,7 +31,6 @@ use self::published::Place;
 use self::way::{Way, way_of};
 use crate::config::CrawlersConfig;
 
-pub use claim::{AgentVerdict, CrawlerCategory, KnownCrawler, claimed_crawler};
 pub use published::{Published, Ranges};
 
 /// How long trouble with DNS is remembered before it is asked again, seconds.
@@ -131,6 +132,9 @@ impl Verifier {
         let help =
             "DNS lookups for crawlers: confirmed, refuted, trouble, or not begun since too many ran (busy)";
         registry.register("crawler_lookups", help, self.lookups.clone());
+        let remembered: Gauge = Gauge::default();
+        remembered.set(self.state().memory.len() as i64);
+        registry.register("crawlers_remembered", "Addresses whose verification is remembered", remembered);
     }
 
     async fn verify_within(

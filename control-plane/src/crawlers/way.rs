@@ -44,7 +44,7 @@ fn read(line: &'static str) -> Option<(&'static str, Way)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crawlers::claim::known_crawlers;
+    use sallyport_core::known_crawlers;
 
     #[test]
     fn every_known_crawler_has_a_way_and_no_way_is_left_over() {

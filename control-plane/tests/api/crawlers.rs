@@ -1,234 +1,152 @@
-//! Whether crawlers are who they claim to be: DNS against a name server of the test's own.
-
-use std::sync::Arc;
+//! Claimed crawlers through `POST /check`, and `GET /v1/crawlers`.
 
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::RecordType;
-use sallyport::config::CrawlersConfig;
-use sallyport::crawlers::{AgentVerdict, CrawlerCategory, Finding, Published, Ranges, Verifier};
+use sallyport::crawlers::{Published, Ranges};
+use serde_json::json;
 
+use crate::harness::{ControlPlane, FIREFOX, Reply, send};
 use crate::name_server::{NameServer, Zone};
+use crate::verifier::{GOOGLEBOT, GPTBOT};
 
-const GOOGLEBOT: &[u8] = b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
-const GPTBOT: &[u8] =
-    b"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; GPTBot/1.3; +https://openai.com/gptbot";
-const SEARCH: AgentVerdict = AgentVerdict::Verified(CrawlerCategory::Search);
-const NOW: u64 = 1_800_000_000_000;
-
-fn verifier(server: &NameServer) -> Arc<Verifier> {
-    let nameservers = vec![server.address];
-    Arc::new(Verifier::new(&CrawlersConfig { nameservers, ..CrawlersConfig::default() }))
+/// A control plane that asks this name server.
+async fn plane(server: &NameServer, crawlers: &str, policy: &str) -> ControlPlane {
+    let crawlers = format!("nameservers: [\"{}\"], {crawlers}", server.address);
+    ControlPlane::with_config(&format!("crawlers: {{ {crawlers} }}\npolicy: {{ {policy} }}")).await
 }
 
-async fn find_out(verifier: &Arc<Verifier>, user_agent: &[u8], ip: &str, now_ms: u64) -> Finding {
-    let ip = ip.parse().expect("an address");
-    verifier.find_out(user_agent, ip, now_ms).await.expect("a known crawler")
+async fn check(plane: &ControlPlane, ip: &str, user_agent: &[u8]) -> Reply {
+    let user_agent = String::from_utf8_lossy(user_agent);
+    plane.check(json!({ "ip": ip, "user_agent": user_agent, "endpoint": "/" })).await
 }
 
-fn published(name: &str, net: &str, as_of_ms: u64) -> Published {
-    let nets = vec![net.parse().expect("a range")];
-    Published::new([(name.to_owned(), Ranges { nets, as_of_ms })])
+/// A filter's consult about features that make a score of nearly 100.
+async fn consult(plane: &ControlPlane, ip: &str, user_agent: &[u8]) -> Reply {
+    let body = json!({
+        "ip": ip, "user_agent": String::from_utf8_lossy(user_agent), "endpoint": "/", "features": [1, 1, 1, 1, 1, 1, 1],
+        "evidence": { "trap_path": 1, "probe_path": 1, "user_agent": 1 },
+    });
+    send(plane.request(reqwest::Method::POST, "/check", &plane.filter_token).body(body.to_string())).await
+}
+
+/// The verdict on the crawler, empty where none is claimed, and the action.
+fn told(reply: &Reply) -> (&str, &str) {
+    let json = reply.ok(200);
+    (json["agent"]["verdict"].as_str().unwrap_or_default(), json["action"].as_str().unwrap_or_default())
 }
 
 #[tokio::test]
-async fn a_name_that_leads_back_is_the_crawler() {
+async fn a_false_googlebot_is_blocked_and_a_genuine_one_passes() {
     let zone = Zone::default()
-        .ptr("66.249.66.1", "Crawl-66-249-66-1.GoogleBot.com")
-        .address("crawl-66-249-66-1.googlebot.com", "66.249.66.1")
-        .ptr("2001:4860:4801:10::1", "crawl-six.googlebot.com")
-        .address("crawl-six.googlebot.com", "2001:4860:4801:10::1")
-        .address("crawl-six.googlebot.com", "192.0.2.1")
-        .delegated_ptr("192.0.2.7", "7.0-127.2.0.192.in-addr.arpa", "alias.googlebot.com")
-        .cname("alias.googlebot.com", "further.googlebot.com")
-        .cname("further.googlebot.com", "there.example")
-        .address("there.example", "192.0.2.7")
-        .ptr("192.0.2.8", "home.example")
-        .ptr("192.0.2.8", "two.googlebot.com")
-        .address("two.googlebot.com", "192.0.2.9")
-        .address("two.googlebot.com", "192.0.2.8");
+        .ptr("192.0.2.1", "cable-1.isp.example")
+        .ptr("66.249.66.1", "crawl.googlebot.com")
+        .address("crawl.googlebot.com", "66.249.66.1");
     let server = NameServer::start(zone).await;
-    let verifier = verifier(&server);
-    for ip in ["66.249.66.1", "::ffff:66.249.66.1", "2001:4860:4801:10::1", "192.0.2.7", "192.0.2.8"] {
-        let found = find_out(&verifier, GOOGLEBOT, ip, NOW).await;
-        assert_eq!((found.verdict, found.ttl_s), (SEARCH, 3600), "{ip}: {}", found.why);
-        assert!(found.why.contains("googlebot.com"), "{}", found.why);
+    let plane = plane(&server, "wait_ms: 1000", "enforcement: enforce").await;
+    let false_one = check(&plane, "192.0.2.1", GOOGLEBOT).await;
+    assert_eq!(told(&false_one), ("failed", "BLOCK"));
+    assert_eq!(false_one.json["reasons"], json!([{ "check": "crawler", "points": 100.0 }]));
+    let agent = json!({ "crawler": "googlebot", "category": "search", "verdict": "failed", "ttl_s": 300 });
+    assert_eq!(false_one.json["agent"], agent);
+    assert_eq!(told(&consult(&plane, "192.0.2.1", GOOGLEBOT).await), ("failed", "BLOCK"));
+    for _ in 0..100 {
+        assert_eq!(told(&check(&plane, "66.249.66.1", GOOGLEBOT).await), ("verified", "ALLOW"));
     }
-    assert!(
-        server.asked(RecordType::AAAA).len() == 1,
-        "IPv4 needs no AAAA: {:?}",
-        server.asked(RecordType::AAAA)
-    );
-}
+    assert_eq!(told(&consult(&plane, "66.249.66.1", GOOGLEBOT).await), ("verified", "ALLOW"));
+    assert_eq!(told(&check(&plane, "192.0.2.1", FIREFOX.as_bytes()).await).0, "", "a neighbour");
 
-#[tokio::test]
-async fn what_does_not_lead_back_is_not_the_crawler() {
-    let zone = Zone::default()
-        .ptr("192.0.2.2", "evil-googlebot.com")
-        .address("evil-googlebot.com", "192.0.2.2")
-        .ptr("192.0.2.3", "crawl.googlebot.com.evil.example")
-        .address("crawl.googlebot.com.evil.example", "192.0.2.3")
-        .ptr("192.0.2.4", "crawl-66-249-66-1.googlebot.com")
-        .address("crawl-66-249-66-1.googlebot.com", "66.249.66.1")
-        .ptr("192.0.2.5", "nowhere.googlebot.com")
-        .ptr("192.0.2.6", "googlebot.com")
-        .address("googlebot.com", "192.0.2.6")
-        .ptr("2001:db8::1", "four.googlebot.com")
-        .address("four.googlebot.com", "192.0.2.1")
-        .delegated_ptr("192.0.2.11", "a.evil.example", "b.googlebot.com")
-        .cname("a.evil.example", "a.evil.example")
-        .ptr("192.0.2.10", "1.0.168.192.bc.googleusercontent.com")
-        .address("1.0.168.192.bc.googleusercontent.com", "192.0.2.10");
-    let server = NameServer::start(zone).await;
-    let verifier = verifier(&server);
-    let addresses = [
-        "192.0.2.1",
-        "192.0.2.2",
-        "192.0.2.3",
-        "192.0.2.4",
-        "192.0.2.5",
-        "192.0.2.6",
-        "2001:db8::1",
-        "192.0.2.10",
-    ];
-    for ip in addresses {
-        let found = find_out(&verifier, GOOGLEBOT, ip, NOW).await;
-        assert_eq!((found.verdict, found.ttl_s), (AgentVerdict::Failed, 300), "{ip}: {}", found.why);
-        assert!(found.why.contains(ip), "{}", found.why);
-    }
-    let endless = find_out(&verifier, GOOGLEBOT, "192.0.2.11", NOW).await;
-    assert!(matches!(endless.verdict, AgentVerdict::Failed | AgentVerdict::Unverifiable), "{}", endless.why);
-    let strangers = server.asked(RecordType::A).into_iter().filter(|name| !name.ends_with(".googlebot.com."));
-    assert_eq!(strangers.count(), 0, "names of others are not followed");
-}
-
-#[tokio::test]
-async fn trouble_with_dns_says_nothing_about_a_crawler() {
-    let zone = Zone::default()
-        .ptr_code("192.0.2.1", ResponseCode::ServFail)
-        .ptr_code("192.0.2.2", ResponseCode::Refused)
-        .silent("192.0.2.3")
-        .ptr("192.0.2.4", "crawl.googlebot.com")
-        .code("crawl.googlebot.com", ResponseCode::ServFail);
-    let server = NameServer::start(zone).await;
-    let config =
-        CrawlersConfig { nameservers: vec![server.address], timeout_ms: 30, ..CrawlersConfig::default() };
-    let verifier = Arc::new(Verifier::new(&config));
-    // Also outside of fresh, complete ranges.
-    verifier.set_published(published("googlebot", "66.249.64.0/19", NOW));
-    for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"] {
-        let found = find_out(&verifier, GOOGLEBOT, ip, NOW).await;
-        assert_eq!((found.verdict, found.ttl_s), (AgentVerdict::Unverifiable, 30), "{ip}: {}", found.why);
-    }
-    let inside = find_out(&verifier, GOOGLEBOT, "66.249.66.1", NOW).await;
-    assert_eq!(inside.verdict, SEARCH, "ranges need no DNS: {}", inside.why);
-    // Nobody listens there any more.
-    let gone =
-        std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-    let config = CrawlersConfig { nameservers: vec![gone], ..config };
-    let found = find_out(&Arc::new(Verifier::new(&config)), GOOGLEBOT, "192.0.2.1", NOW).await;
-    assert_eq!(found.verdict, AgentVerdict::Unverifiable, "{}", found.why);
-}
-
-#[tokio::test]
-async fn a_thousand_names_are_not_a_thousand_lookups() {
-    let mut zone = Zone::default();
-    for number in 0..1000 {
-        zone = zone.ptr("192.0.2.1", &format!("crawl-{number}.googlebot.com"));
-    }
-    let server = NameServer::start(zone).await;
-    let found = find_out(&verifier(&server), GOOGLEBOT, "192.0.2.1", NOW).await;
-    assert_eq!(found.verdict, AgentVerdict::Failed, "{}", found.why);
-    assert_eq!(server.asked(RecordType::A).len(), 3);
-}
-
-#[tokio::test]
-async fn one_lookup_serves_all_who_ask_and_is_remembered() {
-    let ip = "66.249.66.1";
-    let zone = Zone::default().ptr(ip, "crawl.googlebot.com").address("crawl.googlebot.com", ip);
-    let server = NameServer::held(zone).await;
-    let nameservers = vec![server.address];
-    let config = CrawlersConfig {
-        nameservers,
-        wait_ms: 0,
-        lookups: 1,
-        timeout_ms: 10_000,
-        ..CrawlersConfig::default()
-    };
-    let verifier = Arc::new(Verifier::new(&config));
-    for _ in 0..20 {
-        let early =
-            verifier.verify(GOOGLEBOT, ip.parse().expect("an address"), NOW).await.expect("a known crawler");
-        assert_eq!((early.verdict, early.ttl_s), (AgentVerdict::Pending, 2), "{}", early.why);
-    }
-    let busy = find_out(&verifier, GOOGLEBOT, "192.0.2.9", NOW).await;
-    assert_eq!((busy.verdict, busy.ttl_s), (AgentVerdict::Unverifiable, 2), "{}", busy.why);
-    let waiting: Vec<_> = (0..20)
-        .map(|_| {
-            let verifier = Arc::clone(&verifier);
-            tokio::spawn(async move { find_out(&verifier, GOOGLEBOT, ip, NOW).await })
-        })
-        .collect();
-    server.release();
-    for asked in waiting {
-        assert_eq!(asked.await.expect("answers").verdict, SEARCH);
-    }
-    assert_eq!(server.asked(RecordType::PTR).len(), 1);
-    let later = find_out(&verifier, GOOGLEBOT, ip, NOW + 3_599_500).await;
-    assert_eq!((later.verdict, later.ttl_s), (SEARCH, 2), "{}", later.why);
-    assert_eq!(server.asked(RecordType::PTR).len(), 1);
-    // Expired: what was known stands in, and it is looked up anew.
-    let expired = find_out(&verifier, GOOGLEBOT, ip, NOW + 3_600_000).await;
-    assert_eq!((expired.verdict, expired.ttl_s), (SEARCH, 2), "{}", expired.why);
-    // The only slot is free again once that lookup has ended.
-    let other = loop {
-        let other = find_out(&verifier, GOOGLEBOT, "192.0.2.9", NOW + 3_600_000).await;
-        if other.verdict != AgentVerdict::Unverifiable {
-            break other;
-        }
-        tokio::task::yield_now().await;
-    };
-    assert_eq!(other.verdict, AgentVerdict::Failed, "{}", other.why);
-    assert_eq!(server.asked(RecordType::PTR).len(), 3);
-    let anew = find_out(&verifier, GOOGLEBOT, ip, NOW + 3_600_001).await;
-    assert_eq!((anew.verdict, anew.ttl_s), (SEARCH, 3600), "{}", anew.why);
-}
-
-#[tokio::test]
-async fn ranges_alone_refuse_only_where_they_are_complete_and_fresh() {
-    let verdict = async |user_agent: &[u8], published: Published, ip: &str| {
-        let config = CrawlersConfig { dns: false, ..CrawlersConfig::default() };
-        let verifier = Arc::new(Verifier::new(&config));
-        verifier.set_published(published);
-        find_out(&verifier, user_agent, ip, NOW).await.verdict
-    };
-    let fresh = |name: &str| published(name, "192.0.2.0/24", NOW - 86_400_000);
-    let training = AgentVerdict::Verified(CrawlerCategory::AiTraining);
-    assert_eq!(verdict(GPTBOT, fresh("gptbot"), "192.0.2.7").await, training);
-    assert_eq!(verdict(GPTBOT, fresh("gptbot"), "198.51.100.1").await, AgentVerdict::Failed);
-    let stale = published("gptbot", "192.0.2.0/24", NOW - 40 * 86_400_000);
-    assert_eq!(verdict(GPTBOT, stale, "198.51.100.1").await, AgentVerdict::Unverifiable);
-    assert_eq!(verdict(GPTBOT, Published::default(), "192.0.2.7").await, AgentVerdict::Unverifiable);
-    assert_eq!(verdict(GPTBOT, fresh("googlebot"), "192.0.2.7").await, AgentVerdict::Unverifiable);
-    assert_eq!(
-        verdict(b"ClaudeBot/1.0", fresh("claudebot"), "198.51.100.1").await,
-        AgentVerdict::Unverifiable
-    );
-    assert_eq!(verdict(GOOGLEBOT, fresh("googlebot"), "198.51.100.1").await, AgentVerdict::Failed);
-    assert_eq!(verdict(b"YandexBot/3.0", fresh("googlebot"), "192.0.2.7").await, AgentVerdict::Unverifiable);
-}
-
-#[tokio::test]
-async fn who_claims_nothing_is_not_asked_about() {
-    let verifier = Arc::new(Verifier::new(&CrawlersConfig { dns: false, ..CrawlersConfig::default() }));
-    let ip = "192.0.2.1".parse().expect("an address");
-    for user_agent in [
-        &b"Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"[..],
-        // What iMessage sends from the sender's phone.
-        b"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0",
-        b"WhatsApp/2.23.20.0 A",
-        b"",
-        &[0xFF; 10_000],
+    plane.flush().await;
+    let reasons = plane.sql("SELECT DISTINCT check_name FROM failed_checks");
+    assert_eq!(reasons, ["crawler"]);
+    let metrics = String::from_utf8(plane.get("/metrics").await.bytes).expect("text");
+    for line in [
+        "sallyport_crawler_verifications_total{crawler=\"googlebot\",verdict=\"failed\"} 2",
+        "sallyport_crawler_verifications_total{crawler=\"googlebot\",verdict=\"verified\"} 101",
+        "sallyport_crawler_lookups_total{outcome=\"confirmed\"} 1",
+        "sallyport_crawlers_remembered 2",
     ] {
-        assert!(verifier.find_out(user_agent, ip, NOW).await.is_none());
+        assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn the_policy_decides_by_category_about_those_that_are_verified() {
+    let server = NameServer::start(Zone::default()).await;
+    let policy = "crawlers: { ai_training: block, ai_search: challenge, search: limit }, rate_limit: { crawler: { per_second: 0.1, burst: 3 } }";
+    let plane = plane(&server, "wait_ms: 1000", policy).await;
+    let ranges = || Ranges { nets: vec!["192.0.2.0/24".parse().expect("a range")], as_of_ms: u64::MAX };
+    let names = ["gptbot", "oai-searchbot", "googlebot"].map(|name| (name.to_owned(), ranges()));
+    plane.app.crawlers.set_published(Published::new(names));
+    let searchbot = b"OAI-SearchBot/1.3";
+    for (user_agent, action) in [(GPTBOT, "BLOCK"), (searchbot, "CHALLENGE"), (GOOGLEBOT, "ALLOW")] {
+        assert_eq!(told(&check(&plane, "192.0.2.7", user_agent).await), ("verified", action));
+        assert_eq!(told(&consult(&plane, "192.0.2.7", user_agent).await), ("verified", action));
+    }
+    let actions = async |user_agent| told(&check(&plane, "192.0.2.7", user_agent).await).1.to_owned();
+    assert_eq!(
+        [actions(GOOGLEBOT).await, actions(GOOGLEBOT).await, actions(GOOGLEBOT).await],
+        ["ALLOW", "ALLOW", "RATE_LIMIT"]
+    );
+    assert_eq!(
+        told(&check(&plane, "198.51.100.1", GPTBOT).await),
+        ("failed", "BLOCK"),
+        "outside of its ranges"
+    );
+}
+
+#[tokio::test]
+async fn with_dns_down_a_crawler_is_judged_like_any_client() {
+    let server = NameServer::start(Zone::default().ptr_code("192.0.2.1", ResponseCode::ServFail)).await;
+    let plane = plane(&server, "wait_ms: 1000", "").await;
+    let claimed = check(&plane, "192.0.2.1", GOOGLEBOT).await;
+    let plain = check(&plane, "192.0.2.1", b"ExampleBot/2.1 (+http://www.example.com/bot.html)").await;
+    assert_eq!(told(&claimed).0, "unverifiable");
+    assert_eq!(told(&plain).0, "", "claims nobody");
+    assert_eq!(
+        (&claimed.json["action"], &claimed.json["score"]),
+        (&plain.json["action"], &plain.json["score"])
+    );
+    assert_eq!(
+        told(&consult(&plane, "192.0.2.1", GOOGLEBOT).await),
+        ("unverifiable", "BLOCK"),
+        "its score is high"
+    );
+}
+
+#[tokio::test]
+async fn while_it_is_looked_into_a_crawler_is_not_refused() {
+    let server = NameServer::held(Zone::default()).await;
+    let plane = plane(&server, "wait_ms: 0, timeout_ms: 10000", "").await;
+    let pending = consult(&plane, "192.0.2.1", GOOGLEBOT).await;
+    assert_eq!(told(&pending), ("pending", "MONITOR"));
+    assert!(pending.json["score"].as_f64() > Some(90.0) && pending.json["is_bot"] == false, "{pending:?}");
+    assert_eq!(pending.json["agent"]["ttl_s"], 2);
+    server.release();
+    let found = plane.get("/v1/crawlers?ip=192.0.2.1&user_agent=Googlebot/2.1").await;
+    assert_eq!(found.ok(200)["verdict"], "failed");
+    assert_eq!(told(&consult(&plane, "192.0.2.1", GOOGLEBOT).await), ("failed", "BLOCK"));
+}
+
+#[tokio::test]
+async fn operators_can_ask_why() {
+    let zone = Zone::default()
+        .ptr("66.249.66.1", "crawl.googlebot.com")
+        .address("crawl.googlebot.com", "66.249.66.1")
+        .ptr("192.0.2.1", "evil-googlebot.com");
+    let server = NameServer::start(zone).await;
+    let plane = plane(&server, "", "").await;
+    let genuine = plane
+        .get("/v1/crawlers?ip=::ffff:66.249.66.1&user_agent=Mozilla/5.0%20(compatible;%20googlebot/2.1)")
+        .await;
+    let expected = json!({
+        "ip": "66.249.66.1", "crawler": "googlebot", "category": "search", "verdict": "verified", "ttl_s": 3600,
+        "why": "66.249.66.1 is crawl.googlebot.com, which leads back to it",
+    });
+    assert_eq!(genuine.ok(200), &expected);
+    let false_one = plane.get("/v1/crawlers?ip=192.0.2.1&user_agent=Googlebot").await;
+    let why = "192.0.2.1 is evil-googlebot.com, which is not below .googlebot.com or .google.com";
+    assert_eq!((&false_one.ok(200)["verdict"], &false_one.json["why"]), (&json!("failed"), &json!(why)));
+    assert_eq!(plane.get("/v1/crawlers?ip=192.0.2.1&user_agent=Firefox").await.problem(404).0, "not-found");
+    assert_eq!(plane.get("/v1/crawlers?ip=nobody&user_agent=Googlebot").await.problem(422).1, "ip");
+    assert_eq!(plane.get("/v1/crawlers?ip=192.0.2.1").await.problem(422).1, "user_agent");
+    assert_eq!(plane.get("/v1/crawlers").await.problem(422).1, "ip");
 }

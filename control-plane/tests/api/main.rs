@@ -20,3 +20,4 @@ mod shipped_model;
 mod snapshot;
 mod stats;
 mod train;
+mod verifier;
