@@ -114,7 +114,8 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 
 fn set(options: &mut ResolverOpts, timeout: Duration, lookups: u32) {
     options.timeout = timeout;
-    options.attempts = 1;
+    // A query is sent again within its time where no answer comes.
+    options.attempts = 0;
     // What was found out is remembered by the verifier, for its own times.
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
@@ -180,7 +181,22 @@ fn shown(name: &Name) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_name_lies_below_a_domain_by_whole_labels(
+            labels in prop::collection::vec(prop_oneof![Just("googlebot"), Just("com"), Just("GoogleBot"), Just("a.googlebot"), Just("x")], 0..5),
+        ) {
+            let mut name = Name::from_labels(labels.iter().map(|label| label.as_bytes())).expect("a name").to_lowercase();
+            name.set_fqdn(true);
+            let labels: Vec<_> = labels.iter().map(|label| label.to_ascii_lowercase()).collect();
+            let expected = labels.len() > 2 && labels.ends_with(&["googlebot".to_owned(), "com".to_owned()]);
+            prop_assert_eq!(lies_below(&name, &[".googlebot.com"]), expected);
+        }
+    }
 
     #[test]
     fn a_suffix_counts_at_the_border_of_a_label() {

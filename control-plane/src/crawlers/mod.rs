@@ -8,7 +8,7 @@
 pub mod command;
 mod dns;
 mod memory;
-mod published;
+mod ranges;
 mod way;
 
 use std::collections::HashMap;
@@ -27,11 +27,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::dns::{Confirmation, Dns};
 use self::memory::{Key, Known, Memory};
-use self::published::Place;
+use self::ranges::Place;
 use self::way::{Way, way_of};
 use crate::config::CrawlersConfig;
 
-pub use published::{Published, Ranges};
+pub use ranges::CrawlerRanges;
 
 /// How long trouble with DNS is remembered before it is asked again, seconds.
 const TROUBLE_KEEP_S: u32 = 30;
@@ -55,7 +55,7 @@ pub struct Finding {
 /// Verifies crawlers and remembers what it found.
 pub struct Verifier {
     config: CrawlersConfig,
-    published: RwLock<Arc<Published>>,
+    ranges: RwLock<Arc<CrawlerRanges>>,
     /// `None` where it is switched off, else a resolver or why there is none.
     dns: Option<Result<Dns, String>>,
     /// Room for lookups.
@@ -97,7 +97,7 @@ impl Verifier {
         }
         let state = State { memory: Memory::new(config.remember as usize), running: HashMap::new() };
         Self {
-            published: RwLock::default(),
+            ranges: RwLock::default(),
             dns,
             slots: Arc::new(Semaphore::new(config.lookups as usize)),
             state: Mutex::new(state),
@@ -108,8 +108,8 @@ impl Verifier {
     }
 
     /// Puts newer ranges in force.
-    pub fn set_published(&self, published: Published) {
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
+    pub fn set_ranges(&self, ranges: CrawlerRanges) {
+        *self.ranges.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ranges);
     }
 
     /// What is known of the crawler that a user agent claims to be, at Unix ms `now_ms`; `None` where it claims none.
@@ -163,8 +163,8 @@ impl Verifier {
 
     fn now(self: &Arc<Self>, crawler: &'static KnownCrawler, ip: IpAddr, now_ms: u64) -> Now {
         let way = way_of(crawler.name);
-        let published = Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner));
-        let place = published.place(&way.ranges, ip, now_ms);
+        let ranges = Arc::clone(&self.ranges.read().unwrap_or_else(PoisonError::into_inner));
+        let place = ranges.place(&way.ranges, ip, now_ms);
         if let Place::Inside(provider) = place {
             let why = format!("{ip} lies in the ranges of {provider}");
             return Now::Found(known(

@@ -1,7 +1,7 @@
 //! Claimed crawlers through `POST /check`, and `GET /v1/crawlers`.
 
 use hickory_resolver::proto::op::ResponseCode;
-use sallyport::crawlers::{Published, Ranges};
+use sallyport::crawlers::CrawlerRanges;
 use serde_json::json;
 
 use crate::harness::{ControlPlane, FIREFOX, Reply, send};
@@ -73,9 +73,10 @@ async fn the_policy_decides_by_category_about_those_that_are_verified() {
     let server = NameServer::start(Zone::default()).await;
     let policy = "crawlers: { ai_training: block, ai_search: challenge, search: limit }, rate_limit: { crawler: { per_second: 0.1, burst: 3 } }";
     let plane = plane(&server, "wait_ms: 1000", policy).await;
-    let ranges = || Ranges { nets: vec!["192.0.2.0/24".parse().expect("a range")], as_of_ms: u64::MAX };
-    let names = ["gptbot", "oai-searchbot", "googlebot"].map(|name| (name.to_owned(), ranges()));
-    plane.app.crawlers.set_published(Published::new(names));
+    let ranges = || vec!["192.0.2.0/24".parse().expect("a range")];
+    let providers =
+        ["gptbot", "oai-searchbot", "googlebot"].map(|name| (name.to_owned(), ranges(), u64::MAX));
+    plane.app.crawlers.set_ranges(CrawlerRanges::new(providers));
     let searchbot = b"OAI-SearchBot/1.3";
     for (user_agent, action) in [(GPTBOT, "BLOCK"), (searchbot, "CHALLENGE"), (GOOGLEBOT, "ALLOW")] {
         assert_eq!(told(&check(&plane, "192.0.2.7", user_agent).await), ("verified", action));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::RecordType;
 use sallyport::config::CrawlersConfig;
-use sallyport::crawlers::{Finding, Published, Ranges, Verifier};
+use sallyport::crawlers::{CrawlerRanges, Finding, Verifier};
 use sallyport_core::AgentVerdict;
 use sallyport_core::policy::CrawlerCategory;
 
@@ -28,9 +28,8 @@ async fn find_out(verifier: &Arc<Verifier>, user_agent: &[u8], ip: &str, now_ms:
     verifier.find_out(user_agent, ip, now_ms).await.expect("a known crawler")
 }
 
-fn published(name: &str, net: &str, as_of_ms: u64) -> Published {
-    let nets = vec![net.parse().expect("a range")];
-    Published::new([(name.to_owned(), Ranges { nets, as_of_ms })])
+fn ranges(name: &str, net: &str, as_of_ms: u64) -> CrawlerRanges {
+    CrawlerRanges::new([(name.to_owned(), vec![net.parse().expect("a range")], as_of_ms)])
 }
 
 #[tokio::test]
@@ -117,7 +116,7 @@ async fn trouble_with_dns_says_nothing_about_a_crawler() {
         CrawlersConfig { nameservers: vec![server.address], timeout_ms: 30, ..CrawlersConfig::default() };
     let verifier = Arc::new(Verifier::new(&config));
     // Also outside of fresh, complete ranges.
-    verifier.set_published(published("googlebot", "66.249.64.0/19", NOW));
+    verifier.set_ranges(ranges("googlebot", "66.249.64.0/19", NOW));
     for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"] {
         let found = find_out(&verifier, GOOGLEBOT, ip, NOW).await;
         assert_eq!((found.verdict, found.ttl_s), (AgentVerdict::Unverifiable, 30), "{ip}: {}", found.why);
@@ -198,19 +197,19 @@ async fn one_lookup_serves_all_who_ask_and_is_remembered() {
 
 #[tokio::test]
 async fn ranges_alone_refuse_only_where_they_are_complete_and_fresh() {
-    let verdict = async |user_agent: &[u8], published: Published, ip: &str| {
+    let verdict = async |user_agent: &[u8], ranges: CrawlerRanges, ip: &str| {
         let config = CrawlersConfig { dns: false, ..CrawlersConfig::default() };
         let verifier = Arc::new(Verifier::new(&config));
-        verifier.set_published(published);
+        verifier.set_ranges(ranges);
         find_out(&verifier, user_agent, ip, NOW).await.verdict
     };
-    let fresh = |name: &str| published(name, "192.0.2.0/24", NOW - 86_400_000);
+    let fresh = |name: &str| ranges(name, "192.0.2.0/24", NOW - 86_400_000);
     let training = AgentVerdict::Verified(CrawlerCategory::AiTraining);
     assert_eq!(verdict(GPTBOT, fresh("gptbot"), "192.0.2.7").await, training);
     assert_eq!(verdict(GPTBOT, fresh("gptbot"), "198.51.100.1").await, AgentVerdict::Failed);
-    let stale = published("gptbot", "192.0.2.0/24", NOW - 40 * 86_400_000);
+    let stale = ranges("gptbot", "192.0.2.0/24", NOW - 40 * 86_400_000);
     assert_eq!(verdict(GPTBOT, stale, "198.51.100.1").await, AgentVerdict::Unverifiable);
-    assert_eq!(verdict(GPTBOT, Published::default(), "192.0.2.7").await, AgentVerdict::Unverifiable);
+    assert_eq!(verdict(GPTBOT, CrawlerRanges::default(), "192.0.2.7").await, AgentVerdict::Unverifiable);
     assert_eq!(verdict(GPTBOT, fresh("googlebot"), "192.0.2.7").await, AgentVerdict::Unverifiable);
     assert_eq!(
         verdict(b"ClaudeBot/1.0", fresh("claudebot"), "198.51.100.1").await,

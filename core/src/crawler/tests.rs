@@ -1,5 +1,4 @@
 //! What comes of claims and verdicts.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use proptest::prelude::*;
 

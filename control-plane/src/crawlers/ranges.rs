@@ -10,18 +10,9 @@ use sallyport_core::AddressSet;
 /// Ranges older than this may lack what the operator has added since: outside of them nobody is refused, 30 days.
 const STALE_MS: u64 = 30 * 86_400_000;
 
-/// One provider's ranges.
-#[derive(Clone, Debug)]
-pub struct Ranges {
-    /// The ranges.
-    pub nets: Vec<IpNet>,
-    /// When they were fetched, Unix ms.
-    pub as_of_ms: u64,
-}
-
-/// All providers' ranges by name.
+/// All providers' ranges by name, with the time that they are of, Unix ms.
 #[derive(Debug, Default)]
-pub struct Published(BTreeMap<String, (AddressSet, u64)>);
+pub struct CrawlerRanges(BTreeMap<String, (AddressSet, u64)>);
 
 /// What ranges say of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,14 +25,14 @@ pub(super) enum Place {
     Unsure(String),
 }
 
-impl Published {
-    /// The ranges of providers by name; a provider without any range counts as not there.
-    pub fn new(providers: impl IntoIterator<Item = (String, Ranges)>) -> Self {
-        let sets =
-            providers.into_iter().filter(|(_, ranges)| !ranges.nets.is_empty()).map(|(name, ranges)| {
-                let set = AddressSet::new(ranges.nets.into_iter().map(|net| (net, 0)));
-                (name, (set, ranges.as_of_ms))
-            });
+impl CrawlerRanges {
+    /// Providers' names, their ranges and the time that these are of, Unix ms; a provider without any range counts as not
+    /// there.
+    pub fn new(providers: impl IntoIterator<Item = (String, Vec<IpNet>, u64)>) -> Self {
+        let some = providers.into_iter().filter(|(_, nets, _)| !nets.is_empty());
+        let sets = some.map(|(name, nets, as_of_ms)| {
+            (name, (AddressSet::new(nets.into_iter().map(|net| (net, 0))), as_of_ms))
+        });
         Self(sets.collect())
     }
 
@@ -73,19 +64,22 @@ mod tests {
 
     const NOW: u64 = 100 * 86_400_000;
 
-    fn published(as_of_ms: u64) -> Published {
-        let ranges = |net: &str| Ranges { nets: vec![net.parse().expect("a range")], as_of_ms };
-        Published::new([
-            ("a".to_owned(), ranges("192.0.2.0/24")),
-            ("b".to_owned(), ranges("2001:db8::/32")),
-            ("empty".to_owned(), Ranges { nets: Vec::new(), as_of_ms }),
+    fn ranges(as_of_ms: u64) -> CrawlerRanges {
+        let provider = |name: &str, nets: &[&str]| {
+            let nets = nets.iter().map(|net| net.parse().expect("a range")).collect();
+            (name.to_owned(), nets, as_of_ms)
+        };
+        CrawlerRanges::new([
+            provider("a", &["192.0.2.0/24"]),
+            provider("b", &["2001:db8::/32"]),
+            provider("empty", &[]),
         ])
     }
 
     #[test]
     fn an_address_is_inside_outside_or_nobody_knows() {
         let place = |providers: &[&'static str], ip: &str| {
-            published(NOW).place(providers, ip.parse().expect("an address"), NOW)
+            ranges(NOW).place(providers, ip.parse().expect("an address"), NOW)
         };
         assert_eq!(place(&["a", "b"], "192.0.2.9"), Place::Inside("a"));
         assert_eq!(place(&["a", "b"], "2001:db8::1"), Place::Inside("b"));
@@ -98,12 +92,12 @@ mod tests {
 
     #[test]
     fn stale_ranges_refuse_nobody_but_still_know_their_own() {
-        let old = published(NOW - STALE_MS - 1);
+        let old = ranges(NOW - STALE_MS - 1);
         assert_eq!(old.place(&["a"], "192.0.2.9".parse().expect("an address"), NOW), Place::Inside("a"));
         let outside = old.place(&["a"], "198.51.100.1".parse().expect("an address"), NOW);
         assert_eq!(outside, Place::Unsure("the ranges of a are 30 days old".into()));
         let from_later =
-            published(NOW + 86_400_000).place(&["a"], "198.51.100.1".parse().expect("an address"), NOW);
+            ranges(NOW + 86_400_000).place(&["a"], "198.51.100.1".parse().expect("an address"), NOW);
         assert_eq!(from_later, Place::Outside, "a clock that was set back makes nothing stale");
     }
 }
