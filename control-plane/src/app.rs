@@ -7,6 +7,7 @@ use sallyport_core::HashKey;
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
+use crate::crawlers::Verifier;
 use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
@@ -44,6 +45,8 @@ pub struct App {
     pub jobs: Jobs,
     /// Whose addresses are whose.
     pub ranges: Arc<Catalogue>,
+    /// Whether crawlers are who they claim to be.
+    pub crawlers: Arc<Verifier>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -101,6 +104,7 @@ impl App {
             providers,
             jobs: Jobs::default(),
             ranges,
+            crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),
             metrics,
             server,
         }))

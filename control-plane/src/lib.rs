@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crawlers;
 pub mod detector;
 pub mod eval;
 pub mod explain;

@@ -76,6 +76,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("sallyport");
         self.register_counters(&mut registry);
         register_state(&mut registry, app);
+        app.crawlers.register(&mut registry);
         register_models(&mut registry, app);
         app.providers.register(&mut registry, unix_ms());
         let mut text = String::with_capacity(4096);

@@ -71,6 +71,7 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         ("server", was.server != is.server),
         ("store", was.store != is.store),
         ("limits", was.limits != is.limits),
+        ("crawlers", was.crawlers != is.crawlers),
         ("redis", was.redis != is.redis),
         ("fetch", was.fetch != is.fetch),
         ("reputation", was.reputation != is.reputation),

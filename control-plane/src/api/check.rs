@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::body::{self, RawBody};
+use super::crawlers::ClaimedAgent;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
@@ -112,6 +113,9 @@ pub(super) struct CheckResponse {
     /// Where more about the address is being looked up: keep this verdict for at most so many seconds, then ask again.
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_s: Option<u32>,
+    /// Of a client that claims to be a known crawler: whether it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<ClaimedAgent>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
@@ -152,7 +156,9 @@ pub(super) async fn check(
         _ => RequestId::Uuid(Uuid::now_v7()),
     };
     let now_ms = unix_ms();
-    let response = match request.features {
+    let crawler = app.crawlers.verify(request.user_agent.as_bytes(), ip, now_ms).await;
+    let verdict_on_agent = crawler.as_ref().map(|found| found.verdict);
+    let mut response = match request.features {
         Some(features) => {
             let (features, evidence) = measured(features, &request.evidence)?;
             let engine = app.detector.engine();
@@ -162,6 +168,7 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 decision = app.detector.consult(&engine, ip, &features, evidence, unix_ms());
             }
+            let decision = app.detector.consult(&engine, ip, &features, evidence, verdict_on_agent, now_ms);
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
@@ -179,6 +186,7 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 verdict = app.detector.again(verdict, unix_ms());
             }
+            let verdict = app.detector.check(&facts(&request, ip, headers), verdict_on_agent, now_ms);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .held(considered)
@@ -187,6 +195,7 @@ pub(super) async fn check(
             response
         }
     };
+    response.agent = crawler.as_ref().map(ClaimedAgent::from);
     let json = serde_json::to_vec(&response).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
         .into_response())
@@ -210,6 +219,7 @@ impl CheckResponse {
             request_id: id.to_string(),
             retry_after: decision.retry_after_s,
             hold_s: None,
+            agent: None,
             explanation: None,
         }
     }

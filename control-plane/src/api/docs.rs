@@ -40,6 +40,7 @@ const TEMPLATE: &str = include_str!("docs.html");
         super::ranges::update,
         super::reputation::reputation,
         super::reputation::providers,
+        super::crawlers::crawler,
         super::health::health,
         super::health::ready,
         super::metrics::metrics,

@@ -3,6 +3,7 @@
 mod body;
 mod check;
 mod conflicts;
+mod crawlers;
 mod docs;
 mod error;
 mod feedback;

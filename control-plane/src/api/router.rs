@@ -11,6 +11,7 @@ use axum::routing::{delete, get, post};
 use super::error::ApiError;
 use super::{
     check, conflicts, docs, feedback, gate, health, metrics, models, observations, ranges, reputation,
+    check, conflicts, crawlers, docs, feedback, gate, health, metrics, models, observations, reputation,
     snapshot, stats, train,
 };
 use crate::app::App;
@@ -38,6 +39,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/reputation/{ip}", get(reputation::reputation))
         .route("/v1/reputation", get(reputation::providers))
         .route("/train", post(train::train))
+        .route("/v1/crawlers", get(crawlers::crawler))
         .route("/v1/models", get(models::list))
         .route("/v1/models/conflicts", get(conflicts::conflicts))
         .route("/v1/models/rollback", post(models::rollback))

@@ -4,6 +4,7 @@
 //! mistake of the run, each with its line and key. Each section has a file of its own here, with unit and
 //! default in the doc of each field; `config.example.yaml` shows them all.
 
+mod crawlers;
 mod environment;
 mod fetch;
 mod files;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
+pub use crawlers::CrawlersConfig;
 pub use fetch::FetchConfig;
 pub use files::Files;
 pub use limits::LimitsConfig;
@@ -72,6 +74,8 @@ pub struct Config {
     pub redis: RedisConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
+    /// How claimed crawlers are verified.
+    pub crawlers: CrawlersConfig,
     /// How the Internet is asked.
     pub fetch: FetchConfig,
     /// What providers are asked about addresses.
@@ -132,6 +136,7 @@ impl Sources {
             config.server.problems(),
             config.store.problems(),
             config.limits.problems(),
+            config.crawlers.problems(),
             config.model.problems(),
             config.redis.settle(&self.folder()),
             config.fetch.problems(),

@@ -13,8 +13,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sallyport_core::{
-    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
-    RequestFacts,
+    AddressState, AgentVerdict, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT,
+    Features, Marks, RequestFacts,
 };
 
 use self::attribution::{Budget, Judged};
@@ -25,6 +25,9 @@ use crate::providers::Known;
 use crate::store::{AddressRow, Standing};
 
 pub use reputation::{decayed, outcome, strength};
+
+/// How long a client's record keeps what came of verifying it, seconds; it is told anew with each request.
+const VERDICT_KEEP_S: u32 = 2;
 
 /// A verdict and who it is about.
 pub struct Verdict {
@@ -118,17 +121,21 @@ impl Detector {
         }
     }
 
-    /// Counts a request and judges it, at Unix milliseconds `now_ms`.
-    pub fn check(&self, facts: &RequestFacts<'_>, now_ms: u64) -> Verdict {
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`; `crawler` is what came of verifying the crawler that it
+    /// claims to be.
+    pub fn check(&self, facts: &RequestFacts<'_>, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
         let engine = self.engine();
         let address = engine.key().address(facts.address);
         let client = engine.key().client(facts);
         let decision = self.clients.with(client, |client_state| {
             self.addresses.with(address, |address_state| {
+                if let Some(verdict) = crawler {
+                    engine.remember_agent(verdict, VERDICT_KEEP_S, client_state, now_ms);
+                }
                 engine.decide(facts, client_state, address_state, Marks::default(), now_ms)
             })
         });
-        let decision = self.with_reputation(&engine, decision, address, now_ms);
+        let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
@@ -146,13 +153,14 @@ impl Detector {
         ip: IpAddr,
         features: &Features,
         mut evidence: Evidence,
+        crawler: Option<AgentVerdict>,
         now_ms: u64,
     ) -> Decision {
         let address = engine.key().address(Some(ip));
         evidence.set(Check::IpReputation, self.reputation(address, now_ms));
         // The filter's cached verdict came from here; it must not confirm itself.
         evidence.set(Check::ControlPlane, 0.0);
-        engine.score(features, &evidence)
+        score(engine, features, &evidence, crawler)
     }
 
     /// Judges a verdict's request once more, as more is known of its address now; counts nothing.
@@ -183,7 +191,14 @@ impl Detector {
     }
 
     /// Adds reputation to a decision that rests on the score.
-    fn with_reputation(&self, engine: &Engine, decision: Decision, address: u64, now_ms: u64) -> Decision {
+    fn with_reputation(
+        &self,
+        engine: &Engine,
+        decision: Decision,
+        address: u64,
+        crawler: Option<AgentVerdict>,
+        now_ms: u64,
+    ) -> Decision {
         if decision.basis != Basis::Score {
             return decision;
         }
@@ -193,7 +208,22 @@ impl Detector {
         }
         let mut evidence = decision.evidence;
         evidence.set(Check::IpReputation, strength);
-        Decision { watch: decision.watch, ..engine.score(&decision.features, &evidence) }
+        let scored = score(engine, &decision.features, &evidence, crawler);
+        let Decision { action, score, reasons, evidence, .. } = scored;
+        Decision { action, score, reasons, evidence, ..decision }
+    }
+}
+
+/// The engine's score, with what came of verifying a claimed crawler.
+fn score(
+    engine: &Engine,
+    features: &Features,
+    evidence: &Evidence,
+    crawler: Option<AgentVerdict>,
+) -> Decision {
+    match crawler {
+        Some(verdict) => engine.score_crawler(features, evidence, verdict),
+        None => engine.score(features, evidence),
     }
 }
 

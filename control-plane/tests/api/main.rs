@@ -2,6 +2,7 @@
 
 mod check;
 mod cli;
+mod crawlers;
 mod docs;
 mod explain;
 mod feedback;
@@ -10,6 +11,7 @@ mod harness;
 mod labels;
 mod learning;
 mod models;
+mod name_server;
 mod observations;
 mod outage;
 mod providers;
@@ -19,3 +21,4 @@ mod shipped_model;
 mod snapshot;
 mod stats;
 mod train;
+mod verifier;
