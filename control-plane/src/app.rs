@@ -9,6 +9,7 @@ use crate::clock::unix_ms;
 use crate::config::{LimitsConfig, Loaded, ServerConfig};
 use crate::detector::Detector;
 use crate::learning::Learning;
+use crate::lists::{self, OperatorLists};
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
@@ -33,6 +34,8 @@ pub struct App {
     pub models: Arc<Registry>,
     /// Learning from feedback.
     pub learning: Learning,
+    /// The lists that operators change while it runs.
+    pub lists: Arc<OperatorLists>,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
     /// Training in the background.
@@ -55,7 +58,10 @@ impl App {
             tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
         }
         let active = Arc::clone(&judging.active);
-        let publisher = Publisher::start(Arc::clone(&store), key, loaded, active, unix_ms()).await?;
+        let listed = lists::InForce::read(&*store, unix_ms()).await?;
+        let publisher =
+            Publisher::start(Arc::clone(&store), key, loaded, listed.lists.clone(), active, unix_ms())
+                .await?;
         let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
         let detector = Arc::new(Detector::new(publisher.current().engine.clone(), &loaded.config.limits));
@@ -65,6 +71,13 @@ impl App {
             Arc::clone(&detector),
             judging,
             loaded.config.model.clone(),
+        ));
+        let lists = Arc::new(OperatorLists::new(
+            Arc::clone(&store),
+            Arc::clone(&publisher),
+            Arc::clone(&detector),
+            listed,
+            loaded.config.lists.proxies(),
         ));
         detector.recall(&store.recent_addresses(addresses).await?);
         let keyring = Keyring::new(Arc::clone(&store));
@@ -78,6 +91,7 @@ impl App {
             publisher,
             models,
             learning: Learning::default(),
+            lists,
             shared: Arc::new(Memory::default()),
             jobs: Jobs::default(),
             metrics,
@@ -87,7 +101,7 @@ impl App {
 }
 
 /// The deployment's hash key, made on first start.
-async fn hash_key(store: &dyn Store) -> Result<HashKey, StoreError> {
+pub(crate) async fn hash_key(store: &dyn Store) -> Result<HashKey, StoreError> {
     let mut fresh = [0; 16];
     getrandom::fill(&mut fresh).map_err(|error| StoreError::Failed(format!("no random bytes: {error}")))?;
     let kept = store.claim_setting(HASH_KEY, fresh.to_vec()).await?;

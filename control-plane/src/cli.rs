@@ -9,7 +9,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{eval, explain, models, replay, serve, simulate, train};
+use crate::{eval, explain, lists, models, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -37,6 +37,9 @@ enum Command {
     /// Make, show and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Allow and deny visitors while it runs.
+    #[command(subcommand)]
+    List(lists::command::Command),
     /// Show, promote and exchange models.
     #[command(subcommand)]
     Model(models::command::Command),
@@ -141,6 +144,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let loaded = sources.load()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(token(command, &loaded))
+        }
+        Command::List(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(lists::command::run(command, &loaded))
         }
         Command::Model(command) => {
             let loaded = sources.load()?;

@@ -13,6 +13,7 @@ pub mod detector;
 pub mod eval;
 pub mod explain;
 pub mod learning;
+pub mod lists;
 pub mod metrics;
 pub mod models;
 pub mod reload;

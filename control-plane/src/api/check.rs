@@ -163,7 +163,10 @@ pub(super) async fn check(
         }
         None => {
             let headers = request.headers.as_ref().map(browser_headers);
-            let verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
+            let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
+            let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
+            let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
+            let verdict = app.detector.check(&facts, now_ms);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .explained(explain.then_some(&*verdict.engine), &verdict.decision);

@@ -10,8 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, docs, feedback, gate, health, metrics, models, observations, reputation, snapshot,
-    stats, train,
+    check, conflicts, docs, feedback, gate, health, lists, metrics, models, observations, reputation,
+    snapshot, stats, train,
 };
 use crate::app::App;
 
@@ -37,6 +37,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/stats", get(stats::stats))
         .route("/reputation/{ip}", get(reputation::reputation))
         .route("/train", post(train::train))
+        .route(
+            "/v1/lists",
+            get(lists::list).post(lists::add).delete(lists::remove_all).layer(kib(lists::LIMIT_KIB)),
+        )
+        .route("/v1/lists/check", post(lists::check))
+        .route("/v1/lists/{id}", get(lists::show).delete(lists::remove))
         .route("/v1/models", get(models::list))
         .route("/v1/models/conflicts", get(conflicts::conflicts))
         .route("/v1/models/rollback", post(models::rollback))

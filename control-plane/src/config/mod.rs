@@ -7,6 +7,7 @@
 mod environment;
 mod files;
 mod limits;
+mod lists;
 mod model;
 mod problem;
 mod ranges;
@@ -26,6 +27,7 @@ use serde::Deserialize;
 
 pub use files::Files;
 pub use limits::LimitsConfig;
+pub use lists::ListsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
@@ -60,6 +62,8 @@ pub struct Config {
     pub ranges: RangesConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
+    /// The lists that operators change while it runs.
+    pub lists: ListsConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -120,6 +124,7 @@ impl Sources {
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));
+        faults.extend(config.lists.problems(&config.policy.lists));
         faults.extend(config.policy.problems().into_iter().map(|p| (format!("policy.{}", p.key), p.message)));
         let ranges = config.ranges.read(&self.folder(), &mut files).unwrap_or_else(|found| {
             faults.extend(found);

@@ -2,6 +2,8 @@
 //! between. They need `force`.
 
 use ipnet::IpNet;
+use sallyport_core::policy::{ListEntry, ListTarget, Lists};
+use sallyport_core::{HashKey, RequestFacts};
 
 use super::value::parse_net;
 use crate::store::{ListAction, ListKind, NewListEntry};
@@ -40,11 +42,13 @@ pub fn caution(entry: &NewListEntry, trusted_proxies: &[IpNet]) -> Option<String
         ListKind::Address | ListKind::Range => of_net(entry.action, parse_net(value)?, trusted_proxies),
         ListKind::UserAgent => {
             let letters = value.chars().filter(|letter| *letter != '*').count();
-            let fits = |agent: &&str| fits(value, agent);
             if letters < 4 {
                 Some(format!("`{value}` is in many user agents"))
             } else {
-                PEOPLE.iter().find(fits).map(|agent| format!("ordinary browsers have it too, such as `{agent}`"))
+                PEOPLE
+                    .iter()
+                    .find(|agent| fits(value, agent))
+                    .map(|agent| format!("ordinary browsers have it too, such as `{agent}`"))
             }
         }
         ListKind::Path if matches!(value.as_str(), "/" | "/*") => {
@@ -78,16 +82,12 @@ fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(other) || other.contains(one)
 }
 
-/// Whether the literal parts of a pattern stand in a text, one after another.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut rest = text;
-    pattern.split('*').all(|part| match rest.find(part) {
-        Some(at) => {
-            rest = &rest[at + part.len()..];
-            true
-        }
-        None => false,
-    })
+/// Whether a pattern fits a user agent, as the judge sees it.
+fn fits(pattern: &str, user_agent: &str) -> bool {
+    let target = ListTarget::UserAgent(pattern.to_owned());
+    let lists = Lists::compile([&ListEntry { action: ListAction::Deny, target, expires_ms: 0 }]);
+    let facts = RequestFacts { user_agent: user_agent.as_bytes(), ..RequestFacts::default() };
+    lists.find(&facts, b"", &HashKey::from_bytes([0; 16]), 0).is_some()
 }
 
 #[cfg(test)]
@@ -129,7 +129,8 @@ mod tests {
             (UserAgent, "*", "many user agents"),
             (UserAgent, "*a*", "many user agents"),
             (UserAgent, "Mozilla", "ordinary browsers"),
-            (UserAgent, "Mozilla/*Safari", "ordinary browsers"),
+            (UserAgent, "mozilla/*Safari/*", "ordinary browsers"),
+            (UserAgent, "Safari/*", ""),
             (UserAgent, "Firefox/", "ordinary browsers"),
             (UserAgent, "Firefox/2.0", ""),
             (UserAgent, "BadBot", ""),

@@ -59,10 +59,13 @@ mod tests {
 
     #[test]
     fn durations_have_one_unit() {
-        for (text, seconds) in [("90s", 90), (" 15m ", 900), ("2h", 7_200), ("7d", 604_800), ("1w", 604_800)] {
+        for (text, seconds) in [("90s", 90), (" 15m ", 900), ("2h", 7_200), ("7d", 604_800), ("1w", 604_800)]
+        {
             assert_eq!(duration_s(text), Ok(seconds));
         }
-        for text in ["", "h", "2", "-1h", "+1h", "1.5h", "0s", "3651d", "2h30m", "2y", "18446744073709551615w", "1é"] {
+        for text in
+            ["", "h", "2", "-1h", "+1h", "1.5h", "0s", "3651d", "2h30m", "2y", "18446744073709551615w", "1é"]
+        {
             assert!(duration_s(text).is_err(), "{text}");
         }
     }
@@ -70,7 +73,10 @@ mod tests {
     #[test]
     fn what_has_expired_already_is_refused() {
         let now_ms = 1_795_000_000_000;
-        assert_eq!(at_ms("2026-11-18T11:06:41+01:00", now_ms), Err("2026-11-18T11:06:41+01:00 is past; leave it out for an entry that stays".to_owned()));
+        assert_eq!(
+            at_ms("2026-11-18T11:06:41+01:00", now_ms),
+            Err("2026-11-18T11:06:41+01:00 is past; leave it out for an entry that stays".to_owned())
+        );
         assert_eq!(at_ms("2030-01-01T00:00:00Z", now_ms), Ok(1_893_456_000_000));
         for text in ["", "tomorrow", "2030-01-01", "1893456000"] {
             assert!(at_ms(text, now_ms).is_err_and(|fault| fault.contains("RFC 3339")), "{text}");

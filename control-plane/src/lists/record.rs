@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::target::target;
 use crate::shared::SetRecord;
@@ -16,7 +15,7 @@ const LATEST_MS: u64 = 253_402_300_799_000;
 
 #[derive(Serialize, Deserialize)]
 struct Record {
-    id: Uuid,
+    id: String,
     action: String,
     kind: String,
     value: String,
@@ -36,7 +35,7 @@ pub fn to_record(row: &ListRow) -> SetRecord {
     let digest = Sha256::digest(format!("{action} {kind} {value}"));
     let id_text: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let record = Record {
-        id: *id,
+        id: id.to_string(),
         action,
         kind,
         value,
@@ -67,7 +66,7 @@ pub fn from_record(record: &SetRecord) -> Option<ListRow> {
     let times = [read.created_ms, read.updated_ms, read.expires_ms, read.deleted_ms.unwrap_or(0)];
     target(entry.kind, &entry.value)?;
     let row = ListRow {
-        id: read.id,
+        id: read.id.parse().ok()?,
         created_ms: read.created_ms,
         updated_ms: read.updated_ms,
         deleted_ms: read.deleted_ms,
@@ -79,6 +78,8 @@ pub fn from_record(record: &SetRecord) -> Option<ListRow> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn row() -> ListRow {

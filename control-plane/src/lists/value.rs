@@ -118,7 +118,7 @@ fn hashed(text: &str, hash: impl FnOnce(&str) -> String) -> String {
 }
 
 /// An object as JSON, anything else as text.
-fn fingerprint(text: &str) -> serde_json::Value {
+pub(super) fn fingerprint(text: &str) -> serde_json::Value {
     let object = serde_json::from_str(text).ok().filter(serde_json::Value::is_object);
     object.unwrap_or_else(|| text.into())
 }

@@ -1,5 +1,6 @@
 //! The rows of the allow and deny lists.
 
+use sallyport_core::policy::ListAction;
 use uuid::Uuid;
 
 /// Most entries in force at once, over both lists.
@@ -11,35 +12,8 @@ pub const MOST_PATTERNS: u64 = 256;
 /// How long a removed or expired entry stays known, ms: so long a replica may be away without bringing it back.
 pub const TOMBSTONE_MS: u64 = 30 * 24 * 3_600_000;
 
-/// What is done with who is on a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ListAction {
-    /// Passes, whatever else is known.
-    Allow,
-    /// Is refused.
-    Deny,
-}
-
-impl ListAction {
-    /// Both.
-    pub const ALL: [ListAction; 2] = [Self::Allow, Self::Deny];
-
-    /// The name in database and API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-        }
-    }
-
-    /// The action of a name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.name() == name)
-    }
-}
-
 /// What an entry names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListKind {
     /// One address.
     Address,

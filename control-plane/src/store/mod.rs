@@ -17,8 +17,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use list::{
-    ListAction, ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow, MOST_ENTRIES,
-    MOST_PATTERNS, NewListEntry, TOMBSTONE_MS,
+    ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow, MOST_ENTRIES, MOST_PATTERNS,
+    NewListEntry, TOMBSTONE_MS,
 };
 use model::SHADOW_SETTING;
 pub use model::{
@@ -26,6 +26,7 @@ pub use model::{
     Promote, PromoteOutcome, Promotion, TrainingRow,
 };
 pub use row::{FingerprintRow, LoginFailureRow, RequestId, RequestRow, Row, Source, Standing};
+pub use sallyport_core::policy::ListAction;
 pub use sqlite::SqliteStore;
 
 use uuid::Uuid;
