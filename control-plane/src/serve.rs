@@ -46,7 +46,9 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let learning = tokio::spawn(learning::run(Arc::clone(&app)));
     let listing = tokio::spawn(lists::watch(Arc::clone(&app.lists)));
-    let replication = tokio::spawn(lists::replicate(Arc::clone(&app.lists), Arc::clone(&app.shared)));
+    let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
+    let replication =
+        tokio::spawn(lists::replicate(Arc::clone(&app.lists), Arc::clone(&app.shared), interval));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {

@@ -12,6 +12,7 @@ mod lists;
 mod model;
 mod problem;
 mod ranges;
+mod redis;
 mod secret;
 mod server;
 mod store;
@@ -34,6 +35,7 @@ pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
+pub use redis::RedisConfig;
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
@@ -62,6 +64,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// Files of address ranges.
     pub ranges: RangesConfig,
+    /// The server through which control planes share state.
+    pub redis: RedisConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
     /// The lists that operators change while it runs.
@@ -118,7 +122,7 @@ impl Sources {
             let path: Vec<&str> = key.split('.').collect();
             tree.put(&path, Node::from_text(Origin::Flag(flag.clone()), key, value));
         }
-        let config = typed(&mut tree, &mut problems);
+        let mut config = typed(&mut tree, &mut problems);
         let mut faults: Vec<(String, String)> = Vec::new();
         let sections = [
             config.server.problems(),
@@ -126,6 +130,7 @@ impl Sources {
             config.limits.problems(),
             config.model.problems(),
             config.fetch.problems(),
+            config.redis.settle(&self.folder()),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

@@ -36,7 +36,7 @@ const PEOPLE: [&str; 5] = [
 ];
 
 /// Why an entry should not be made by mistake; `None` where nothing speaks against it.
-pub fn caution(entry: &NewListEntry, trusted_proxies: &[IpNet]) -> Option<String> {
+pub(super) fn caution(entry: &NewListEntry, trusted_proxies: &[IpNet]) -> Option<String> {
     let value = &entry.value;
     match entry.kind {
         ListKind::Address | ListKind::Range => of_net(entry.action, parse_net(value)?, trusted_proxies),

@@ -35,11 +35,13 @@ pub enum Command {
     Remove {
         /// Ids or values.
         what: Vec<String>,
+        /// Which entries.
         #[command(flatten)]
         filter: FilterArgs,
     },
     /// Show the entries, newest first.
     Show {
+        /// Which entries.
         #[command(flatten)]
         filter: FilterArgs,
         /// Show at most so many.
@@ -143,7 +145,7 @@ pub enum KindName {
 /// What is wrong with the entries, or what the database says; nothing changes then.
 pub async fn run(command: Command, loaded: &Loaded) -> anyhow::Result<()> {
     let store = SqliteStore::open(&loaded.config.store)?;
-    let key = hash_key(&store).await?;
+    let key = hash_key(&store, &loaded.config).await?;
     match command {
         Command::Add(args) => add(&store, loaded, &key, args).await,
         Command::Remove { what, filter } => remove(&store, &key, what, filter).await,

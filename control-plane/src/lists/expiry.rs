@@ -7,7 +7,7 @@ const LONGEST_S: u64 = 10 * 365 * 86_400;
 ///
 /// # Errors
 /// What to write instead.
-pub fn duration_s(text: &str) -> Result<u64, String> {
+pub(super) fn duration_s(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let unit = text.chars().last().map(|unit| match unit {
         's' => 1,
@@ -32,7 +32,7 @@ pub fn duration_s(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// Where it is shorter than a second or longer than ten years.
-pub fn after_s(seconds: u64, now_ms: u64) -> Result<u64, String> {
+pub(super) fn after_s(seconds: u64, now_ms: u64) -> Result<u64, String> {
     if (1..=LONGEST_S).contains(&seconds) {
         Ok(now_ms.saturating_add(seconds * 1000))
     } else {
@@ -44,7 +44,7 @@ pub fn after_s(seconds: u64, now_ms: u64) -> Result<u64, String> {
 ///
 /// # Errors
 /// What to write instead.
-pub fn at_ms(text: &str, now_ms: u64) -> Result<u64, String> {
+pub(super) fn at_ms(text: &str, now_ms: u64) -> Result<u64, String> {
     let time: jiff::Timestamp =
         text.parse().map_err(|_| "write a time in RFC 3339, such as 2030-01-31T12:00:00Z".to_owned())?;
     match u64::try_from(time.as_millisecond()) {

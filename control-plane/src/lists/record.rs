@@ -28,7 +28,7 @@ struct Record {
 }
 
 /// A row as a record. Its id depends on what is listed only, so that a set holds one version of each entry.
-pub fn to_record(row: &ListRow) -> SetRecord {
+pub(super) fn to_record(row: &ListRow) -> SetRecord {
     let ListRow { id, created_ms, updated_ms, deleted_ms, entry } = row;
     let NewListEntry { action, kind, value, reason, author, expires_ms } = entry.clone();
     let (action, kind) = (action.name().to_owned(), kind.name().to_owned());
@@ -50,7 +50,7 @@ pub fn to_record(row: &ListRow) -> SetRecord {
 }
 
 /// The row of a record; `None` of anything that no replica writes.
-pub fn from_record(record: &SetRecord) -> Option<ListRow> {
+pub(super) fn from_record(record: &SetRecord) -> Option<ListRow> {
     if record.bytes.len() > LONGEST {
         return None;
     }

@@ -18,10 +18,7 @@ use crate::store::{ListRow, StoreError};
 /// The set's name.
 const SET: &str = "lists";
 
-/// Time between two looks, besides those that notices cause.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// So many looks, and everything is compared anew: 10 minutes.
+/// After so many looks everything is compared anew.
 const ANEW: u32 = 120;
 
 /// Entries put, or merged, in one go.
@@ -122,11 +119,11 @@ impl Replication {
     }
 }
 
-/// Exchanges entries for ever: after each change here, on notices of others, and every few seconds.
-pub async fn replicate(lists: Arc<OperatorLists>, shared: Arc<dyn SharedState>) {
+/// Exchanges entries for ever: after each change here, on notices of others, and at every `interval`.
+pub async fn replicate(lists: Arc<OperatorLists>, shared: Arc<dyn SharedState>, interval: Duration) {
     let mut replication = Replication::new(Arc::clone(&lists), Arc::clone(&shared));
     let mut notices = Some(shared.notices());
-    let mut looks = tokio::time::interval(LOOK);
+    let mut looks = tokio::time::interval(interval);
     let mut number = 0_u32;
     let mut failure = None;
     loop {
