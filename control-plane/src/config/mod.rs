@@ -129,8 +129,8 @@ impl Sources {
             config.store.problems(),
             config.limits.problems(),
             config.model.problems(),
-            config.fetch.problems(),
             config.redis.settle(&self.folder()),
+            config.fetch.problems(),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));
