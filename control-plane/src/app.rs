@@ -11,6 +11,7 @@ use crate::crawlers::Verifier;
 use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
+use crate::lists::{self, OperatorLists};
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
@@ -37,6 +38,8 @@ pub struct App {
     pub models: Arc<Registry>,
     /// Learning from feedback.
     pub learning: Learning,
+    /// The lists that operators change while it runs.
+    pub lists: Arc<OperatorLists>,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
     /// What providers know of addresses.
@@ -65,7 +68,10 @@ impl App {
             tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
         }
         let active = Arc::clone(&judging.active);
-        let publisher = Publisher::start(Arc::clone(&store), key, loaded, active, unix_ms()).await?;
+        let listed = lists::InForce::read(&*store, unix_ms()).await?;
+        let publisher =
+            Publisher::start(Arc::clone(&store), key, loaded, listed.lists.clone(), active, unix_ms())
+                .await?;
         let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
         let client = fetch::Client::new(&loaded.config.fetch)?;
@@ -87,6 +93,13 @@ impl App {
             judging,
             loaded.config.model.clone(),
         ));
+        let lists = Arc::new(OperatorLists::new(
+            Arc::clone(&store),
+            Arc::clone(&publisher),
+            Arc::clone(&detector),
+            listed,
+            loaded.config.lists.proxies(),
+        ));
         detector.recall(&store.recent_addresses(addresses).await?);
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
@@ -100,6 +113,7 @@ impl App {
             publisher,
             models,
             learning: Learning::default(),
+            lists,
             shared,
             providers,
             jobs: Jobs::default(),
@@ -111,13 +125,19 @@ impl App {
     }
 }
 
-/// What is shared with other replicas, and the hash key: the database's, made or taken over on first start.
+/// What is shared with other replicas, and the hash key.
 async fn share(store: &dyn Store, config: &Config) -> anyhow::Result<(Arc<dyn SharedState>, HashKey)> {
+    let hash_key = hash_key(store, config).await?;
+    Ok((shared::open(config, hash_key.to_bytes()).await?, hash_key))
+}
+
+/// The deployment's hash key: the database's, made or taken over from other replicas on first start.
+pub(crate) async fn hash_key(store: &dyn Store, config: &Config) -> anyhow::Result<HashKey> {
     let kept = store.setting(HASH_KEY).await?.map(key_bytes).transpose()?;
     let chosen = shared::choose_hash_key(config, kept).await?;
     // Another process may begin the same database at the same time.
     let hash_key = key_bytes(store.claim_setting(HASH_KEY, chosen.to_vec()).await?)?;
-    Ok((shared::open(config, hash_key).await?, HashKey::from_bytes(hash_key)))
+    Ok(HashKey::from_bytes(hash_key))
 }
 
 fn key_bytes(bytes: Vec<u8>) -> Result<[u8; 16], StoreError> {

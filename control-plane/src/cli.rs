@@ -11,6 +11,7 @@ use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
 use crate::{eval, explain, models, ranges, replay, serve, simulate, train};
 use crate::{crawlers, eval, explain, models, replay, serve, simulate, train};
+use crate::{eval, explain, lists, models, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -38,6 +39,9 @@ enum Command {
     /// Make, show and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Allow and deny visitors while it runs.
+    #[command(subcommand)]
+    List(lists::command::Command),
     /// Show, promote and exchange models.
     #[command(subcommand)]
     Model(models::command::Command),
@@ -148,6 +152,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let loaded = sources.load()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(token(command, &loaded))
+        }
+        Command::List(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(lists::command::run(command, &loaded))
         }
         Command::Model(command) => {
             let loaded = sources.load()?;

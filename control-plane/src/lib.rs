@@ -15,6 +15,7 @@ pub mod eval;
 pub mod explain;
 pub mod fetch;
 pub mod learning;
+pub mod lists;
 pub mod metrics;
 pub mod models;
 pub mod providers;

@@ -45,8 +45,8 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
     }
 }
 
-/// Loads the configuration again and puts in force what can change while running: policy, ranges and how
-/// models take turns.
+/// Loads the configuration again and puts in force what can change while running: policy, ranges, trusted
+/// proxies and how models take turns.
 ///
 /// # Errors
 /// All mistakes of the configuration, or why no snapshot could be published.
@@ -65,6 +65,7 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         tracing::info!(version = published.version, "snapshot published");
     }
     app.ranges.replace(new.ranges.clone());
+    app.lists.set_trusted_proxies(new.config.lists.proxies());
     app.models.set_config(new.config.model.clone());
     let (was, is) = (&old.config, &new.config);
     let fixed = [

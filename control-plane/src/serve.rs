@@ -19,6 +19,7 @@ use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
 use crate::{learning, models, ranges, reload};
+use crate::{learning, lists, models, reload};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -46,6 +47,10 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let learning = tokio::spawn(learning::run(Arc::clone(&app)));
     let ranges = tokio::spawn(ranges::schedule::run(Arc::clone(&app)));
+    let listing = tokio::spawn(lists::watch(Arc::clone(&app.lists)));
+    let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
+    let replication =
+        tokio::spawn(lists::replicate(Arc::clone(&app.lists), Arc::clone(&app.shared), interval));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {
@@ -58,6 +63,8 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     models.abort();
     learning.abort();
     ranges.abort();
+    listing.abort();
+    replication.abort();
     reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");

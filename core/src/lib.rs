@@ -43,5 +43,6 @@ pub use features::{FEATURE_COUNT, FEATURE_NAMES, FEATURE_VERSION, Features};
 pub use keys::HashKey;
 pub use model::{Model, ModelError, ModelKind, Network, TreeNode, Trees};
 pub use path::PathClass;
+pub use plain::plain;
 pub use policy::{Policy, PolicyConfig, Problem};
 pub use ranges::{AddressSet, Provider, RangeKind, Ranges};

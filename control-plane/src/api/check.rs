@@ -187,6 +187,10 @@ pub(super) async fn check(
                 verdict = app.detector.again(verdict, unix_ms());
             }
             let verdict = app.detector.check(&facts(&request, ip, headers), verdict_on_agent, now_ms);
+            let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
+            let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
+            let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
+            let verdict = app.detector.check(&facts, now_ms);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .held(considered)

@@ -9,6 +9,7 @@ mod error;
 mod feedback;
 mod gate;
 mod health;
+mod lists;
 mod metrics;
 mod models;
 mod observations;

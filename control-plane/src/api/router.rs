@@ -12,6 +12,7 @@ use super::error::ApiError;
 use super::{
     check, conflicts, docs, feedback, gate, health, metrics, models, observations, ranges, reputation,
     check, conflicts, crawlers, docs, feedback, gate, health, metrics, models, observations, reputation,
+    check, conflicts, docs, feedback, gate, health, lists, metrics, models, observations, reputation,
     snapshot, stats, train,
 };
 use crate::app::App;
@@ -40,6 +41,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/reputation", get(reputation::providers))
         .route("/train", post(train::train))
         .route("/v1/crawlers", get(crawlers::crawler))
+        .route(
+            "/v1/lists",
+            get(lists::list).post(lists::add).delete(lists::remove_all).layer(kib(lists::LIMIT_KIB)),
+        )
+        .route("/v1/lists/check", post(lists::check))
+        .route("/v1/lists/{id}", get(lists::show).delete(lists::remove))
         .route("/v1/models", get(models::list))
         .route("/v1/models/conflicts", get(conflicts::conflicts))
         .route("/v1/models/rollback", post(models::rollback))

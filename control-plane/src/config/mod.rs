@@ -9,6 +9,7 @@ mod environment;
 mod fetch;
 mod files;
 mod limits;
+mod lists;
 mod model;
 mod problem;
 mod ranges;
@@ -32,6 +33,7 @@ pub use crawlers::CrawlersConfig;
 pub use fetch::FetchConfig;
 pub use files::Files;
 pub use limits::LimitsConfig;
+pub use lists::ListsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
@@ -76,6 +78,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How claimed crawlers are verified.
     pub crawlers: CrawlersConfig,
+    /// The lists that operators change while it runs.
+    pub lists: ListsConfig,
     /// How the Internet is asked.
     pub fetch: FetchConfig,
     /// What providers are asked about addresses.
@@ -144,6 +148,7 @@ impl Sources {
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));
+        faults.extend(config.lists.problems(&config.policy.lists));
         faults.extend(config.policy.problems().into_iter().map(|p| (format!("policy.{}", p.key), p.message)));
         let read = config.ranges.read(&self.folder(), &config.store.path, &mut files);
         let ranges = read.unwrap_or_else(|found| {
