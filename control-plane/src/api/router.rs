@@ -10,10 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, docs, feedback, gate, health, metrics, models, observations, ranges, reputation,
-    check, conflicts, crawlers, docs, feedback, gate, health, metrics, models, observations, reputation,
-    check, conflicts, docs, feedback, gate, health, lists, metrics, models, observations, reputation,
-    snapshot, stats, train,
+    check, conflicts, crawlers, docs, feedback, gate, health, lists, metrics, models, observations, ranges,
+    reputation, snapshot, stats, train,
 };
 use crate::app::App;
 
