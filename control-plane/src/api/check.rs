@@ -296,6 +296,8 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         checkpoint: None,
         shadow_probability: None,
         attributions: verdict.attributions,
+        session: 0,
+        limit: None,
     };
     app.models.complete(&mut row, verdict.engine.version());
     app.store.record(&mut std::iter::once(Row::Request(row)).chain(fingerprint));

@@ -24,6 +24,7 @@ const TEMPLATE: &str = include_str!("docs.html");
         super::feedback::feedback,
         super::stats::stats,
         super::conflicts::conflicts,
+        super::events::events,
         super::train::train,
         super::models::list,
         super::models::show,

@@ -5,6 +5,7 @@ mod check;
 mod conflicts;
 mod docs;
 mod error;
+mod events;
 mod feedback;
 mod gate;
 mod health;

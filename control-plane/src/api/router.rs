@@ -10,8 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, docs, feedback, gate, health, metrics, models, observations, reputation, snapshot,
-    stats, train,
+    check, conflicts, docs, events, feedback, gate, health, metrics, models, observations, reputation,
+    snapshot, stats, train,
 };
 use crate::app::App;
 
@@ -37,6 +37,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/stats", get(stats::stats))
         .route("/reputation/{ip}", get(reputation::reputation))
         .route("/train", post(train::train))
+        .route("/v1/events", get(events::events))
         .route("/v1/models", get(models::list))
         .route("/v1/models/conflicts", get(conflicts::conflicts))
         .route("/v1/models/rollback", post(models::rollback))

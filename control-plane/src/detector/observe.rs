@@ -31,7 +31,15 @@ impl Detector {
                 let ts_ms = time(ts_ms);
                 self.pasts.with(address, |past| past.add(LOGIN_FAILURE, ts_ms));
                 let path = path.into_boxed_str();
-                Row::LoginFailure(LoginFailureRow { ts_ms, address, client, path, outcome: LOGIN_FAILURE })
+                Row::LoginFailure(LoginFailureRow {
+                    ts_ms,
+                    address,
+                    client,
+                    network: 0,
+                    account: 0,
+                    path,
+                    outcome: LOGIN_FAILURE,
+                })
             }
         });
         rows.collect()
@@ -76,6 +84,8 @@ impl Detector {
             checkpoint: None,
             shadow_probability: None,
             attributions: None,
+            session: 0,
+            limit: None,
         }
     }
 }
