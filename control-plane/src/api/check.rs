@@ -297,8 +297,12 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         checkpoint: None,
         shadow_probability: None,
         attributions: verdict.attributions,
-        session: 0,
-        limit: None,
+        session: app
+            .detector
+            .engine()
+            .key()
+            .session(request.session_id.as_deref().unwrap_or_default().as_bytes()),
+        limit: verdict.decision.limit,
     };
     app.models.complete(&mut row, verdict.engine.version());
     app.store.record(&mut std::iter::once(Row::Request(row)).chain(fingerprint));

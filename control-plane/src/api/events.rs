@@ -22,9 +22,6 @@ const DEFAULT_LIMIT: u32 = 100;
 /// Most events of a page.
 const MOST: u32 = 500;
 
-/// Names of the rate limits, in the order of their numbers.
-const RULES: [&str; 8] = ["address", "client", "session", "page", "api", "login", "asset", "crawler"];
-
 /// Which events; what is left out is not asked for.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -238,10 +235,7 @@ fn from_cursor(text: &str) -> Option<EventKey> {
 
 impl From<EventRow> for Event {
     fn from(row: EventRow) -> Self {
-        let limit = row.limit.and_then(|limit| {
-            let rule = RULES.get(usize::from(limit.rule))?;
-            Some(Limit { rule, shadow: limit.shadow })
-        });
+        let limit = row.limit.map(|over| Limit { rule: over.rule.name(), shadow: over.is_shadow });
         Self {
             id: row.key.id,
             ts: rfc3339(row.key.ts_ms),

@@ -1,8 +1,8 @@
 //! What can be asked of events: which ones, from where on, and what comes back.
 
-use sallyport_core::{Action, Check};
+use sallyport_core::{Action, Check, OverLimit};
 
-use super::{RequestId, Violation};
+use super::RequestId;
 
 /// Which events, newest first. What is `None` is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct EventRow {
     /// 0..=100.
     pub score: f32,
     /// The rate limit that it went over.
-    pub limit: Option<Violation>,
+    pub limit: Option<OverLimit>,
     /// The checks that raised the score, strongest first, with their points.
     pub checks: Vec<(Check, f32)>,
     /// HTTP method.

@@ -22,7 +22,7 @@ pub use model::{
     BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, CheckpointSummary, InForce, LabelConflict,
     Promote, PromoteOutcome, Promotion, TrainingRow,
 };
-pub use row::{FingerprintRow, LoginFailureRow, RequestId, RequestRow, Row, Source, Standing, Violation};
+pub use row::{FingerprintRow, LoginFailureRow, RequestId, RequestRow, Row, Source, Standing};
 pub use sqlite::SqliteStore;
 
 use crate::auth::Role;

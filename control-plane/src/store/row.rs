@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sallyport_core::{Action, Basis, Check, FEATURE_COUNT};
+use sallyport_core::{Action, Basis, Check, FEATURE_COUNT, OverLimit};
 use uuid::Uuid;
 
 /// The name of a decision: a UUID of ours or of Envoy, or whatever else a proxy calls its requests.
@@ -101,7 +101,7 @@ pub struct RequestRow {
     /// Keyed hash of the session; 0 where there was none.
     pub session: u64,
     /// The rate limit that it went over.
-    pub limit: Option<Violation>,
+    pub limit: Option<OverLimit>,
 }
 
 impl RequestRow {
@@ -115,15 +115,6 @@ impl RequestRow {
         let limit = |check: Check| check == Check::RateLimit;
         self.reasons.iter().copied().filter(move |(check, points)| *points > 0.0 || limit(*check))
     }
-}
-
-/// A rate limit that a request went over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Which rule: `LimitRule` of core as a number.
-    pub rule: u8,
-    /// Whether the rule only looks on.
-    pub shadow: bool,
 }
 
 /// One failed login.

@@ -1,6 +1,7 @@
 //! Events are found by what they are about, page by page, whatever is written meanwhile.
 
-use sallyport_core::{Action, Check};
+use sallyport_core::policy::LimitRule;
+use sallyport_core::{Action, Check, OverLimit};
 
 use super::*;
 
@@ -92,7 +93,7 @@ pub(in crate::store) async fn pages_are_stable_while_others_write(store: &dyn St
 
 /// A request that only a limit in shadow would have stopped makes an event; an ALLOW without one does not.
 pub(in crate::store) async fn violations_are_events(store: &dyn Store) {
-    let shadow = Violation { rule: 5, shadow: true };
+    let shadow = OverLimit { rule: LimitRule::Login, is_shadow: true };
     let allowed = RequestRow { limit: Some(shadow), session: u64::MAX, ..numbered(1, Action::Allow) };
     record(store, [allowed.clone(), numbered(2, Action::Allow)]);
     store.flush().await.expect("written");

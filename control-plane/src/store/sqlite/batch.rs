@@ -117,8 +117,8 @@ fn insert_event(
         known(row.session),
         row.action as u8,
         row.score,
-        row.limit.map(|limit| limit.rule),
-        row.limit.map(|limit| limit.shadow),
+        row.limit.map(|over| over.rule as u8),
+        row.limit.map(|over| over.is_shadow),
     ])?;
     for (failed, points) in row.failed_checks() {
         check.execute(params![id, failed.name(), row.ts_ms, points])?;

@@ -3,12 +3,11 @@
 
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Row, params};
-use sallyport_core::{Action, Check};
+use sallyport_core::policy::LimitRule;
+use sallyport_core::{Action, Check, OverLimit};
 
 use super::signed;
-use crate::store::{
-    EventKey, EventPage, EventQuery, EventRow, LoginFailureRow, LoginQuery, Standing, Violation,
-};
+use crate::store::{EventKey, EventPage, EventQuery, EventRow, LoginFailureRow, LoginQuery, Standing};
 
 /// Events that a page examines at most: some 20 ms. Beyond them the page ends, and the next goes on there.
 const EXAMINED: usize = 10_000;
@@ -47,10 +46,10 @@ pub(super) fn checks(reader: &Connection, event: i64) -> rusqlite::Result<Vec<(C
 }
 
 /// Reads the two columns of a rate limit.
-pub(super) fn violation(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Violation>> {
-    let rule: Option<u8> = row.get(first)?;
-    let shadow: Option<bool> = row.get(first + 1)?;
-    Ok(rule.map(|rule| Violation { rule, shadow: shadow.unwrap_or(false) }))
+pub(super) fn over_limit(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<OverLimit>> {
+    let rule = row.get::<_, Option<u8>>(first)?.and_then(LimitRule::from_u8);
+    let is_shadow = row.get::<_, Option<bool>>(first + 1)?.unwrap_or(false);
+    Ok(rule.map(|rule| OverLimit { rule, is_shadow }))
 }
 
 /// The newest failed logins of an account or a network.
@@ -233,7 +232,7 @@ fn event(row: &Row<'_>, key: EventKey) -> rusqlite::Result<EventRow> {
         action: Action::from_u8(row.get(4)?).ok_or_else(unknown)?,
         enforced: row.get(5)?,
         score: row.get(6)?,
-        limit: violation(row, 7)?,
+        limit: over_limit(row, 7)?,
         checks: Vec::new(),
         method: row.get(9)?,
         path: row.get(10)?,

@@ -48,7 +48,7 @@ fn request_row(row: &Row<'_>) -> rusqlite::Result<RequestRow> {
         shadow_probability: row.get(17)?,
         attributions: row.get::<_, Option<[u8; 28]>>(18)?.as_ref().map(batch::floats),
         session: row.get::<_, Option<i64>>(19)?.unwrap_or(0).cast_unsigned(),
-        limit: events::violation(row, 20)?,
+        limit: events::over_limit(row, 20)?,
         reasons: [].into(),
         outcome: Standing::default(),
     })
