@@ -9,6 +9,7 @@ use crate::clock::unix_ms;
 use crate::config::{LimitsConfig, Loaded, ServerConfig};
 use crate::detector::Detector;
 use crate::learning::Learning;
+use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
@@ -33,6 +34,8 @@ pub struct App {
     pub models: Arc<Registry>,
     /// Learning from feedback.
     pub learning: Learning,
+    /// Failed logins of networks and accounts.
+    pub logins: Arc<Logins>,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
     /// Training in the background.
@@ -78,6 +81,7 @@ impl App {
             publisher,
             models,
             learning: Learning::default(),
+            logins: Arc::default(),
             shared: Arc::new(Memory::default()),
             jobs: Jobs::default(),
             metrics,

@@ -25,6 +25,8 @@ const TEMPLATE: &str = include_str!("docs.html");
         super::stats::stats,
         super::conflicts::conflicts,
         super::events::events,
+        super::logins::ended,
+        super::logins::failed,
         super::train::train,
         super::models::list,
         super::models::show,

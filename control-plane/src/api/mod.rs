@@ -9,6 +9,7 @@ mod events;
 mod feedback;
 mod gate;
 mod health;
+mod logins;
 mod metrics;
 mod models;
 mod observations;

@@ -7,14 +7,14 @@
 mod attribution;
 mod observe;
 mod reputation;
-mod table;
+pub(crate) mod table;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sallyport_core::{
-    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
-    RequestFacts,
+    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features,
+    LoginOutcome, Marks, RequestFacts,
 };
 
 use self::attribution::{Budget, Judged};
@@ -23,7 +23,7 @@ use self::table::{Record, Table};
 use crate::config::LimitsConfig;
 use crate::store::{AddressRow, Standing};
 
-pub use reputation::{decayed, outcome, strength};
+pub use reputation::{LOGIN_FAILURE, decayed, outcome, strength};
 
 /// A verdict and who it is about.
 pub struct Verdict {
@@ -109,14 +109,14 @@ impl Detector {
         }
     }
 
-    /// Counts a request and judges it, at Unix milliseconds `now_ms`.
-    pub fn check(&self, facts: &RequestFacts<'_>, now_ms: u64) -> Verdict {
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`. `marks` is what is known besides its records.
+    pub fn check(&self, facts: &RequestFacts<'_>, marks: Marks, now_ms: u64) -> Verdict {
         let engine = self.engine();
         let address = engine.key().address(facts.address);
         let client = engine.key().client(facts);
         let decision = self.clients.with(client, |client_state| {
             self.addresses.with(address, |address_state| {
-                engine.decide(facts, client_state, address_state, Marks::default(), now_ms)
+                engine.decide(facts, client_state, address_state, marks, now_ms)
             })
         });
         let decision = self.with_reputation(&engine, decision, address, now_ms);
@@ -144,6 +144,19 @@ impl Detector {
         // The filter's cached verdict came from here; it must not confirm itself.
         evidence.set(Check::ControlPlane, 0.0);
         engine.score(features, &evidence)
+    }
+
+    /// Counts how a login attempt ended that somebody tells of, and answers the keyed hashes of its address and client.
+    pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> (u64, u64) {
+        let engine = self.engine();
+        let (address, client) = (engine.key().address(facts.address), engine.key().client(facts));
+        self.clients.with(client, |client| {
+            self.addresses.with(address, |address| engine.login_ended(outcome, client, address, now_ms));
+        });
+        if outcome == LoginOutcome::Failed {
+            self.pasts.with(address, |past| past.add(LOGIN_FAILURE, now_ms));
+        }
+        (address, client)
     }
 
     /// The strength of `ip_reputation` for an address's keyed hash.

@@ -10,6 +10,7 @@ mod gate;
 mod harness;
 mod labels;
 mod learning;
+mod logins;
 mod models;
 mod observations;
 mod outage;
