@@ -12,6 +12,7 @@ use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
 use crate::lists::{self, OperatorLists};
+use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
@@ -40,6 +41,8 @@ pub struct App {
     pub learning: Learning,
     /// The lists that operators change while it runs.
     pub lists: Arc<OperatorLists>,
+    /// Failed logins of networks and accounts.
+    pub logins: Arc<Logins>,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
     /// What providers know of addresses.
@@ -116,6 +119,8 @@ impl App {
             lists,
             shared,
             providers,
+            logins: Arc::default(),
+            shared: Arc::new(Memory::default()),
             jobs: Jobs::default(),
             ranges,
             crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),

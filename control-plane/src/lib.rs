@@ -16,6 +16,7 @@ pub mod explain;
 pub mod fetch;
 pub mod learning;
 pub mod lists;
+pub mod logins;
 pub mod metrics;
 pub mod models;
 pub mod providers;

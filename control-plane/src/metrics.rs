@@ -205,6 +205,11 @@ fn register_state(registry: &mut Registry, app: &App) {
         ("learning_published", "Checkpoints that learning from feedback made", learning.published),
         ("learning_reverted", "Times that what was learned made the model worse", learning.reverted),
         ("labels_contradicting", "Labels that contradicted one of another request", learning.contradicted),
+        (
+            "login_counts_unshared",
+            "Failed logins that other replicas were not told of",
+            app.logins.unshared(),
+        ),
         ("records_evicted", "Client and address records that made room for others", occupancy.evicted),
     ] {
         registry.register(name, help, ConstCounter::new(value));

@@ -20,6 +20,7 @@ use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
 use crate::{learning, models, ranges, reload};
 use crate::{learning, lists, models, reload};
+use crate::{learning, logins, models, reload};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -51,6 +52,7 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
     let replication =
         tokio::spawn(lists::replicate(Arc::clone(&app.lists), Arc::clone(&app.shared), interval));
+    let logins = tokio::spawn(logins::share(Arc::clone(&app.logins), Arc::clone(&app.shared)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {
@@ -65,6 +67,7 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     ranges.abort();
     listing.abort();
     replication.abort();
+    logins.abort();
     reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");

@@ -273,16 +273,10 @@ impl Engine {
             }
             return None;
         }
-        client.pass_time(now_ms);
-        address.pass_time(now_ms);
-        client.attempts += 1.0;
-        address.attempts += 1.0;
-        if !self.policy.login_failed(watch.login, path, status, location) {
-            return Some(LoginOutcome::Passed);
-        }
-        client.failures += 1.0;
-        address.failures += 1.0;
-        Some(LoginOutcome::Failed)
+        let has_failed = self.policy.login_failed(watch.login, path, status, location);
+        let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
+        self.login_ended(outcome, client, address, now_ms);
+        Some(outcome)
     }
 
     /// What the lists say, those of the policy and those beside it; what allows comes first.

@@ -19,6 +19,7 @@ mod features;
 mod headers;
 mod keys;
 mod limiter;
+mod logins;
 mod model;
 pub mod observation;
 mod path;

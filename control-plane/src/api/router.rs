@@ -11,6 +11,7 @@ use axum::routing::{delete, get, post};
 use super::error::ApiError;
 use super::{
     check, conflicts, crawlers, docs, feedback, gate, health, lists, metrics, models, observations, ranges,
+    check, conflicts, docs, events, feedback, gate, health, logins, metrics, models, observations,
     reputation, snapshot, stats, train,
 };
 use crate::app::App;
@@ -24,6 +25,7 @@ pub fn router(app: Arc<App>) -> Router {
 
     let filter = Router::new()
         .route("/check", post(check::check))
+        .route("/v1/logins", post(logins::ended))
         .route("/v1/snapshot", get(snapshot::snapshot))
         .route(
             "/v1/observations",
@@ -45,6 +47,8 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/v1/lists/check", post(lists::check))
         .route("/v1/lists/{id}", get(lists::show).delete(lists::remove))
+        .route("/v1/events", get(events::events))
+        .route("/v1/logins/failed", get(logins::failed))
         .route("/v1/models", get(models::list))
         .route("/v1/models/conflicts", get(conflicts::conflicts))
         .route("/v1/models/rollback", post(models::rollback))

@@ -15,6 +15,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sallyport_core::{
     AddressState, AgentVerdict, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT,
     Features, Marks, RequestFacts,
+    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features,
+    LoginOutcome, Marks, RequestFacts,
 };
 
 use self::attribution::{Budget, Judged};
@@ -24,7 +26,7 @@ use crate::config::LimitsConfig;
 use crate::providers::Known;
 use crate::store::{AddressRow, Standing};
 
-pub use reputation::{decayed, outcome, strength};
+pub use reputation::{LOGIN_FAILURE, decayed, outcome, strength};
 
 /// How long a client's record keeps what came of verifying it, seconds; it is told anew with each request.
 const VERDICT_KEEP_S: u32 = 2;
@@ -124,6 +126,8 @@ impl Detector {
     /// Counts a request and judges it, at Unix milliseconds `now_ms`; `crawler` is what came of verifying the crawler that it
     /// claims to be.
     pub fn check(&self, facts: &RequestFacts<'_>, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`. `marks` is what is known besides its records.
+    pub fn check(&self, facts: &RequestFacts<'_>, marks: Marks, now_ms: u64) -> Verdict {
         let engine = self.engine();
         let address = engine.key().address(facts.address);
         let client = engine.key().client(facts);
@@ -133,6 +137,7 @@ impl Detector {
                     engine.remember_agent(verdict, VERDICT_KEEP_S, client_state, now_ms);
                 }
                 engine.decide(facts, client_state, address_state, Marks::default(), now_ms)
+                engine.decide(facts, client_state, address_state, marks, now_ms)
             })
         });
         let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
@@ -171,6 +176,20 @@ impl Detector {
 
     /// The strength of `ip_reputation` for an address's keyed hash, in [-0.5, 1]: what its past says plus what a
     /// provider says, where that is known in memory.
+    /// Counts how a login attempt ended that somebody tells of, and answers the keyed hashes of its address and client.
+    pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> (u64, u64) {
+        let engine = self.engine();
+        let (address, client) = (engine.key().address(facts.address), engine.key().client(facts));
+        self.clients.with(client, |client| {
+            self.addresses.with(address, |address| engine.login_ended(outcome, client, address, now_ms));
+        });
+        if outcome == LoginOutcome::Failed {
+            self.pasts.with(address, |past| past.add(LOGIN_FAILURE, now_ms));
+        }
+        (address, client)
+    }
+
+    /// The strength of `ip_reputation` for an address's keyed hash.
     pub fn reputation(&self, address: u64, now_ms: u64) -> f32 {
         let own = strength(self.standing(address, now_ms));
         (own + self.known.strength(address, now_ms)).clamp(-1.0, 1.0)

@@ -65,6 +65,14 @@ impl<T: Record> Table<T> {
         set.iter().flatten().find(|record| record.key() == key).map(read)
     }
 
+    /// Reads every record; each shard is locked for as long as its own are read.
+    pub(crate) fn each(&self, mut read: impl FnMut(&T)) {
+        for shard in &self.shards {
+            let places = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            places.iter().flatten().for_each(&mut read);
+        }
+    }
+
     /// Records held.
     pub(crate) fn len(&self) -> u64 {
         self.held.load(Ordering::Relaxed)

@@ -9,6 +9,7 @@ mod buffer;
 #[cfg(test)]
 mod contract;
 mod list;
+mod event;
 mod model;
 mod row;
 mod sqlite;
@@ -20,6 +21,7 @@ pub use list::{
     ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow, MOST_ENTRIES, MOST_PATTERNS,
     NewListEntry, TOMBSTONE_MS,
 };
+pub use event::{EventKey, EventPage, EventQuery, EventRow, LoginQuery};
 use model::SHADOW_SETTING;
 pub use model::{
     BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, CheckpointSummary, InForce, LabelConflict,
@@ -182,6 +184,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest decision of this name, with the reasons that raised its score.
     fn request(&self, id: RequestId) -> Answer<'_, Option<RequestRow>>;
+
+    /// Events, newest first, by place in the order of pages.
+    fn events(&self, query: EventQuery) -> Answer<'_, EventPage>;
+
+    /// The newest failed logins of an account or a network, newest first, at most `limit`.
+    fn login_failures(&self, query: LoginQuery, limit: u32) -> Answer<'_, Vec<LoginFailureRow>>;
 
     /// Labels in the order of arrival: those with a number above `after_id`, at most `limit`.
     fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>>;

@@ -6,6 +6,7 @@ use sallyport::auth::{Role, Token};
 use crate::harness::{ControlPlane, send};
 
 const PATHS: [(Method, &str, Role); 12] = [
+const PATHS: [(Method, &str, Role); 14] = [
     (Method::POST, "/check", Role::Filter),
     (Method::GET, "/v1/snapshot", Role::Filter),
     (Method::POST, "/v1/observations", Role::Filter),
@@ -13,6 +14,9 @@ const PATHS: [(Method, &str, Role); 12] = [
     (Method::GET, "/stats", Role::Admin),
     (Method::GET, "/reputation/192.0.2.1", Role::Admin),
     (Method::GET, "/v1/crawlers", Role::Admin),
+    (Method::POST, "/v1/logins", Role::Filter),
+    (Method::GET, "/v1/events", Role::Admin),
+    (Method::GET, "/v1/logins/failed", Role::Admin),
     (Method::GET, "/ready", Role::Admin),
     (Method::GET, "/metrics", Role::Admin),
     (Method::GET, "/docs", Role::Admin),

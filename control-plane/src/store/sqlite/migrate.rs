@@ -9,6 +9,7 @@ pub(super) const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../migrations/0001_first_tables.sql"),
     include_str!("../../../../migrations/0002_models.sql"),
     include_str!("../../../../migrations/0003_lists.sql"),
+    include_str!("../../../../migrations/0004_events.sql"),
 ];
 
 /// Brings the schema up to date. Two processes may do so at once: the second finds it done.

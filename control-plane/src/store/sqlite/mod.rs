@@ -2,6 +2,7 @@
 
 mod batch;
 mod connection;
+mod events;
 mod feedback;
 mod lists;
 mod migrate;
@@ -28,6 +29,9 @@ use super::{
     InForce, LabelConflict, ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow, NewListEntry,
     Promote, PromoteOutcome, Promotion, RequestId, RequestRow, Row, Store, StoreError, TokenRow, Totals,
     TrainingRow,
+    AddressRow, Answer, Checkpoint, CheckpointContent, CheckpointSummary, EventPage, EventQuery, Feedback,
+    FeedbackOutcome, Health, InForce, LabelConflict, LoginFailureRow, LoginQuery, Promote, PromoteOutcome,
+    Promotion, RequestId, RequestRow, Row, Store, StoreError, TokenRow, Totals, TrainingRow,
 };
 use crate::auth::Role;
 use crate::config::StoreConfig;
@@ -158,6 +162,14 @@ impl Store for SqliteStore {
 
     fn request(&self, id: RequestId) -> Answer<'_, Option<RequestRow>> {
         self.read(move |reader| requests::request(reader, &id))
+    }
+
+    fn events(&self, query: EventQuery) -> Answer<'_, EventPage> {
+        self.read(move |reader| events::page(reader, &query))
+    }
+
+    fn login_failures(&self, query: LoginQuery, limit: u32) -> Answer<'_, Vec<LoginFailureRow>> {
+        self.read(move |reader| events::login_failures(reader, query, limit))
     }
 
     fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>> {
