@@ -12,6 +12,7 @@ use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
+use crate::shared::{Memory, SharedState};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
 
@@ -32,6 +33,8 @@ pub struct App {
     pub models: Arc<Registry>,
     /// Learning from feedback.
     pub learning: Learning,
+    /// What replicas share.
+    pub shared: Arc<dyn SharedState>,
     /// Training in the background.
     pub jobs: Jobs,
     /// What is counted.
@@ -75,6 +78,7 @@ impl App {
             publisher,
             models,
             learning: Learning::default(),
+            shared: Arc::new(Memory::default()),
             jobs: Jobs::default(),
             metrics,
             server,
