@@ -5,6 +5,7 @@
 //! default in the doc of each field; `config.example.yaml` shows them all.
 
 mod environment;
+mod fetch;
 mod files;
 mod limits;
 mod model;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
+pub use fetch::FetchConfig;
 pub use files::Files;
 pub use limits::LimitsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
@@ -60,6 +62,8 @@ pub struct Config {
     pub ranges: RangesConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
+    /// How the Internet is asked.
+    pub fetch: FetchConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -117,6 +121,7 @@ impl Sources {
             config.store.problems(),
             config.limits.problems(),
             config.model.problems(),
+            config.fetch.problems(),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));
