@@ -7,11 +7,12 @@
 mod attribution;
 mod observe;
 mod reputation;
-mod table;
+pub(crate) mod table;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sallyport_core::policy::LimitRule;
 use sallyport_core::{
     AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
     RequestFacts,
@@ -109,17 +110,30 @@ impl Detector {
         }
     }
 
-    /// Counts a request and judges it, at Unix milliseconds `now_ms`.
-    pub fn check(&self, facts: &RequestFacts<'_>, now_ms: u64) -> Verdict {
+    /// Takes over how far a shared rate cell is ahead of `now_ms` (Unix milliseconds), µs, where its client or address is
+    /// known here.
+    pub fn settle(&self, rule: LimitRule, key: u64, ahead_us: u64, now_ms: u64) {
+        if rule == LimitRule::Address {
+            self.addresses.change(key, |address| address.settle(ahead_us, now_ms));
+        } else {
+            self.clients.change(key, |client| client.settle(rule, ahead_us, now_ms));
+        }
+    }
+
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`; `marks` is what is known of its session and network.
+    pub fn check(&self, facts: &RequestFacts<'_>, marks: Marks, now_ms: u64) -> Verdict {
         let engine = self.engine();
         let address = engine.key().address(facts.address);
         let client = engine.key().client(facts);
         let decision = self.clients.with(client, |client_state| {
             self.addresses.with(address, |address_state| {
-                engine.decide(facts, client_state, address_state, Marks::default(), now_ms)
+                engine.decide(facts, client_state, address_state, marks, now_ms)
             })
         });
-        let decision = self.with_reputation(&engine, decision, address, now_ms);
+        let mut decision = self.with_reputation(&engine, decision, address, now_ms);
+        // The reputation may have made it one.
+        decision.is_suspicious |=
+            !facts.session.is_empty() && decision.basis == Basis::Score && decision.action.refuses();
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
@@ -176,7 +190,8 @@ impl Detector {
         }
         let mut evidence = decision.evidence;
         evidence.set(Check::IpReputation, strength);
-        Decision { watch: decision.watch, ..engine.score(&decision.features, &evidence) }
+        let Decision { watch, limit, charges, is_suspicious, features, .. } = decision;
+        Decision { watch, limit, charges, is_suspicious, ..engine.score(&features, &evidence) }
     }
 }
 
