@@ -12,6 +12,7 @@ pub(crate) mod table;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sallyport_core::policy::LimitRule;
 use sallyport_core::{
     AddressState, AgentVerdict, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT,
     Features, Marks, RequestFacts,
@@ -127,6 +128,17 @@ impl Detector {
     /// claims to be.
     pub fn check(&self, facts: &RequestFacts<'_>, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
     /// Counts a request and judges it, at Unix milliseconds `now_ms`. `marks` is what is known besides its records.
+    /// Takes over how far a shared rate cell is ahead of `now_ms` (Unix milliseconds), µs, where its client or address is
+    /// known here.
+    pub fn settle(&self, rule: LimitRule, key: u64, ahead_us: u64, now_ms: u64) {
+        if rule == LimitRule::Address {
+            self.addresses.change(key, |address| address.settle(ahead_us, now_ms));
+        } else {
+            self.clients.change(key, |client| client.settle(rule, ahead_us, now_ms));
+        }
+    }
+
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`; `marks` is what is known of its session and network.
     pub fn check(&self, facts: &RequestFacts<'_>, marks: Marks, now_ms: u64) -> Verdict {
         let engine = self.engine();
         let address = engine.key().address(facts.address);
@@ -141,6 +153,13 @@ impl Detector {
             })
         });
         let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
+                engine.decide(facts, client_state, address_state, marks, now_ms)
+            })
+        });
+        let mut decision = self.with_reputation(&engine, decision, address, now_ms);
+        // The reputation may have made it one.
+        decision.is_suspicious |=
+            !facts.session.is_empty() && decision.basis == Basis::Score && decision.action.refuses();
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
@@ -243,6 +262,8 @@ fn score(
     match crawler {
         Some(verdict) => engine.score_crawler(features, evidence, verdict),
         None => engine.score(features, evidence),
+        let Decision { watch, limit, charges, is_suspicious, features, .. } = decision;
+        Decision { watch, limit, charges, is_suspicious, ..engine.score(&features, &evidence) }
     }
 }
 
