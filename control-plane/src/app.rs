@@ -120,7 +120,6 @@ impl App {
             shared,
             providers,
             logins: Arc::default(),
-            shared: Arc::new(Memory::default()),
             jobs: Jobs::default(),
             ranges,
             crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),

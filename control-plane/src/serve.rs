@@ -12,15 +12,14 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::api;
 use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, models, ranges, reload};
-use crate::{learning, lists, models, reload};
-use crate::{learning, logins, models, reload};
+use crate::{learning, lists, logins, models, ranges, reload};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -44,16 +43,7 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
              `sallyport token create --role admin --name NAME`"
         );
     }
-    let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
-    let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
-    let learning = tokio::spawn(learning::run(Arc::clone(&app)));
-    let ranges = tokio::spawn(ranges::schedule::run(Arc::clone(&app)));
-    let listing = tokio::spawn(lists::watch(Arc::clone(&app.lists)));
-    let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
-    let replication =
-        tokio::spawn(lists::replicate(Arc::clone(&app.lists), Arc::clone(&app.shared), interval));
-    let logins = tokio::spawn(logins::share(Arc::clone(&app.logins), Arc::clone(&app.shared)));
-    let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
+    let tasks = background(&app, sources, loaded);
     let ending = Arc::clone(&app);
     let stop = async move {
         stop.await;
@@ -61,19 +51,28 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         ending.jobs.cancel_all();
     };
     run(listener, Arc::clone(&app), stop).await?;
-    refresh.abort();
-    models.abort();
-    learning.abort();
-    ranges.abort();
-    listing.abort();
-    replication.abort();
-    logins.abort();
-    reload.abort();
+    drop(tasks);
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What goes on beside the requests; it ends when dropped.
+fn background(app: &Arc<App>, sources: Sources, loaded: Loaded) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let shared = || Arc::clone(&app.shared);
+    let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
+    tasks.spawn(refresh_tokens(Arc::clone(app)));
+    tasks.spawn(models::watch(Arc::clone(&app.models)));
+    tasks.spawn(learning::run(Arc::clone(app)));
+    tasks.spawn(ranges::schedule::run(Arc::clone(app)));
+    tasks.spawn(lists::watch(Arc::clone(&app.lists)));
+    tasks.spawn(lists::replicate(Arc::clone(&app.lists), shared(), interval));
+    tasks.spawn(logins::share(Arc::clone(&app.logins), shared()));
+    tasks.spawn(reload::watch(Arc::clone(app), sources, loaded));
+    tasks
 }
 
 /// Serves an app on a listener until `stop`, then waits for requests in flight, but not longer than configured.

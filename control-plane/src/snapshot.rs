@@ -145,7 +145,7 @@ impl Publisher {
         if inputs.ranges == ranges {
             return Ok(self.current());
         }
-        let next = Inputs { policy: inputs.policy.clone(), ranges, model: Arc::clone(&inputs.model) };
+        let next = Inputs { ranges, ..inputs.clone() };
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 

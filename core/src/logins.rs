@@ -20,8 +20,7 @@ impl Engine {
             Some(PathClass::Ignore) => false,
             _ if self.policy().login_route(facts.method, &path).is_some() => true,
             class => {
-                facts.method == b"POST"
-                    && class.unwrap_or_else(|| classify(facts, &path)) == PathClass::Login
+                facts.method == b"POST" && class.unwrap_or_else(|| classify(facts, &path)) == PathClass::Login
             }
         }
     }

@@ -161,22 +161,21 @@ pub(super) async fn check(
     };
     let now_ms = unix_ms();
     let crawler = app.crawlers.verify(request.user_agent.as_bytes(), ip, now_ms).await;
-    let verdict_on_agent = crawler.as_ref().map(|found| found.verdict);
+    let known_as = crawler.as_ref().map(|found| found.verdict);
     let mut response = match request.features {
         Some(features) => {
             let (features, mut evidence) = measured(features, &request.evidence)?;
             let engine = app.detector.engine();
-            let mut decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
-            let address = engine.key().address(Some(ip));
-            let considered = app.providers.consider(ip, address, &decision, now_ms).await;
-            if considered == Considered::Learnt {
-                decision = app.detector.consult(&engine, ip, &features, evidence, unix_ms());
-            }
-            let decision = app.detector.consult(&engine, ip, &features, evidence, verdict_on_agent, now_ms);
             let held = evidence.get(Check::FailedLogins);
             let logins = logins(&app, &engine, &request, &facts(&request, ip, None), now_ms);
             evidence.set(Check::FailedLogins, held.max(logins));
-            let decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
+            let consult = |now_ms| app.detector.consult(&engine, ip, &features, evidence, known_as, now_ms);
+            let mut decision = consult(now_ms);
+            let address = engine.key().address(Some(ip));
+            let considered = app.providers.consider(ip, address, &decision, now_ms).await;
+            if considered == Considered::Learnt {
+                decision = consult(unix_ms());
+            }
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
@@ -189,19 +188,16 @@ pub(super) async fn check(
         }
         None => {
             let headers = request.headers.as_ref().map(browser_headers);
-            let mut verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
-            let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
-            if considered == Considered::Learnt {
-                verdict = app.detector.again(verdict, unix_ms());
-            }
-            let verdict = app.detector.check(&facts(&request, ip, headers), verdict_on_agent, now_ms);
             let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
             let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
             let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
-            let verdict = app.detector.check(&facts, now_ms);
-            let facts = facts(&request, ip, headers);
             let network = logins(&app, &app.detector.engine(), &request, &facts, now_ms);
-            let verdict = app.detector.check(&facts, Marks { network, ..Marks::default() }, now_ms);
+            let marks = Marks { network, ..Marks::default() };
+            let mut verdict = app.detector.check(&facts, marks, known_as, now_ms);
+            let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
+            if considered == Considered::Learnt {
+                verdict = app.detector.again(verdict, known_as, unix_ms());
+            }
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .held(considered)

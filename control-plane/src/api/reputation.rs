@@ -109,6 +109,7 @@ impl From<IpReputation> for ProviderWord {
             fetched_at: rfc3339(said.fetched_at),
         }
     }
+}
 
 /// What is on record about an address.
 #[utoipa::path(get, path = "/reputation/{ip}", tag = "operation", params(

@@ -10,9 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, crawlers, docs, feedback, gate, health, lists, metrics, models, observations, ranges,
-    check, conflicts, docs, events, feedback, gate, health, logins, metrics, models, observations,
-    reputation, snapshot, stats, train,
+    check, conflicts, crawlers, docs, events, feedback, gate, health, lists, logins, metrics, models, observations,
+    ranges, reputation, snapshot, stats, train,
 };
 use crate::app::App;
 
@@ -25,6 +24,7 @@ pub fn router(app: Arc<App>) -> Router {
 
     let filter = Router::new()
         .route("/check", post(check::check))
+        .route("/v1/logins", post(logins::ended))
         .route("/v1/logins", post(logins::ended))
         .route("/v1/snapshot", get(snapshot::snapshot))
         .route(

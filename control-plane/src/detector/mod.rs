@@ -15,9 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
     AddressState, AgentVerdict, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT,
-    Features, Marks, RequestFacts,
-    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features,
-    LoginOutcome, Marks, RequestFacts,
+    Features, LoginOutcome, Marks, RequestFacts,
 };
 
 use self::attribution::{Budget, Judged};
@@ -124,10 +122,6 @@ impl Detector {
         }
     }
 
-    /// Counts a request and judges it, at Unix milliseconds `now_ms`; `crawler` is what came of verifying the crawler that it
-    /// claims to be.
-    pub fn check(&self, facts: &RequestFacts<'_>, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
-    /// Counts a request and judges it, at Unix milliseconds `now_ms`. `marks` is what is known besides its records.
     /// Takes over how far a shared rate cell is ahead of `now_ms` (Unix milliseconds), µs, where its client or address is
     /// known here.
     pub fn settle(&self, rule: LimitRule, key: u64, ahead_us: u64, now_ms: u64) {
@@ -138,8 +132,15 @@ impl Detector {
         }
     }
 
-    /// Counts a request and judges it, at Unix milliseconds `now_ms`; `marks` is what is known of its session and network.
-    pub fn check(&self, facts: &RequestFacts<'_>, marks: Marks, now_ms: u64) -> Verdict {
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`; `marks` is what is known of its session and network,
+    /// `crawler` what came of verifying the crawler that it claims to be.
+    pub fn check(
+        &self,
+        facts: &RequestFacts<'_>,
+        marks: Marks,
+        crawler: Option<AgentVerdict>,
+        now_ms: u64,
+    ) -> Verdict {
         let engine = self.engine();
         let address = engine.key().address(facts.address);
         let client = engine.key().client(facts);
@@ -148,15 +149,10 @@ impl Detector {
                 if let Some(verdict) = crawler {
                     engine.remember_agent(verdict, VERDICT_KEEP_S, client_state, now_ms);
                 }
-                engine.decide(facts, client_state, address_state, Marks::default(), now_ms)
                 engine.decide(facts, client_state, address_state, marks, now_ms)
             })
         });
-        let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
-                engine.decide(facts, client_state, address_state, marks, now_ms)
-            })
-        });
-        let mut decision = self.with_reputation(&engine, decision, address, now_ms);
+        let mut decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
         // The reputation may have made it one.
         decision.is_suspicious |=
             !facts.session.is_empty() && decision.basis == Basis::Score && decision.action.refuses();
@@ -188,13 +184,12 @@ impl Detector {
     }
 
     /// Judges a verdict's request once more, as more is known of its address now; counts nothing.
-    pub fn again(&self, verdict: Verdict, now_ms: u64) -> Verdict {
-        let decision = self.with_reputation(&verdict.engine, verdict.decision, verdict.address, now_ms);
+    pub fn again(&self, verdict: Verdict, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
+        let decision =
+            self.with_reputation(&verdict.engine, verdict.decision, verdict.address, crawler, now_ms);
         Verdict { decision, ..verdict }
     }
 
-    /// The strength of `ip_reputation` for an address's keyed hash, in [-0.5, 1]: what its past says plus what a
-    /// provider says, where that is known in memory.
     /// Counts how a login attempt ended that somebody tells of, and answers the keyed hashes of its address and client.
     pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> (u64, u64) {
         let engine = self.engine();
@@ -208,7 +203,8 @@ impl Detector {
         (address, client)
     }
 
-    /// The strength of `ip_reputation` for an address's keyed hash.
+    /// The strength of `ip_reputation` for an address's keyed hash, in [-0.5, 1]: what its past says plus what a
+    /// provider says, where that is known in memory.
     pub fn reputation(&self, address: u64, now_ms: u64) -> f32 {
         let own = strength(self.standing(address, now_ms));
         (own + self.known.strength(address, now_ms)).clamp(-1.0, 1.0)
@@ -262,8 +258,6 @@ fn score(
     match crawler {
         Some(verdict) => engine.score_crawler(features, evidence, verdict),
         None => engine.score(features, evidence),
-        let Decision { watch, limit, charges, is_suspicious, features, .. } = decision;
-        Decision { watch, limit, charges, is_suspicious, ..engine.score(&features, &evidence) }
     }
 }
 

@@ -13,7 +13,6 @@ const WAYS: usize = 8;
 /// Shards, each with a lock of its own.
 const SHARDS: usize = 256;
 
-/// What a table can hold.
 /// What a table can hold: something about a client, a session, a rate cell.
 pub(crate) trait Record {
     /// The record of a client not seen before.

@@ -5,8 +5,7 @@ use sallyport::auth::{Role, Token};
 
 use crate::harness::{ControlPlane, send};
 
-const PATHS: [(Method, &str, Role); 12] = [
-const PATHS: [(Method, &str, Role); 14] = [
+const PATHS: [(Method, &str, Role); 15] = [
     (Method::POST, "/check", Role::Filter),
     (Method::GET, "/v1/snapshot", Role::Filter),
     (Method::POST, "/v1/observations", Role::Filter),

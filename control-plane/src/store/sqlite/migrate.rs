@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::StoreError;
 
 /// In order; what was released is never changed.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../migrations/0001_first_tables.sql"),
     include_str!("../../../../migrations/0002_models.sql"),
     include_str!("../../../../migrations/0003_lists.sql"),
