@@ -1,6 +1,7 @@
 //! Everything a running control plane consists of, and how it comes up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sallyport_core::HashKey;
 
@@ -12,6 +13,7 @@ use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
+use crate::replicas::Replicas;
 use crate::shared::{self, SharedState};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
@@ -35,6 +37,8 @@ pub struct App {
     pub learning: Learning,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
+    /// The other control planes.
+    pub replicas: Replicas,
     /// Training in the background.
     pub jobs: Jobs,
     /// What is counted.
@@ -55,7 +59,8 @@ impl App {
             tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
         }
         let active = Arc::clone(&judging.active);
-        let publisher = Publisher::start(Arc::clone(&store), key, loaded, active, unix_ms()).await?;
+        let publisher =
+            Publisher::start(Arc::clone(&store), Arc::clone(&shared), key, loaded, active, unix_ms()).await?;
         let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
         let detector = Arc::new(Detector::new(publisher.current().engine.clone(), &loaded.config.limits));
@@ -70,8 +75,10 @@ impl App {
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
         let metrics = Metrics::default();
+        let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
+        let replicas = Replicas::new(loaded.config.server.port, interval);
         let server = loaded.config.server.clone();
-        Ok(Arc::new(Self {
+        let app = Arc::new(Self {
             store,
             keyring,
             detector,
@@ -79,10 +86,14 @@ impl App {
             models,
             learning: Learning::default(),
             shared,
+            replicas,
             jobs: Jobs::default(),
             metrics,
             server,
-        }))
+        });
+        // A newcomer judges like the others before it is asked.
+        app.replicas.look(&app).await;
+        Ok(app)
     }
 }
 

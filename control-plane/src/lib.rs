@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod models;
 pub mod reload;
 pub mod replay;
+pub mod replicas;
 pub mod serve;
 pub mod shared;
 pub mod simulate;

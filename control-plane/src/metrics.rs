@@ -77,6 +77,7 @@ impl Metrics {
         self.register_counters(&mut registry);
         register_state(&mut registry, app);
         register_models(&mut registry, app);
+        register_shared(&mut registry, app);
         let mut text = String::with_capacity(4096);
         encode(&mut text, &registry)?;
         Ok(text)
@@ -146,6 +147,28 @@ fn register_models(registry: &mut Registry, app: &App) {
     registry.register("shadow_mean_difference", help, difference);
     let candidate = gauge(shadow.candidate.id);
     registry.register("shadow_checkpoint", "Checkpoint that looks on", candidate);
+}
+
+/// What is shared with other replicas.
+fn register_shared(registry: &mut Registry, app: &App) {
+    let health = app.shared.health();
+    for (name, help, value) in [
+        ("shared_up", "1 while state is shared with other replicas", health.is_shared),
+        ("shared_degraded", "1 while the Redis that is configured cannot be used", health.degraded.is_some()),
+    ] {
+        registry.register(name, help, ConstGauge::new(i64::from(value)));
+    }
+    for (name, help, value) in [
+        ("shared_operations", "Pipelines of commands that Redis answered", health.operations),
+        (
+            "shared_failures",
+            "Pipelines and commands that Redis did not answer, or with an error",
+            health.failures,
+        ),
+        ("shared_notices", "Notices of other replicas", health.notices),
+    ] {
+        registry.register(name, help, ConstCounter::new(value));
+    }
 }
 
 fn register_state(registry: &mut Registry, app: &App) {

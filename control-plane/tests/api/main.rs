@@ -12,7 +12,10 @@ mod learning;
 mod models;
 mod observations;
 mod outage;
+#[path = "../redis_server/mod.rs"]
+mod redis_server;
 mod reload;
+mod replicas;
 mod reputation;
 mod shipped_model;
 mod snapshot;
