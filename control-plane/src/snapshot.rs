@@ -217,7 +217,7 @@ pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
 }
 
 /// Version, time and content digest of the last snapshot, as kept in the store.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Kept {
     version: u64,
     created_ms: u64,
@@ -259,10 +259,10 @@ async fn make(
     let numbered = shared.number_snapshot(digest, above).await.ok().flatten();
     let kept = match (numbered, &last) {
         (Some(numbered), _) => Kept { version: numbered.number, created_ms: numbered.created_ms, digest },
-        (None, Some(last)) if last.digest == digest => *last,
+        (None, Some(last)) if last.digest == digest => last.clone(),
         (None, _) => Kept { version: above + 1, created_ms: now_ms, digest },
     };
-    if last != Some(kept) {
+    if last.as_ref() != Some(&kept) {
         store.set_setting(SETTING, kept.to_bytes()).await?;
     }
     (parts.version, parts.created_ms) = (kept.version, kept.created_ms);
