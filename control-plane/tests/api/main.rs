@@ -1,5 +1,6 @@
 //! The HTTP API over real HTTP, and the command line. Modules mirror the URLs.
 
+mod agreement;
 mod check;
 mod cli;
 mod docs;
@@ -13,9 +14,9 @@ mod models;
 mod observations;
 mod outage;
 #[path = "../redis_server/mod.rs"]
+#[expect(dead_code, reason = "not every test crate uses all of it")]
 mod redis_server;
 mod reload;
-mod replicas;
 mod reputation;
 mod shipped_model;
 mod snapshot;

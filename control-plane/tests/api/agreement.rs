@@ -1,4 +1,5 @@
-//! Two control planes, each with a database of its own, on one Redis.
+//! Control planes on one Redis, each with a database of its own, agree on hash key, judging checkpoint and the
+//! snapshot's version.
 
 use std::time::{Duration, Instant};
 
