@@ -1,6 +1,7 @@
 //! Everything a running control plane consists of, and how it comes up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sallyport_core::HashKey;
 
@@ -18,8 +19,9 @@ use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
 use crate::ranges::Catalogue;
+use crate::replicas::Replicas;
 use crate::shared::{self, SharedState};
-use crate::snapshot::Publisher;
+use crate::snapshot::{Contents, Publisher};
 use crate::store::{Store, StoreError};
 
 /// The setting that holds the key of all keyed hashes.
@@ -47,6 +49,8 @@ pub struct App {
     pub shared: Arc<dyn SharedState>,
     /// What providers know of addresses.
     pub providers: Arc<Reputation>,
+    /// The other control planes.
+    pub replicas: Replicas,
     /// Training in the background.
     pub jobs: Jobs,
     /// Whose addresses are whose.
@@ -72,9 +76,9 @@ impl App {
         }
         let active = Arc::clone(&judging.active);
         let listed = lists::InForce::read(&*store, unix_ms()).await?;
+        let contents = Contents::of(loaded, listed.lists.clone(), active);
         let publisher =
-            Publisher::start(Arc::clone(&store), key, loaded, listed.lists.clone(), active, unix_ms())
-                .await?;
+            Publisher::start(Arc::clone(&store), Arc::clone(&shared), key, contents, unix_ms()).await?;
         let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
         let client = fetch::Client::new(&loaded.config.fetch)?;
@@ -108,8 +112,10 @@ impl App {
         keyring.refresh().await?;
         let ranges = Arc::new(Catalogue::new(loaded.ranges.clone(), &loaded.config.fetch)?);
         let metrics = Metrics::default();
+        let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
+        let replicas = Replicas::new(loaded.config.server.port, interval);
         let server = loaded.config.server.clone();
-        Ok(Arc::new(Self {
+        let app = Arc::new(Self {
             store,
             keyring,
             detector,
@@ -120,12 +126,16 @@ impl App {
             shared,
             providers,
             logins: Arc::default(),
+            replicas,
             jobs: Jobs::default(),
             ranges,
             crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),
             metrics,
             server,
-        }))
+        });
+        // A newcomer judges like the others before it is asked.
+        app.replicas.look(&app).await;
+        Ok(app)
     }
 }
 

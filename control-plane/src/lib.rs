@@ -26,6 +26,7 @@ pub mod providers;
 pub mod ranges;
 pub mod reload;
 pub mod replay;
+pub mod replicas;
 pub mod serve;
 pub mod sessions;
 pub mod shared;

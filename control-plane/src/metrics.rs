@@ -87,6 +87,7 @@ impl Metrics {
         register_models(&mut registry, app);
         app.providers.register(&mut registry, unix_ms());
         register_lists(&mut registry, app);
+        register_shared(&mut registry, app);
         let mut text = String::with_capacity(4096);
         encode(&mut text, &registry)?;
         Ok(text)
@@ -179,6 +180,28 @@ fn register_lists(registry: &mut Registry, app: &App) {
         "1 while the latest list entries are not in force",
         ConstGauge::new(faulty),
     );
+}
+
+/// What is shared with other replicas.
+fn register_shared(registry: &mut Registry, app: &App) {
+    let health = app.shared.health();
+    for (name, help, value) in [
+        ("shared_up", "1 while state is shared with other replicas", health.is_shared),
+        ("shared_degraded", "1 while the Redis that is configured cannot be used", health.degraded.is_some()),
+    ] {
+        registry.register(name, help, ConstGauge::new(i64::from(value)));
+    }
+    for (name, help, value) in [
+        ("shared_operations", "Pipelines of commands that Redis answered", health.operations),
+        (
+            "shared_failures",
+            "Pipelines and commands that Redis did not answer, or with an error",
+            health.failures,
+        ),
+        ("shared_notices", "Notices of other replicas", health.notices),
+    ] {
+        registry.register(name, help, ConstCounter::new(value));
+    }
 }
 
 fn register_state(registry: &mut Registry, app: &App) {

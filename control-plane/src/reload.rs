@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Sources};
+use crate::shared::Notice;
 
 /// Time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -23,11 +24,18 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
             return;
         }
     };
+    let mut notices = app.shared.notices();
     let mut waiting = false;
     loop {
+        let mut told = false;
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = ticks.tick() => false,
+            notice = notices.recv() => {
+                // Their files may have come here by the same way; what they say themselves counts only there.
+                told = notice == Ok(Notice::Policy);
+                told
+            }
         };
         let changed = loaded.files.changed();
         if !asked && (changed || !waiting) {
@@ -36,7 +44,13 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
         }
         waiting = false;
         match reload(&app, &sources, &loaded).await {
-            Ok(next) => loaded = next,
+            Ok(next) => {
+                // Whoever reads again because of somebody else tells nobody: that would go round for ever.
+                if !told {
+                    app.shared.tell(Notice::Policy);
+                }
+                loaded = next;
+            }
             Err(error) => {
                 app.metrics.reloads_refused.inc();
                 tracing::error!("configuration refused, the old one stays: {error}");

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, lists, logins, models, ranges, reload};
+use crate::{learning, lists, logins, models, ranges, reload, replicas};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -71,6 +71,7 @@ fn background(app: &Arc<App>, sources: Sources, loaded: Loaded) -> JoinSet<()> {
     tasks.spawn(lists::watch(Arc::clone(&app.lists)));
     tasks.spawn(lists::replicate(Arc::clone(&app.lists), shared(), interval));
     tasks.spawn(logins::share(Arc::clone(&app.logins), shared()));
+    tasks.spawn(replicas::run(Arc::clone(app)));
     tasks.spawn(reload::watch(Arc::clone(app), sources, loaded));
     tasks
 }

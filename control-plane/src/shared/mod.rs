@@ -34,6 +34,9 @@ const QUOTA_KEEP_S: u32 = 2 * 86_400;
 /// Longest name, bytes.
 const NAME_BYTES: usize = 200;
 
+/// Largest record of a set, bytes.
+pub const MOST_RECORD_BYTES: usize = 4 << 20;
+
 /// Largest value that is kept under a name, bytes.
 const KEPT_BYTES: usize = 64 << 10;
 

@@ -1,5 +1,6 @@
 //! The HTTP API over real HTTP, and the command line. Modules mirror the URLs.
 
+mod agreement;
 mod check;
 mod cli;
 mod crawlers;
