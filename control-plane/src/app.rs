@@ -6,7 +6,7 @@ use sallyport_core::HashKey;
 
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
-use crate::config::{LimitsConfig, Loaded, ServerConfig};
+use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
 use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
-use crate::shared::{Memory, SharedState};
+use crate::shared::{self, SharedState};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
 
@@ -53,7 +53,7 @@ impl App {
     /// # Errors
     /// When the store does not answer, or the policy makes no snapshot.
     pub async fn start(store: Arc<dyn Store>, loaded: &Loaded) -> anyhow::Result<Arc<Self>> {
-        let key = hash_key(&*store).await?;
+        let (shared, key) = share(&*store, &loaded.config).await?;
         let judging = Judging::read(&*store).await?;
         if let Some(fault) = &judging.fault {
             tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
@@ -62,7 +62,6 @@ impl App {
         let publisher = Publisher::start(Arc::clone(&store), key, loaded, active, unix_ms()).await?;
         let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
-        let shared: Arc<dyn SharedState> = Arc::new(Memory::default());
         let client = fetch::Client::new(&loaded.config.fetch)?;
         let reputation = &loaded.config.reputation;
         let known = Arc::new(Known::of(reputation));
@@ -103,13 +102,15 @@ impl App {
     }
 }
 
-/// The deployment's hash key, made on first start.
-async fn hash_key(store: &dyn Store) -> Result<HashKey, StoreError> {
-    let mut fresh = [0; 16];
-    getrandom::fill(&mut fresh).map_err(|error| StoreError::Failed(format!("no random bytes: {error}")))?;
-    let kept = store.claim_setting(HASH_KEY, fresh.to_vec()).await?;
-    let bytes: [u8; 16] = kept
-        .try_into()
-        .map_err(|_| StoreError::Failed("the setting `hash_key` has not 16 bytes".to_owned()))?;
-    Ok(HashKey::from_bytes(bytes))
+/// What is shared with other replicas, and the hash key: the database's, made or taken over on first start.
+async fn share(store: &dyn Store, config: &Config) -> anyhow::Result<(Arc<dyn SharedState>, HashKey)> {
+    let kept = store.setting(HASH_KEY).await?.map(key_bytes).transpose()?;
+    let chosen = shared::choose_hash_key(config, kept).await?;
+    // Another process may begin the same database at the same time.
+    let hash_key = key_bytes(store.claim_setting(HASH_KEY, chosen.to_vec()).await?)?;
+    Ok((shared::open(config, hash_key).await?, HashKey::from_bytes(hash_key)))
+}
+
+fn key_bytes(bytes: Vec<u8>) -> Result<[u8; 16], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Failed("the setting `hash_key` has not 16 bytes".to_owned()))
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sallyport_core::AddressSet;
 
 use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
@@ -160,11 +159,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
-            replay::run(args, config.policy, AddressSet::new(ranges.nets))
+            replay::run(args, config.policy, ranges.compile())
         }
         Command::Simulate(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
-            simulate::run(&args, config.policy, AddressSet::new(ranges.nets))
+            simulate::run(&args, config.policy, ranges.compile())
         }
         Command::Train(args) => {
             let loaded = sources.load()?;
@@ -173,7 +172,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Eval(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
-            eval::run(&args, config, AddressSet::new(ranges.nets))
+            eval::run(&args, config, ranges.compile())
         }
         Command::Version => {
             println!("sallyport {}", env!("CARGO_PKG_VERSION"));

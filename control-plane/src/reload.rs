@@ -70,6 +70,7 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         ("server", was.server != is.server),
         ("store", was.store != is.store),
         ("limits", was.limits != is.limits),
+        ("redis", was.redis != is.redis),
         ("fetch", was.fetch != is.fetch),
         ("reputation", was.reputation != is.reputation),
         ("secrets", was.secrets != is.secrets),

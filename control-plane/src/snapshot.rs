@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ipnet::IpNet;
+use sallyport_core::policy::Lists;
 use sallyport_core::snapshot::{self, Parts, SnapshotError};
-use sallyport_core::{Engine, HashKey, Model, PolicyConfig};
+use sallyport_core::{Engine, HashKey, Model, PolicyConfig, Ranges};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
@@ -60,7 +60,7 @@ pub struct Publisher {
 /// What a snapshot is made of, besides the deployment's key.
 struct Inputs {
     policy: PolicyConfig,
-    ranges: Vec<(IpNet, u16)>,
+    ranges: Ranges,
     model: Arc<ReadyModel>,
 }
 
@@ -76,8 +76,7 @@ impl Publisher {
         model: Arc<ReadyModel>,
         now_ms: u64,
     ) -> Result<Self, PublishError> {
-        let inputs =
-            Inputs { policy: loaded.config.policy.clone(), ranges: loaded.ranges.nets.clone(), model };
+        let inputs = Inputs { policy: loaded.config.policy.clone(), ranges: loaded.ranges.compile(), model };
         let first = make(&*store, &key, &inputs, now_ms).await?;
         let judged = RwLock::new(VecDeque::from([(first.version, first.checkpoint)]));
         let current = RwLock::new(Arc::new(first));
@@ -97,7 +96,7 @@ impl Publisher {
         let mut inputs = self.inputs.lock().await;
         let next = Inputs {
             policy: loaded.config.policy.clone(),
-            ranges: loaded.ranges.nets.clone(),
+            ranges: loaded.ranges.compile(),
             model: Arc::clone(&inputs.model),
         };
         self.put_in_force(&mut inputs, next, now_ms).await
@@ -165,6 +164,7 @@ impl Inputs {
             policy: self.policy.clone(),
             model,
             ranges: self.ranges.clone(),
+            lists: Lists::default(),
         }
     }
 }
@@ -180,7 +180,8 @@ pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
         hash_key: HashKey::from_bytes([0; 16]),
         policy: loaded.config.policy.clone(),
         model: model.clone(),
-        ranges: loaded.ranges.nets.clone(),
+        ranges: loaded.ranges.compile(),
+        lists: Lists::default(),
     };
     snapshot::encode(&parts)?;
     Ok(())

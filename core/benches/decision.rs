@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sallyport_core::{
-    AddressSet, AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Model, Policy,
-    RequestFacts, TreeNode, Trees, snapshot,
+    AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, Policy, Provider,
+    RangeKind, Ranges, RequestFacts, TreeNode, Trees, snapshot,
 };
 
 /// 28,000 /20 networks spread over the address space.
@@ -30,6 +30,7 @@ fn facts(i: u32) -> RequestFacts<'static> {
         referer: b"https://site.example/products",
         ja4: b"t13d1516h2_8daaf6152771_b0da82dd1658",
         session: b"",
+        fingerprint: b"",
         headers: Some(BrowserHeaders {
             accept: b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
             accept_language: b"en-US,en;q=0.9",
@@ -48,7 +49,10 @@ fn facts(i: u32) -> RequestFacts<'static> {
 fn decision(c: &mut Criterion) {
     let key = HashKey::from_bytes([1; 16]);
     let model = Model::built_in().expect("weights");
-    let set = AddressSet::new(ranges());
+    let set = Ranges::new(
+        ranges(),
+        (0..7).map(|i| Provider { name: format!("p{i}"), kind: RangeKind::Cloud }).collect(),
+    );
     let engine = Engine::new(Policy::default(), model.clone(), set.clone(), key.clone(), 1);
 
     let mut clients: Vec<_> = (0..10_000).map(|i| (ClientState::new(i), AddressState::new(i))).collect();
@@ -61,7 +65,7 @@ fn decision(c: &mut Criterion) {
             black_box((key.client(&facts), key.address(facts.address)));
             let slot = i as usize % clients.len();
             let (client, address) = clients.get_mut(slot).expect("in range");
-            black_box(engine.decide(&facts, client, address, now))
+            black_box(engine.decide(&facts, client, address, Marks::default(), now))
         });
     });
     c.bench_function("range lookup in 28,000", |b| {
@@ -80,7 +84,8 @@ fn decision(c: &mut Criterion) {
         hash_key: key,
         policy: Default::default(),
         model: model.clone(),
-        ranges: ranges(),
+        ranges: set.clone(),
+        lists: sallyport_core::policy::Lists::default(),
     };
     let bytes = snapshot::encode(&parts).expect("encodes");
     c.bench_function("snapshot with 28,000 ranges: decode and compile", |b| {

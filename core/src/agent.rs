@@ -175,8 +175,13 @@ pub(crate) fn literal_set<'a>(
 
 /// Whether any of the set's literals stands in the text.
 pub(crate) fn holds_any(set: &NFA, text: &[u8]) -> bool {
+    first_of(set, text).is_some()
+}
+
+/// The place in the set of the literal that ends first in the text.
+pub(crate) fn first_of(set: &NFA, text: &[u8]) -> Option<usize> {
     let anywhere = Input::new(text).anchored(Anchored::No).earliest(true);
-    matches!(set.try_find(&anywhere), Ok(Some(_)))
+    set.try_find(&anywhere).ok()?.map(|found| found.pattern().as_usize())
 }
 
 impl AgentKind {

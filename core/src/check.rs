@@ -36,10 +36,12 @@ pub enum Check {
     DenyList = 14,
     /// Over the rate limit.
     RateLimit = 15,
+    /// Not the crawler that it says it is, or one that the policy refuses.
+    Crawler = 16,
 }
 
 /// How many checks there are.
-pub(crate) const CHECK_COUNT: usize = 16;
+pub(crate) const CHECK_COUNT: usize = 17;
 
 impl Check {
     /// All checks, in the order of their numbers.
@@ -60,6 +62,7 @@ impl Check {
         Check::AllowList,
         Check::DenyList,
         Check::RateLimit,
+        Check::Crawler,
     ];
 
     /// The name in policy, API, header and events.
@@ -81,6 +84,7 @@ impl Check {
             Check::AllowList => "allow_list",
             Check::DenyList => "deny_list",
             Check::RateLimit => "rate_limit",
+            Check::Crawler => "crawler",
         }
     }
 
@@ -97,7 +101,10 @@ impl Check {
     /// The checks that carry a weight: all but the model and the decisions made at once.
     pub fn weighted() -> impl Iterator<Item = Check> {
         Self::ALL.into_iter().filter(|check| {
-            !matches!(check, Check::Model | Check::AllowList | Check::DenyList | Check::RateLimit)
+            !matches!(
+                check,
+                Check::Model | Check::AllowList | Check::DenyList | Check::RateLimit | Check::Crawler
+            )
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The client's state: a fixed-size record, updated in constant time by every request.
 
 use crate::agent::{Agent, AgentKind};
+use crate::crawler::AgentVerdict;
 use crate::decay::{moving_mean, remaining};
 use crate::keys::path_hash;
 use crate::path::PathClass;
@@ -42,6 +43,10 @@ record! {
         rate_tat_us: u64,
         /// Until when the control plane's verdict holds, Unix milliseconds.
         verdict_until_ms: u64,
+        /// Until when the verdict on the crawler holds that it claims to be, Unix milliseconds.
+        agent_until_ms: u64,
+        /// The rate cells of pages, API calls, login attempts and assets: theoretical arrival times, Unix µs.
+        class_tat_us: [u64; 4],
         /// Decayed count of pages, τ = 60 s.
         pages_60s: f32,
         /// Decayed count of pages, τ = 2 s.
@@ -95,6 +100,10 @@ record! {
         redirect: u8,
         /// The control plane's verdict as a strength in [-1, 1]: 128 is 0.
         verdict: u8,
+        /// [`crate::AgentVerdict`] as a number; 0 for none.
+        agent_verdict: u8,
+        /// 1 where the user agent claims to be a crawler that can be verified.
+        claims_crawler: u8,
     }
 }
 
@@ -121,6 +130,8 @@ impl ClientState {
             event_ms: 0,
             rate_tat_us: 0,
             verdict_until_ms: 0,
+            agent_until_ms: 0,
+            class_tat_us: [0; 4],
             pages_60s: 0.0,
             pages_2s: 0.0,
             requests: 0.0,
@@ -151,6 +162,8 @@ impl ClientState {
             read_robots: 0,
             redirect: 0,
             verdict: 128,
+            agent_verdict: 0,
+            claims_crawler: 0,
         }
     }
 
@@ -163,6 +176,11 @@ impl ClientState {
     /// What the user agent was judged to be, when the record began or at the session's latest request.
     pub fn agent(&self) -> Agent {
         Agent { kind: AgentKind::from_u8(self.agent_kind), suspicion: self.agent_suspicion.min(1.0) }
+    }
+
+    /// What came of verifying the crawler that it claims to be, where that is still fresh at `now_ms`.
+    pub fn agent_verdict(&self, now_ms: u64) -> Option<AgentVerdict> {
+        AgentVerdict::from_u8(self.agent_verdict).filter(|_| self.agent_until_ms > now_ms)
     }
 
     /// Whether no request has been counted yet.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::{Check, Evidence};
 use crate::engine::Watch;
 use crate::features::Features;
+use crate::policy::LimitRule;
 
 /// What is done with a request. The numbers are part of the wire formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,14 +68,25 @@ pub enum Basis {
     RateLimit = 3,
     /// A route of class `ignore`: neither judged nor counted.
     Ignored = 4,
+    /// What came of verifying a crawler.
+    Crawler = 5,
+    /// The session's suspicious actions.
+    Session = 6,
 }
 
 impl Basis {
     /// The basis of a number.
     pub fn from_u8(number: u8) -> Option<Self> {
-        [Self::Score, Self::AllowList, Self::DenyList, Self::RateLimit, Self::Ignored]
-            .get(usize::from(number))
-            .copied()
+        let all = [
+            Self::Score,
+            Self::AllowList,
+            Self::DenyList,
+            Self::RateLimit,
+            Self::Ignored,
+            Self::Crawler,
+            Self::Session,
+        ];
+        all.get(usize::from(number)).copied()
     }
 }
 
@@ -97,8 +109,41 @@ pub struct Decision {
     pub reasons: Reasons,
     /// With RATE_LIMIT: after how many whole seconds to try again.
     pub retry_after_s: Option<u32>,
+    /// The limit that the request was over, enforced or in shadow.
+    pub limit: Option<OverLimit>,
+    /// The rate cells that took the request and are so full that others should know.
+    pub charges: Charges,
+    /// Whether this was a suspicious action of the request's session.
+    pub is_suspicious: bool,
     /// Where the answer's status matters: hand it to [`crate::Engine::answered`].
     pub watch: Option<Watch>,
+}
+
+/// A limit that a request was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverLimit {
+    /// Which.
+    pub rule: LimitRule,
+    /// Whether the rule is only told of.
+    pub is_shadow: bool,
+}
+
+/// The rate cells that a request was added to, as far as they are worth sharing: at most the address's, the client's and
+/// the route class's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charges([Option<(LimitRule, u64)>; 3]);
+
+impl Charges {
+    pub(crate) fn add(&mut self, rule: LimitRule, key: u64) {
+        if let Some(slot) = self.0.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some((rule, key));
+        }
+    }
+
+    /// Rules and the keyed hashes of their cells.
+    pub fn iter(&self) -> impl Iterator<Item = (LimitRule, u64)> + '_ {
+        self.0.iter().flatten().copied()
+    }
 }
 
 /// How many reasons a decision keeps.

@@ -4,17 +4,18 @@ use crate::address::AddressState;
 use crate::agent::Agent;
 use crate::check::{Check, Evidence};
 use crate::client::{ClientState, Visit, one_if};
-use crate::decay::gcra;
+use crate::crawler::{AgentVerdict, claimed_crawler};
 use crate::decision::{Action, Basis, Decision, Reasons};
 use crate::facts::RequestFacts;
 use crate::features::Features;
 use crate::headers::{headers_mismatch, ja4_mismatch};
 use crate::keys::HashKey;
+use crate::limiter;
 use crate::model::{Model, sigmoid};
 use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
 use crate::plain::plain;
-use crate::policy::{Consult, Policy, Responses, Route};
-use crate::ranges::AddressSet;
+use crate::policy::{Consult, CrawlerPolicy, ListAction, Lists, Policy, Responses, Route};
+use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
 
 /// Everything a judgement needs besides the request and the records. Immutable: a new snapshot is a new engine.
@@ -22,9 +23,19 @@ use crate::score::{judge, rescored};
 pub struct Engine {
     policy: Policy,
     model: Model,
-    ranges: AddressSet,
+    ranges: Ranges,
+    lists: Lists,
     key: HashKey,
     version: u64,
+}
+
+/// What is known of a request's session and network besides its records.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Marks {
+    /// Suspicious actions of the session; 0 without one.
+    pub session: u8,
+    /// How strongly failed logins from all over the client's network speak, in [0, 1].
+    pub network: f32,
 }
 
 /// What must be known of a request when its answer comes.
@@ -64,8 +75,14 @@ pub enum LoginOutcome {
 
 impl Engine {
     /// The judge of one snapshot; `version` is the snapshot's, 0 for none.
-    pub fn new(policy: Policy, model: Model, ranges: AddressSet, key: HashKey, version: u64) -> Self {
-        Self { policy, model, ranges, key, version }
+    pub fn new(policy: Policy, model: Model, ranges: Ranges, key: HashKey, version: u64) -> Self {
+        Self { policy, model, ranges, lists: Lists::default(), key, version }
+    }
+
+    /// The same with these lists besides the policy's.
+    #[must_use]
+    pub fn with_lists(self, lists: Lists) -> Self {
+        Self { lists, ..self }
     }
 
     /// The compiled policy.
@@ -84,7 +101,7 @@ impl Engine {
     }
 
     /// The address ranges.
-    pub fn ranges(&self) -> &AddressSet {
+    pub fn ranges(&self) -> &Ranges {
         &self.ranges
     }
 
@@ -100,6 +117,7 @@ impl Engine {
         facts: &RequestFacts<'_>,
         client: &mut ClientState,
         address: &mut AddressState,
+        marks: Marks,
         now_ms: u64,
     ) -> Decision {
         let path = plain(facts.path);
@@ -120,6 +138,7 @@ impl Engine {
             let agent = Agent::judge(facts.user_agent, now_ms);
             client.agent_kind = agent.kind as u8;
             client.agent_suspicion = agent.suspicion;
+            client.claims_crawler = u8::from(claimed_crawler(facts.user_agent).is_some());
         }
         let login = self.policy.login_route(facts.method, &path);
         let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
@@ -139,12 +158,37 @@ impl Engine {
         let mismatch = Mismatch { headers: headers_mismatch(facts), ja4: ja4_mismatch(facts) };
         let features = Features::of(client, mismatch.headers.max(mismatch.ja4));
         let mut decision = self
-            .listed(facts, features)
-            .or_else(|| self.limited(class, client, address, features))
+            .listed(facts, &path, features, now_ms)
+            .or_else(|| self.verified(client, features, now_ms))
             .unwrap_or_else(|| {
-                let evidence = self.evidence(facts, client, address, mismatch);
-                judge(&self.policy, &self.model, &features, &evidence)
+                let spent = limiter::spend(&self.policy, class, visit.is_attempt, facts, client, address);
+                let mut decision = if let Some(wait_us) = spent.wait_us {
+                    self.over_limit(features, wait_us)
+                } else {
+                    let mut evidence = self.evidence(facts, client, address, mismatch);
+                    if is_attempt {
+                        let held = evidence.get(Check::FailedLogins);
+                        evidence.set(Check::FailedLogins, held.max(marks.network));
+                    }
+                    judge(&self.policy, &self.model, &features, &evidence)
+                };
+                (decision.limit, decision.charges) = (spent.over, spent.charges);
+                decision
             });
+        let is_pending = client.agent_verdict(now_ms) == Some(AgentVerdict::Pending);
+        if is_pending && decision.basis == Basis::Score && decision.action.refuses() {
+            // A genuine crawler is not refused while somebody looks into its name.
+            decision.action = Action::Monitor;
+        }
+        if !facts.session.is_empty() {
+            let hits = visit.is_trap || visit.is_probe;
+            decision.is_suspicious = match decision.basis {
+                Basis::Score => hits || decision.action.refuses(),
+                Basis::RateLimit => true,
+                _ => false,
+            };
+            self.challenge_suspicious(&mut decision, marks.session);
+        }
         let reads_pages = self.policy.responses() == Responses::Pages;
         let watched = is_attempt || (reads_pages && class != PathClass::Asset && !is_icon(&path));
         decision.watch = watched.then_some(Watch { is_attempt, login });
@@ -173,7 +217,8 @@ impl Engine {
     }
 
     /// Whether to ask the control plane: the route's `consult`, and under `uncertain` a score between the
-    /// monitor and block thresholds without a verdict that is still fresh at `now_ms`.
+    /// monitor and block thresholds without a verdict that is still fresh at `now_ms`, or the claim to be a crawler
+    /// that nobody has looked into lately.
     pub fn needs_consult(
         &self,
         route: &Route,
@@ -189,6 +234,9 @@ impl Engine {
             Consult::Always => true,
             Consult::Uncertain => {
                 let thresholds = self.policy.thresholds();
+                if client.claims_crawler == 1 && client.agent_verdict(now_ms).is_none() {
+                    return true;
+                }
                 client.verdict_until_ms <= now_ms
                     && (thresholds.monitor..thresholds.block).contains(&decision.score)
             }
@@ -239,39 +287,94 @@ impl Engine {
         Some(LoginOutcome::Failed)
     }
 
-    fn listed(&self, facts: &RequestFacts<'_>, features: Features) -> Option<Decision> {
-        let lists = self.policy.lists();
-        let (action, basis, check) = if lists.allows(facts) {
-            (Action::Allow, Basis::AllowList, Check::AllowList)
-        } else if lists.denies(facts) {
-            (Action::Block, Basis::DenyList, Check::DenyList)
-        } else {
-            return None;
-        };
-        let (score, points) = if action == Action::Block { (100.0, 100.0) } else { (0.0, -50.0) };
-        Some(self.at_once(features, action, basis, check, score, points))
+    /// Keeps what came of verifying the crawler that the client claims to be, for `ttl_s` seconds.
+    pub fn remember_agent(&self, verdict: AgentVerdict, ttl_s: u32, client: &mut ClientState, now_ms: u64) {
+        client.agent_verdict = verdict.to_u8();
+        client.agent_until_ms = now_ms.saturating_add(u64::from(ttl_s) * 1000);
     }
 
-    /// Assets count for the address's limit only: one page loads many.
-    fn limited(
+    /// What the lists say, those of the policy and those beside it; what allows comes first.
+    pub fn on_list(&self, facts: &RequestFacts<'_>, now_ms: u64) -> Option<ListAction> {
+        self.find_listed(facts, &plain(facts.path), now_ms)
+    }
+
+    fn find_listed(&self, facts: &RequestFacts<'_>, path: &[u8], now_ms: u64) -> Option<ListAction> {
+        let found =
+            [self.policy.lists(), &self.lists].map(|lists| lists.find(facts, path, &self.key, now_ms));
+        let is = |action| found.contains(&Some(action));
+        [ListAction::Allow, ListAction::Deny].into_iter().find(|action| is(*action))
+    }
+
+    fn listed(
         &self,
-        class: PathClass,
-        client: &mut ClientState,
-        address: &mut AddressState,
+        facts: &RequestFacts<'_>,
+        path: &[u8],
         features: Features,
+        now_ms: u64,
     ) -> Option<Decision> {
-        let limits = self.policy.rate_limit();
-        let wait_us = gcra(&mut address.rate_tat_us, address.last_seen_ms, limits.address)
-            .and_then(|()| match class {
-                PathClass::Asset => Ok(()),
-                _ => gcra(&mut client.rate_tat_us, client.last_seen_ms, limits.client),
-            })
-            .err()?;
+        Some(match self.find_listed(facts, path, now_ms)? {
+            ListAction::Allow => self.passed(features, Basis::AllowList, Check::AllowList),
+            ListAction::Deny => self.blocked(features, Basis::DenyList, Check::DenyList),
+        })
+    }
+
+    /// What the policy says of a crawler that was verified, or of one that was not what it says.
+    fn verified(&self, client: &mut ClientState, features: Features, now_ms: u64) -> Option<Decision> {
+        let verdict = client.agent_verdict(now_ms)?;
+        let category = match verdict {
+            AgentVerdict::Unverifiable | AgentVerdict::Pending => return None,
+            AgentVerdict::Failed => return Some(self.blocked(features, Basis::Crawler, Check::Crawler)),
+            AgentVerdict::Verified(category) => category,
+        };
+        let mut spent = limiter::Spent::default();
+        let mut decision = match self.policy.config().crawlers.of(category) {
+            CrawlerPolicy::Block => self.blocked(features, Basis::Crawler, Check::Crawler),
+            CrawlerPolicy::Challenge => {
+                let score = self.policy.thresholds().challenge;
+                let check = Check::Crawler;
+                self.at_once(features, Action::Challenge, Basis::Crawler, check, score, score - 50.0)
+            }
+            CrawlerPolicy::Limit => {
+                spent = limiter::spend_crawler(&self.policy, client);
+                match spent.wait_us {
+                    Some(wait_us) => self.over_limit(features, wait_us),
+                    None => self.passed(features, Basis::Crawler, Check::Crawler),
+                }
+            }
+            CrawlerPolicy::Allow => self.passed(features, Basis::Crawler, Check::Crawler),
+        };
+        (decision.limit, decision.charges) = (spent.over, spent.charges);
+        Some(decision)
+    }
+
+    /// A session with enough suspicious actions is challenged at least: the points that it takes are the check's.
+    fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
+        let threshold = self.policy.config().sessions.suspicious.max(1);
+        if count < threshold || decision.basis != Basis::Score || decision.action.refuses() {
+            return;
+        }
+        let score = self.policy.thresholds().challenge.max(decision.score);
+        decision.reasons.add(Check::SuspiciousSession, (score - decision.score).max(1.0));
+        decision.evidence.set(Check::SuspiciousSession, 1.0);
+        decision.score = score;
+        decision.action = Action::Challenge;
+        decision.basis = Basis::Session;
+    }
+
+    fn passed(&self, features: Features, basis: Basis, check: Check) -> Decision {
+        self.at_once(features, Action::Allow, basis, check, 0.0, -50.0)
+    }
+
+    fn blocked(&self, features: Features, basis: Basis, check: Check) -> Decision {
+        self.at_once(features, Action::Block, basis, check, 100.0, 100.0)
+    }
+
+    fn over_limit(&self, features: Features, wait_us: u64) -> Decision {
         let mut decision =
             self.at_once(features, Action::RateLimit, Basis::RateLimit, Check::RateLimit, 0.0, 0.0);
         decision.score = 100.0 * decision.ml_probability;
         decision.retry_after_s = Some(wait_us.div_ceil(1_000_000).clamp(1, 3600) as u32);
-        Some(decision)
+        decision
     }
 
     fn at_once(
@@ -296,8 +399,8 @@ impl Engine {
         mismatch: Mismatch,
     ) -> Evidence {
         let mut evidence = Evidence::default();
-        if facts.address.is_some_and(|ip| self.ranges.lookup(ip).is_some()) {
-            evidence.set(Check::DatacenterIp, 1.0);
+        if let Some(provider) = facts.address.and_then(|ip| self.ranges.lookup(ip)) {
+            evidence.set(Check::DatacenterIp, provider.kind.strength());
         }
         evidence.set(Check::UserAgent, client.agent_suspicion);
         evidence.set(Check::HeadersMismatch, mismatch.headers);

@@ -38,10 +38,10 @@ impl Engine {
             .filter(|(_, log_odds)| *log_odds != 0.0)
             .collect();
         let total = self.model().logit(&decision.features) + odds.iter().map(|(_, odds)| odds).sum::<f32>();
-        // A rate-limited request's score is the model's alone; a list's or an ignored route's is nobody's.
+        // A rate-limited request's score is the model's alone; a list's, a crawler's or an ignored route's is nobody's.
         let slope = match decision.basis {
-            Basis::Score | Basis::RateLimit => mean_slope(total),
-            Basis::AllowList | Basis::DenyList | Basis::Ignored => 0.0,
+            Basis::Score | Basis::RateLimit | Basis::Session => mean_slope(total),
+            Basis::AllowList | Basis::DenyList | Basis::Ignored | Basis::Crawler => 0.0,
         };
         let share = |log_odds: f32| Share { log_odds, points: log_odds * slope };
         Explanation {
@@ -57,11 +57,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{AddressSet, Evidence, Features, HashKey, Model, Policy, PolicyConfig};
+    use crate::{Evidence, Features, HashKey, Model, Policy, PolicyConfig, Ranges};
 
     fn engine() -> Engine {
         let policy = Policy::compile(PolicyConfig::default()).expect("sound");
-        let ranges = AddressSet::new(Vec::new());
+        let ranges = Ranges::default();
         Engine::new(
             policy,
             Model::built_in().expect("built-in model"),

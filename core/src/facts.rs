@@ -24,6 +24,8 @@ pub struct RequestFacts<'a> {
     pub ja4: &'a [u8],
     /// The configured session cookie or header.
     pub session: &'a [u8],
+    /// What the page's script found out about the device, as text.
+    pub fingerprint: &'a [u8],
     /// `None` where the headers are not known, as in most access logs: then nothing is judged from them.
     pub headers: Option<BrowserHeaders<'a>>,
 }

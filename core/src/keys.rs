@@ -38,11 +38,39 @@ impl HashKey {
         hasher.finish()
     }
 
+    /// The key of the network: the IPv4 /24 or the IPv6 /48.
+    pub fn network(&self, address: Option<IpAddr>) -> u64 {
+        let mut hasher = self.domain(b'n');
+        match address.map(|a| a.to_canonical()) {
+            None => hasher.write_u8(0),
+            Some(IpAddr::V4(v4)) => hasher.write_u32(v4.to_bits() >> 8),
+            Some(IpAddr::V6(v6)) => hasher.write_u64((v6.to_bits() >> 80) as u64),
+        }
+        hasher.finish()
+    }
+
+    /// The key of a session, by its cookie or id; 0 where there is none.
+    pub fn session(&self, session: &[u8]) -> u64 {
+        if session.is_empty() { 0 } else { self.text(b's', session).max(1) }
+    }
+
+    /// The key of a device fingerprint.
+    pub fn fingerprint(&self, fingerprint: &[u8]) -> u64 {
+        self.text(b'f', fingerprint)
+    }
+
+    /// The key of an account, by the name somebody signs in with, whatever its case and the spaces around it; 0 where
+    /// there is none.
+    pub fn account(&self, name: &[u8]) -> u64 {
+        let name = name.trim_ascii().to_ascii_lowercase();
+        if name.is_empty() { 0 } else { self.text(b'u', &name).max(1) }
+    }
+
     /// The key of the client record: address (IPv4 or IPv6 /64), user agent and JA4; or the session,
     /// where there is one.
     pub fn client(&self, facts: &RequestFacts<'_>) -> u64 {
         if !facts.session.is_empty() {
-            return self.text(b's', facts.session);
+            return self.session(facts.session);
         }
         let mut hasher = self.domain(b'c');
         write_address(&mut hasher, facts.address);

@@ -4,13 +4,14 @@
 //! each a kind u8 and its fields in the order of the structs below. Little-endian; text is u16 length + bytes.
 
 use crate::check::Check;
-use crate::decision::{Action, Basis, Decision};
+use crate::decision::{Action, Basis, Decision, OverLimit};
 use crate::features::{FEATURE_COUNT, Features};
+use crate::policy::LimitRule;
 use crate::wire::{Reader, put_text};
 
 const MAGIC: &[u8] = b"SPOB";
 /// Version of the format; the control plane refuses any other.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 /// Larger batches are refused, in bytes.
 pub const MAX_BYTES: usize = 4 << 20;
 /// Most records of a batch.
@@ -22,6 +23,8 @@ const METHOD_BYTES: usize = 16;
 const TEXT_BYTES: usize = 256;
 const ID_BYTES: usize = 64;
 const MOST_REASONS: usize = 16;
+/// In the place of a rule: the request was over no limit.
+const NO_LIMIT: u8 = u8::MAX;
 
 /// A batch of one filter instance (one VM).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +52,10 @@ pub enum Record {
         address: u64,
         /// Keyed hash of the client.
         client: u64,
+        /// Keyed hash of the network.
+        network: u64,
+        /// Keyed hash of the account; 0 where it is not known.
+        account: u64,
         /// At most 256 bytes.
         path: String,
     },
@@ -63,6 +70,8 @@ pub struct DecisionRecord {
     pub address: u64,
     /// Keyed hash of the client.
     pub client: u64,
+    /// Keyed hash of the session; 0 for none.
+    pub session: u64,
     /// What was decided.
     pub action: Action,
     /// Whether it was carried out (not under `enforcement: monitor`).
@@ -85,8 +94,22 @@ pub struct DecisionRecord {
     pub user_agent: String,
     /// At most 64 bytes.
     pub request_id: String,
+    /// The limit that the request was over.
+    pub limit: Option<OverLimit>,
     /// Checks and points.
     pub reasons: Vec<(Check, f32)>,
+}
+
+/// A failed login attempt.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are those of Record::LoginFailure")]
+pub struct FailedLogin<'a> {
+    pub ts_ms: u64,
+    pub address: u64,
+    pub client: u64,
+    pub network: u64,
+    pub account: u64,
+    pub path: &'a [u8],
 }
 
 /// What the filter knows besides the decision; text is borrowed and cut to the record's lengths.
@@ -96,6 +119,7 @@ pub struct Seen<'a> {
     pub ts_ms: u64,
     pub address: u64,
     pub client: u64,
+    pub session: u64,
     pub enforced: bool,
     pub weight: u32,
     pub method: &'a [u8],
@@ -156,7 +180,7 @@ impl BatchBuilder {
     pub fn decision(&mut self, decision: &Decision, seen: &Seen<'_>) -> bool {
         self.add(|out| {
             out.push(0);
-            for number in [seen.ts_ms, seen.address, seen.client] {
+            for number in [seen.ts_ms, seen.address, seen.client, seen.session] {
                 out.extend(number.to_le_bytes());
             }
             out.extend([decision.action as u8, u8::from(seen.enforced), decision.basis as u8]);
@@ -168,6 +192,8 @@ impl BatchBuilder {
             put_text(out, seen.path, TEXT_BYTES);
             put_text(out, seen.user_agent, TEXT_BYTES);
             put_text(out, seen.request_id, ID_BYTES);
+            out.push(decision.limit.map_or(NO_LIMIT, |over| over.rule as u8));
+            out.push(u8::from(decision.limit.is_some_and(|over| over.is_shadow)));
             out.push(decision.reasons.iter().count() as u8);
             for (check, points) in decision.reasons.iter() {
                 out.push(check as u8);
@@ -178,13 +204,13 @@ impl BatchBuilder {
 
     /// Adds a failed login; `false` (and nothing is added) where the batch is full.
     #[must_use]
-    pub fn login_failure(&mut self, ts_ms: u64, address: u64, client: u64, path: &[u8]) -> bool {
+    pub fn login_failure(&mut self, login: &FailedLogin<'_>) -> bool {
         self.add(|out| {
             out.push(1);
-            for number in [ts_ms, address, client] {
+            for number in [login.ts_ms, login.address, login.client, login.network, login.account] {
                 out.extend(number.to_le_bytes());
             }
-            put_text(out, path, TEXT_BYTES);
+            put_text(out, login.path, TEXT_BYTES);
         })
     }
 
@@ -247,9 +273,13 @@ fn read_record(r: &mut Reader<'_>) -> Option<Record> {
     let (ts_ms, address, client) = (r.u64()?, r.u64()?, r.u64()?);
     match kind {
         0 => {}
-        1 => return Some(Record::LoginFailure { ts_ms, address, client, path: r.text(TEXT_BYTES)? }),
+        1 => {
+            let (network, account, path) = (r.u64()?, r.u64()?, r.text(TEXT_BYTES)?);
+            return Some(Record::LoginFailure { ts_ms, address, client, network, account, path });
+        }
         _ => return None,
     }
+    let session = r.u64()?;
     let action = Action::from_u8(r.u8()?)?;
     let enforced = match r.u8()? {
         0 => false,
@@ -267,6 +297,7 @@ fn read_record(r: &mut Reader<'_>) -> Option<Record> {
         ts_ms,
         address,
         client,
+        session,
         action,
         enforced,
         basis,
@@ -278,12 +309,23 @@ fn read_record(r: &mut Reader<'_>) -> Option<Record> {
         path: r.text(TEXT_BYTES)?,
         user_agent: r.text(TEXT_BYTES)?,
         request_id: r.text(ID_BYTES)?,
+        limit: read_limit(r)?,
         reasons: Vec::new(),
     };
     for _ in 0..usize::from(r.u8().filter(|count| usize::from(*count) <= MOST_REASONS)?) {
         record.reasons.push((Check::from_u8(r.u8()?)?, r.f32()?));
     }
     Some(Record::Decision(record))
+}
+
+fn read_limit(r: &mut Reader<'_>) -> Option<Option<OverLimit>> {
+    match (r.u8()?, r.u8()?) {
+        (NO_LIMIT, 0) => Some(None),
+        (rule, shadow @ (0 | 1)) => {
+            Some(Some(OverLimit { rule: LimitRule::from_u8(rule)?, is_shadow: shadow == 1 }))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -293,11 +335,15 @@ mod tests {
     use super::*;
     use crate::decision::Reasons;
 
+    const FAILED: FailedLogin<'_> =
+        FailedLogin { ts_ms: 8, address: 9, client: 10, network: 11, account: 12, path: b"/login" };
+
     fn seen<'a>(path: &'a [u8]) -> Seen<'a> {
         Seen {
             ts_ms: 5,
             address: 6,
             client: 7,
+            session: 8,
             enforced: true,
             weight: 1,
             method: b"GET",
@@ -314,11 +360,12 @@ mod tests {
             score: 75.5,
             ml_probability: 0.5,
             reasons: Reasons::one(Check::UserAgent, 20.0),
+            limit: Some(OverLimit { rule: LimitRule::Api, is_shadow: true }),
             ..Decision::default()
         };
         let mut builder = BatchBuilder::new(1, 2);
         assert!(builder.decision(&decision, &seen(b"/a")));
-        assert!(builder.login_failure(8, 9, 10, b"/login"));
+        assert!(builder.login_failure(&FAILED));
         let batch = Batch::decode(&builder.finish(3)).expect("decodes");
         assert_eq!(
             (batch.instance, batch.snapshot_version, batch.dropped, batch.records.len()),
@@ -327,13 +374,23 @@ mod tests {
         let Record::Decision(record) = &batch.records[0] else { panic!("a decision") };
         assert_eq!((record.action, record.score, record.path.as_str()), (Action::Challenge, 75.5, "/a"));
         assert_eq!(record.reasons, [(Check::UserAgent, 20.0)]);
+        assert_eq!((record.session, record.limit), (8, decision.limit));
+        let login = Record::LoginFailure {
+            ts_ms: 8,
+            address: 9,
+            client: 10,
+            network: 11,
+            account: 12,
+            path: "/login".into(),
+        };
+        assert_eq!(batch.records[1], login);
         assert_eq!(record.user_agent, "curl/8 \u{fffd}");
     }
 
     #[test]
     fn a_full_batch_takes_no_more() {
         let mut builder = BatchBuilder::new(1, 2);
-        let taken = (0..MAX_RECORDS + 5).filter(|_| builder.login_failure(1, 2, 3, b"/")).count();
+        let taken = (0..MAX_RECORDS + 5).filter(|_| builder.login_failure(&FAILED)).count();
         assert_eq!(taken, MAX_RECORDS);
         assert_eq!(Batch::decode(&builder.finish(0)).expect("decodes").records.len(), MAX_RECORDS);
     }

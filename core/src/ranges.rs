@@ -1,20 +1,146 @@
 //! Sets of address ranges with labels: the most specific range wins, and a lookup costs the same however
-//! many there are.
+//! many there are. [`Ranges`] are those of providers: clouds, hosting, crawlers, proxies.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::{Reader, put_text};
+
+/// What a range of addresses is used for. The numbers are part of the wire format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum RangeKind {
+    /// Virtual machines and functions of a cloud.
+    #[default]
+    Cloud = 0,
+    /// Rented servers.
+    Hosting = 1,
+    /// Published by the operator of a crawler.
+    Crawler = 2,
+    /// VPNs and exits of anonymizing networks.
+    Anonymizer = 3,
+    /// Reverse proxies and content delivery: people come through some of them.
+    Proxy = 4,
+    /// What an operator listed without saying more.
+    Other = 5,
+}
+
+impl RangeKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [RangeKind; 6] =
+        [Self::Cloud, Self::Hosting, Self::Crawler, Self::Anonymizer, Self::Proxy, Self::Other];
+
+    /// The name in configuration and API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cloud => "cloud",
+            Self::Hosting => "hosting",
+            Self::Crawler => "crawler",
+            Self::Anonymizer => "anonymizer",
+            Self::Proxy => "proxy",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The strength of the check `datacenter_ip`, in [0, 1]: people seldom come from servers, but through proxies, and
+    /// a crawler's own addresses say nothing against it.
+    pub fn strength(self) -> f32 {
+        match self {
+            Self::Cloud | Self::Hosting | Self::Anonymizer | Self::Other => 1.0,
+            Self::Proxy => 0.3,
+            Self::Crawler => 0.0,
+        }
+    }
+}
+
+/// Whose a range is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// At most 64 bytes, such as `aws` or `googlebot`.
+    pub name: String,
+    /// What it is used for.
+    pub kind: RangeKind,
+}
+
+/// Ranges of providers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ranges {
+    set: AddressSet,
+    providers: Vec<Provider>,
+}
+
+impl Ranges {
+    /// Builds the ranges; a label is a place in `providers`. Where ranges overlap the longest prefix counts; of equal
+    /// ones the last.
+    pub fn new(nets: impl IntoIterator<Item = (IpNet, u16)>, providers: Vec<Provider>) -> Self {
+        Self { set: AddressSet::new(nets), providers }
+    }
+
+    /// Whose the most specific range is that holds the address.
+    pub fn lookup(&self, address: IpAddr) -> Option<&Provider> {
+        self.set.lookup(address).and_then(|label| self.providers.get(usize::from(label)))
+    }
+
+    /// How many ranges it was built from.
+    pub fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// The providers, in the order of their labels.
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// The binary form: providers (count u16; kind u8 and name each), then the set.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend((self.providers.len() as u16).to_le_bytes());
+        for Provider { name, kind } in &self.providers {
+            out.push(*kind as u8);
+            put_text(out, name.as_bytes(), NAME_BYTES);
+        }
+        self.set.write(out);
+    }
+
+    /// Reads what [`Ranges::write`] wrote, and nothing after it.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let count = reader.u16()?;
+        let mut providers = Vec::new();
+        for _ in 0..count {
+            let kind = *RangeKind::ALL.get(usize::from(reader.u8()?))?;
+            providers.push(Provider { kind, name: reader.text(NAME_BYTES)? });
+        }
+        let set = AddressSet::read(&mut reader)?;
+        reader.0.is_empty().then_some(Self { set, providers })
+    }
+}
+
+/// Longest name of a provider, in bytes.
+const NAME_BYTES: usize = 64;
 
 /// Disjoint ranges, sorted by their start. A range without label ends the one before it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddressSet {
-    v4: Ranges<u32>,
-    v6: Ranges<u128>,
+    v4: Starts<u32>,
+    v6: Starts<u128>,
     count: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Ranges<T> {
+struct Starts<T> {
     starts: Vec<T>,
     labels: Vec<u16>,
     /// For each of the 65,536 values of the top 16 bits: how many starts lie below it. One entry more at the
@@ -53,17 +179,37 @@ impl AddressSet {
             }
         }
         Self {
-            v4: Ranges::new(v4, |end| end.checked_add(1), |start| (start >> 16) as usize),
-            v6: Ranges::new(v6, |end| end.checked_add(1), |start| (start >> 112) as usize),
+            v4: Starts::new(v4, |end| end.checked_add(1), top4),
+            v6: Starts::new(v6, |end| end.checked_add(1), top6),
             count,
         }
+    }
+
+    /// The binary form, sorted already, so that whoever reads it need not: how many ranges it was built from u32; for
+    /// IPv4, then IPv6: count u32, starts (u32 or u128), labels u16. Little-endian.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend((self.count as u32).to_le_bytes());
+        out.extend((self.v4.starts.len() as u32).to_le_bytes());
+        self.v4.starts.iter().for_each(|start| out.extend(start.to_le_bytes()));
+        self.v4.labels.iter().for_each(|label| out.extend(label.to_le_bytes()));
+        out.extend((self.v6.starts.len() as u32).to_le_bytes());
+        self.v6.starts.iter().for_each(|start| out.extend(start.to_le_bytes()));
+        self.v6.labels.iter().for_each(|label| out.extend(label.to_le_bytes()));
+    }
+
+    /// Reads what [`AddressSet::write`] wrote; `None` where it is cut short or out of order.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let count = reader.u32()? as usize;
+        let v4 = Starts::read(reader, u32::from_le_bytes, top4)?;
+        let v6 = Starts::read(reader, u128::from_le_bytes, top6)?;
+        Some(Self { v4, v6, count })
     }
 
     /// The label of the most specific range that holds the address.
     pub fn lookup(&self, address: IpAddr) -> Option<u16> {
         match address.to_canonical() {
-            IpAddr::V4(v4) => self.v4.lookup(v4.to_bits(), usize::from((v4.to_bits() >> 16) as u16)),
-            IpAddr::V6(v6) => self.v6.lookup(v6.to_bits(), (v6.to_bits() >> 112) as usize),
+            IpAddr::V4(v4) => self.v4.lookup(v4.to_bits(), top4(v4.to_bits())),
+            IpAddr::V6(v6) => self.v6.lookup(v6.to_bits(), top6(v6.to_bits())),
         }
     }
 
@@ -78,7 +224,17 @@ impl AddressSet {
     }
 }
 
-impl<T: Copy + Ord> Ranges<T> {
+/// The top 16 bits of an IPv4 address.
+fn top4(bits: u32) -> usize {
+    (bits >> 16) as usize
+}
+
+/// The top 16 bits of an IPv6 address.
+fn top6(bits: u128) -> usize {
+    (bits >> 112) as usize
+}
+
+impl<T: Copy + Ord> Starts<T> {
     /// `nets` are nested or disjoint, as prefixes always are.
     fn new(mut nets: Vec<Net<T>>, after: impl Fn(T) -> Option<T>, top: impl Fn(T) -> usize) -> Self {
         nets.sort_unstable_by_key(|net| (net.first, net.length, net.place));
@@ -94,16 +250,41 @@ impl<T: Copy + Ord> Ranges<T> {
         while let Some((end, _)) = open.pop() {
             ranges.close(&open, end, &after);
         }
-        if !ranges.starts.is_empty() {
-            let mut at = 0;
-            for value in 0..=0x1_0000 {
-                while ranges.starts.get(at).is_some_and(|start| top(*start) < value) {
-                    at += 1;
-                }
-                ranges.index.push(at as u32);
+        ranges.index(top);
+        ranges
+    }
+
+    fn read<const N: usize>(
+        reader: &mut Reader<'_>,
+        number: impl Fn([u8; N]) -> T,
+        top: impl Fn(T) -> usize,
+    ) -> Option<Self> {
+        let count = reader.u32()? as usize;
+        let starts = reader.bytes(count.checked_mul(N)?)?;
+        let labels = reader.bytes(count.checked_mul(2)?)?;
+        let starts: Vec<T> = starts.as_chunks().0.iter().map(|bytes| number(*bytes)).collect();
+        let labels = labels.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect();
+        if !starts.is_sorted_by(|a, b| a < b) {
+            return None;
+        }
+        let mut ranges = Self { starts, labels, index: Vec::new() };
+        ranges.index(top);
+        Some(ranges)
+    }
+
+    fn index(&mut self, top: impl Fn(T) -> usize) {
+        if self.starts.is_empty() {
+            return;
+        }
+        self.index = Vec::with_capacity(0x1_0001);
+        for (at, start) in self.starts.iter().enumerate() {
+            // All values up to this start's own lie at or after it.
+            let wanted = top(*start) + 1;
+            if self.index.len() < wanted {
+                self.index.resize(wanted, at as u32);
             }
         }
-        ranges
+        self.index.resize(0x1_0001, self.starts.len() as u32);
     }
 
     /// After `end` the enclosing range goes on, or nothing does.
@@ -173,6 +354,24 @@ mod tests {
         assert_eq!(AddressSet::default().lookup(ip("10.0.0.1")), None);
     }
 
+    #[test]
+    fn providers_come_back_whole() {
+        let provider = |name: &str, kind| Provider { name: name.into(), kind };
+        let ranges = Ranges::new(
+            [(net("192.0.2.0/24"), 0), (net("192.0.2.64/26"), 1), (net("2001:db8::/32"), 1)],
+            vec![provider("a", RangeKind::Cloud), provider("googlebot", RangeKind::Crawler)],
+        );
+        let mut bytes = Vec::new();
+        ranges.write(&mut bytes);
+        let back = Ranges::read(&bytes).expect("reads");
+        assert_eq!(back, ranges);
+        assert_eq!(back.lookup(ip("192.0.2.65")).map(|p| p.name.as_str()), Some("googlebot"));
+        assert_eq!(back.lookup(ip("192.0.2.1")).map(|p| p.kind), Some(RangeKind::Cloud));
+        for end in 0..bytes.len() {
+            assert_eq!(Ranges::read(&bytes[..end]), None, "cut at {end}");
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_trying_each(nets in prop::collection::vec((any::<u32>(), 0_u8..=32, 0_u16..9), 0..40), probes in prop::collection::vec(any::<u32>(), 20)) {
@@ -185,6 +384,16 @@ mod tests {
             for address in probes.into_iter().map(|bits| IpAddr::from(bits.to_be_bytes())).chain(ends) {
                 let best = nets.iter().enumerate().filter(|(_, (n, _))| n.contains(&address)).max_by_key(|(i, (n, _))| (n.prefix_len(), *i));
                 prop_assert_eq!(set.lookup(address), best.map(|(_, (_, label))| *label));
+            }
+            let mut bytes = Vec::new();
+            set.write(&mut bytes);
+            prop_assert_eq!(AddressSet::read(&mut Reader(&bytes)), Some(set));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(ranges) = Ranges::read(&bytes) {
+                let _ = ranges.lookup(ip("10.0.0.1"));
             }
         }
     }

@@ -56,6 +56,22 @@ impl<const N: usize> Field for [u8; N] {
     }
 }
 
+impl<const N: usize> Field for [u64; N] {
+    const BYTES: usize = 8 * N;
+    fn write(self, out: &mut &mut [u8]) {
+        for number in self {
+            number.write(out);
+        }
+    }
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let mut numbers = [0; N];
+        for number in &mut numbers {
+            *number = u64::read(from)?;
+        }
+        Some(numbers)
+    }
+}
+
 /// A clock that runs back by no more than this (10 minutes) stands still: log lines are out of order, for they come
 /// when a response ends.
 pub(crate) const LONGEST_STEP_BACK_MS: u64 = 600_000;

@@ -44,8 +44,7 @@ pub(crate) fn judge(policy: &Policy, model: &Model, features: &Features, evidenc
         features: *features,
         evidence: *evidence,
         reasons,
-        retry_after_s: None,
-        watch: None,
+        ..Decision::default()
     }
 }
 

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 use sallyport_core::policy::{ListsConfig, Route};
 use sallyport_core::{
-    Action, AddressSet, AddressState, Answer, Basis, BrowserHeaders, Check, ClientState, Decision, Engine,
-    Evidence, Features, HashKey, LoginOutcome, Model, PathClass, Policy, PolicyConfig, RequestFacts,
-    TreeNode, Trees,
+    Action, AddressState, Answer, Basis, BrowserHeaders, Check, ClientState, Decision, Engine, Evidence,
+    Features, HashKey, LoginOutcome, Marks, Model, PathClass, Policy, PolicyConfig, Provider, RangeKind,
+    Ranges, RequestFacts, TreeNode, Trees,
 };
 
 const NOW: u64 = 1_795_000_000_000;
@@ -16,7 +16,10 @@ const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.
 
 fn engine(config: PolicyConfig) -> Engine {
     let policy = Policy::compile(config).expect("a valid policy");
-    let ranges = AddressSet::new([("203.0.113.0/24".parse().expect("a range"), 0)]);
+    let ranges = Ranges::new(
+        [("203.0.113.0/24".parse().expect("a range"), 0)],
+        vec![Provider { name: "hosting".into(), kind: RangeKind::Hosting }],
+    );
     Engine::new(policy, Model::built_in().expect("weights"), ranges, HashKey::from_bytes([7; 16]), 1)
 }
 
@@ -68,8 +71,13 @@ impl<'a> Visitor<'a> {
         after_ms: u64,
     ) -> (Decision, Option<LoginOutcome>) {
         self.now += after_ms;
-        let decision =
-            self.engine.decide(&self.facts(method, path), &mut self.client, &mut self.address, self.now);
+        let decision = self.engine.decide(
+            &self.facts(method, path),
+            &mut self.client,
+            &mut self.address,
+            Marks::default(),
+            self.now,
+        );
         let outcome = decision.watch.filter(|_| !decision.action.refuses()).and_then(|watch| {
             let answer = Answer { path: path.as_bytes(), status, location: b"" };
             self.engine.answered(watch, answer, &mut self.client, &mut self.address, self.now)
@@ -277,7 +285,8 @@ fn a_session_that_changes_its_user_agent_is_judged_by_it() {
     let mut suspicion = |user_agent: &str| {
         let user_agent = user_agent.as_bytes();
         let facts = RequestFacts { session: b"s-1", user_agent, ..visitor.facts("GET", "/") };
-        let decision = engine.decide(&facts, &mut visitor.client, &mut visitor.address, NOW);
+        let decision =
+            engine.decide(&facts, &mut visitor.client, &mut visitor.address, Marks::default(), NOW);
         decision.evidence.get(Check::UserAgent)
     };
     assert_eq!([CHROME, "sqlmap/1.8", CHROME].map(&mut suspicion), [0.0, 1.0, 0.0]);
@@ -339,7 +348,7 @@ proptest! {
         let trees = Trees::new([1.0, 0.0, 0.0], &[vec![TreeNode::leaf(leaf)]]).expect("a tree");
         let other = Model::random_forest(trees, Features::default());
         let policy = Policy::compile(PolicyConfig::default()).expect("valid");
-        let of_other = Engine::new(policy, other.clone(), AddressSet::default(), HashKey::from_bytes([7; 16]), 1)
+        let of_other = Engine::new(policy, other.clone(), Ranges::default(), HashKey::from_bytes([7; 16]), 1)
             .score(&features, &evidence);
         let (score, action) = told(&other);
         prop_assert!((score - of_other.score).abs() < 0.5, "{score} for {}", of_other.score);
@@ -359,7 +368,7 @@ proptest! {
         for (path, user_agent, other, now, status) in &requests {
             let headers = BrowserHeaders { accept: other, sec_ch_ua: other, secure: true, ..Default::default() };
             let facts = RequestFacts { address, method: other, path, user_agent, session: other, ja4: other, headers: Some(headers), ..Default::default() };
-            let decision = engine.decide(&facts, &mut client, &mut at, *now);
+            let decision = engine.decide(&facts, &mut client, &mut at, Marks::default(), *now);
             prop_assert!((0.0..=100.0).contains(&decision.score));
             prop_assert!((0.0..=1.0).contains(&decision.ml_probability));
             prop_assert!(decision.features.values().iter().all(|value| (0.0..=1.0).contains(value)));
@@ -380,7 +389,7 @@ proptest! {
         exact.resize(ClientState::BYTES, 0);
         if let Some(mut client) = ClientState::from_bytes(&exact) {
             let facts = RequestFacts { path: b"/", ..Default::default() };
-            let decision = engine.decide(&facts, &mut client, &mut AddressState::new(1), NOW);
+            let decision = engine.decide(&facts, &mut client, &mut AddressState::new(1), Marks::default(), NOW);
             prop_assert!(decision.features.values().iter().all(|value| (0.0..=1.0).contains(value)), "{:?}", decision);
         }
     }

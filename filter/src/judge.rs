@@ -2,7 +2,7 @@
 //! was quicker.
 
 use sallyport_core::{
-    AddressState, Answer, Basis, ClientState, Decision, Engine, LoginOutcome, RequestFacts, Watch,
+    AddressState, Answer, Basis, ClientState, Decision, Engine, LoginOutcome, Marks, RequestFacts, Watch,
 };
 
 use crate::host::Host;
@@ -21,6 +21,10 @@ pub struct Keys {
     pub client: u64,
     /// Of the address.
     pub address: u64,
+    /// Of the session, whether it has been seen before or not; 0 for none.
+    pub session: u64,
+    /// Of the network.
+    pub network: u64,
     /// Whether the client is a session, which may come from several addresses.
     by_session: bool,
 }
@@ -32,6 +36,8 @@ impl Keys {
         Self {
             client: key.client(facts),
             address: key.address(facts.address),
+            session: key.session(facts.session),
+            network: key.network(facts.address),
             by_session: !facts.session.is_empty(),
         }
     }
@@ -56,12 +62,13 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
         let session = Slot::<ClientState>::new(worker, keys.client, now_ms);
         if session.held.record.is_new() {
             // Anybody can make up a session for each request: one never seen before counts like none.
-            keys = Keys::of(engine, &RequestFacts { session: b"", ..*facts });
+            keys =
+                Keys { session: keys.session, ..Keys::of(engine, &RequestFacts { session: b"", ..*facts }) };
             unmet = Some(session);
         }
     }
     let judged = update(worker, keys, now_ms, |client, address| {
-        let decision = engine.decide(facts, client, address, now_ms);
+        let decision = engine.decide(facts, client, address, Marks::default(), now_ms);
         Judged { decision, client: client.clone(), keys }
     });
     let Decision { action, basis, .. } = judged.decision;

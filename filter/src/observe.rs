@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use sallyport_core::observation::{BatchBuilder, Seen};
+use sallyport_core::observation::{BatchBuilder, FailedLogin, Seen};
 use sallyport_core::{Action, Engine};
 
 use crate::clock::is_over;
@@ -104,6 +104,7 @@ impl Observer {
             ts_ms: now_ms,
             address: keys.address,
             client: keys.client,
+            session: keys.session,
             enforced,
             weight,
             method: gathered.facts.method,
@@ -116,7 +117,15 @@ impl Observer {
 
     /// Keeps a failed login.
     pub fn login_failed(&mut self, engine: &Engine, keys: Keys, path: &[u8], now_ms: u64, metrics: &Metrics) {
-        self.add(engine, 1, metrics, |batch| batch.login_failure(now_ms, keys.address, keys.client, path));
+        let login = FailedLogin {
+            ts_ms: now_ms,
+            address: keys.address,
+            client: keys.client,
+            network: keys.network,
+            account: 0,
+            path,
+        };
+        self.add(engine, 1, metrics, |batch| batch.login_failure(&login));
     }
 
     /// Seals what is due and posts the oldest batch that waits.

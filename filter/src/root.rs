@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use sallyport_core::{AddressSet, Engine, HashKey, Model, Policy};
+use sallyport_core::{Engine, HashKey, Model, Policy, Ranges};
 
 use crate::config::Config;
 use crate::host::{Host, Level};
@@ -68,7 +68,7 @@ impl<H: Host + Clone> Root<H> {
             Some(_) => (config.consult_deadline_ms / 2).clamp(5, 100),
             None => IDLE_TICK_MS,
         };
-        let engine = Engine::new(policy, model, AddressSet::default(), key, 0);
+        let engine = Engine::new(policy, model, Ranges::default(), key, 0);
         let worker = Worker::new(host.clone(), config, metrics, engine, Observer::new(instance));
         // Until then the gauge keeps what the other machines wrote.
         let untold = TICKS_TO_TELL;

@@ -244,6 +244,7 @@ fn facts<'a>(
         referer: header("referer"),
         ja4: b"",
         session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
+        fingerprint: b"",
         headers,
     }
 }

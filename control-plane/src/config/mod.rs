@@ -11,6 +11,7 @@ mod limits;
 mod model;
 mod problem;
 mod ranges;
+mod redis;
 mod reputation;
 mod secret;
 mod server;
@@ -33,6 +34,7 @@ pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
+pub use redis::RedisConfig;
 pub use reputation::{
     AbuseIpdbConfig, BreakerConfig, IpQualityScoreConfig, KeyPlace, Nets, ProviderName, ReputationConfig,
 };
@@ -64,6 +66,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// Files of address ranges.
     pub ranges: RangesConfig,
+    /// The server through which control planes share state.
+    pub redis: RedisConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
     /// How the Internet is asked.
@@ -120,13 +124,14 @@ impl Sources {
             let path: Vec<&str> = key.split('.').collect();
             tree.put(&path, Node::from_text(Origin::Flag(flag.clone()), key, value));
         }
-        let config = typed(&mut tree, &mut problems);
+        let mut config = typed(&mut tree, &mut problems);
         let mut faults: Vec<(String, String)> = Vec::new();
         let sections = [
             config.server.problems(),
             config.store.problems(),
             config.limits.problems(),
             config.model.problems(),
+            config.redis.settle(&self.folder()),
             config.fetch.problems(),
             config.reputation.problems(&config.secrets),
             config.secrets.problems(),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use sallyport_core::{Provider, RangeKind};
 use serde::Deserialize;
 
 use super::Files;
@@ -36,6 +37,14 @@ pub struct Ranges {
     pub nets: Vec<(IpNet, u16)>,
     /// The labels, each once.
     pub labels: Vec<String>,
+}
+
+impl Ranges {
+    /// In the form that the judge runs.
+    pub fn compile(&self) -> sallyport_core::Ranges {
+        let provider = |name: &String| Provider { name: name.clone(), kind: RangeKind::Other };
+        sallyport_core::Ranges::new(self.nets.iter().copied(), self.labels.iter().map(provider).collect())
+    }
 }
 
 impl RangesConfig {

@@ -53,7 +53,7 @@ impl Judged<'_> {
 
 #[cfg(test)]
 mod tests {
-    use sallyport_core::{AddressSet, HashKey, Model, Policy};
+    use sallyport_core::{HashKey, Model, Policy, Ranges};
 
     use super::*;
 
@@ -63,7 +63,7 @@ mod tests {
         let features = Features::new([0.9; FEATURE_COUNT]).expect("in range");
         let ml_probability = model.probability(&features);
         let expected = model.shapley(&features);
-        let ranges = AddressSet::new(Vec::new());
+        let ranges = Ranges::default();
         let engine = Engine::new(Policy::default(), model, ranges, HashKey::from_bytes([1; 16]), 1);
         let judged =
             Judged { action: Action::Block, basis: Basis::Score, ml_probability, features: &features };

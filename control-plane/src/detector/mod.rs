@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sallyport_core::{
-    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features,
+    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
     RequestFacts,
 };
 
@@ -124,8 +124,9 @@ impl Detector {
         let address = engine.key().address(facts.address);
         let client = engine.key().client(facts);
         let decision = self.clients.with(client, |client_state| {
-            self.addresses
-                .with(address, |address_state| engine.decide(facts, client_state, address_state, now_ms))
+            self.addresses.with(address, |address_state| {
+                engine.decide(facts, client_state, address_state, Marks::default(), now_ms)
+            })
         });
         let decision = self.with_reputation(&engine, decision, address, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));

@@ -27,7 +27,7 @@ impl Detector {
                     engine.as_deref().and_then(|engine| self.attributed(engine, &decision, now_ms));
                 Row::Request(RequestRow { attributions, ..self.request(decision, ts_ms, challenge) })
             }
-            Record::LoginFailure { ts_ms, address, client, path } => {
+            Record::LoginFailure { ts_ms, address, client, path, .. } => {
                 let ts_ms = time(ts_ms);
                 self.pasts.with(address, |past| past.add(LOGIN_FAILURE, ts_ms));
                 let path = path.into_boxed_str();

@@ -16,7 +16,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressStyle};
-use sallyport_core::{AddressSet, Engine, Model, PolicyConfig};
+use sallyport_core::{Engine, Model, PolicyConfig, Ranges};
 
 pub use args::Args;
 use contestants::Contestant;
@@ -32,7 +32,7 @@ use crate::training::{Dataset, Parts, Settings};
 ///
 /// # Errors
 /// If a source cannot be read, nothing can be learned from it, or there is nothing to judge.
-pub fn run(args: &Args, config: Config, ranges: AddressSet) -> anyhow::Result<()> {
+pub fn run(args: &Args, config: Config, ranges: Ranges) -> anyhow::Result<()> {
     let outcome = measure(args, config, ranges)?;
     let text = match args.json {
         true => serde_json::to_string_pretty(&outcome)? + "\n",
@@ -44,7 +44,7 @@ pub fn run(args: &Args, config: Config, ranges: AddressSet) -> anyhow::Result<()
     }
 }
 
-fn measure(args: &Args, config: Config, ranges: AddressSet) -> anyhow::Result<Outcome> {
+fn measure(args: &Args, config: Config, ranges: Ranges) -> anyhow::Result<Outcome> {
     args.check()?;
     let mask = Mask::new(&args.mask)?;
     let stored = stored::models(&args.model, &config.store)?;
@@ -64,7 +64,7 @@ fn measure(args: &Args, config: Config, ranges: AddressSet) -> anyhow::Result<Ou
 }
 
 /// The whole judge: the first stored model, else the built-in one, under the policy.
-fn engine(stored: Option<&Contestant>, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<Engine> {
+fn engine(stored: Option<&Contestant>, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<Engine> {
     let model = match stored.and_then(Contestant::model) {
         Some(model) => model.clone(),
         None => Model::built_in()?,

@@ -20,7 +20,7 @@ fn evaluate(line: &str, folder: &Path) -> anyhow::Result<Outcome> {
     let Command { args } = Command::try_parse_from(["eval"].into_iter().chain(line.split_whitespace()))?;
     let mut config = Config::default();
     config.store.path = folder.join("sallyport.db");
-    measure(&args, config, AddressSet::default())
+    measure(&args, config, Ranges::default())
 }
 
 /// 120 rows that rate and user agent tell apart, if not without mistakes.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use sallyport_core::{AddressSet, Engine, FEATURE_COUNT, Features, HashKey, Model, ModelError, Policy};
+use sallyport_core::{Engine, FEATURE_COUNT, Features, HashKey, Model, ModelError, Policy, Ranges};
 
 use crate::simulate;
 pub(super) use crate::simulate::Settings;
@@ -45,7 +45,7 @@ impl Base {
 
     /// Of each scenario at most `rows` in either part, drawn evenly from all its requests.
     pub(super) fn of(settings: &Settings, rows: usize) -> Result<Self, ModelError> {
-        let ranges = AddressSet::new(Vec::new());
+        let ranges = Ranges::default();
         let key = HashKey::from_bytes(*b"sallyport's base");
         let engine = Engine::new(Policy::default(), Model::built_in()?, ranges, key, 0);
         let mut parts = [Draw::new(rows, SEED), Draw::new(rows, SEED + 1)];

@@ -167,7 +167,7 @@ impl std::fmt::Display for Measured {
 
 #[cfg(test)]
 mod tests {
-    use sallyport_core::{AddressSet, HashKey, Policy};
+    use sallyport_core::{HashKey, Policy, Ranges};
 
     use super::*;
     use crate::store::RequestId;
@@ -193,7 +193,7 @@ mod tests {
     fn one_client_decides_nothing_alone_and_little_among_others() {
         let model = Model::built_in().expect("built-in model");
         let key = HashKey::from_bytes([1; 16]);
-        let engine = Engine::new(Policy::default(), model.clone(), AddressSet::default(), key, 0);
+        let engine = Engine::new(Policy::default(), model.clone(), Ranges::default(), key, 0);
         let wrong = |id| row(id, 1, 1, id % 2 == 0, if id % 2 == 0 { 0.0 } else { 1.0 });
         let wrong: Vec<_> = (0..1_000).map(wrong).collect();
         assert_eq!(measure(&engine, &model, &wrong), None, "a thousand words of one client are too few");

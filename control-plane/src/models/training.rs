@@ -1,6 +1,6 @@
 //! Between training and the store: what is trained on, how, and what is kept of the result.
 
-use sallyport_core::{AddressSet, Engine, FEATURE_VERSION, Features, HashKey, Model, Policy};
+use sallyport_core::{Engine, FEATURE_VERSION, Features, HashKey, Model, Policy, Ranges};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -33,8 +33,7 @@ pub fn with_simulation(
     }
     let model = Model::built_in().map_err(|error| ModelsError::Damaged(BUILT_IN, error))?;
     // A policy of its own: the same seed gives the same rows in every deployment.
-    let engine =
-        Engine::new(Policy::default(), model, AddressSet::default(), HashKey::from_bytes([0; 16]), 0);
+    let engine = Engine::new(Policy::default(), model, Ranges::default(), HashKey::from_bytes([0; 16]), 0);
     let world =
         simulate::Settings { seed: config.seed, scale: config.simulated, ..simulate::Settings::default() };
     Ok(mix(labels, simulated::rows(&world, &engine), config.simulated_share, settings))

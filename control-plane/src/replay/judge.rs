@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine};
+use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine, Marks};
 
 use super::line::LogLine;
 use super::recent::Recent;
@@ -54,7 +54,7 @@ impl Judge {
         };
         let client = self.clients.entry(client_key, || ClientState::new(client_key));
         let address = self.addresses.entry(address_key, || AddressState::new(address_key));
-        let decision = self.engine.decide(&facts, client, address, self.now_ms);
+        let decision = self.engine.decide(&facts, client, address, Marks::default(), self.now_ms);
         if let (Some(watch), Some(status)) = (decision.watch, line.status) {
             let answer = Answer { path: line.path(), status, location: &line.location };
             self.engine.answered(watch, answer, client, address, self.now_ms);

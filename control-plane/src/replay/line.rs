@@ -77,6 +77,7 @@ impl LogLine<'_> {
             referer: &self.referer,
             ja4: &self.ja4,
             session: &[],
+            fingerprint: b"",
             headers: self.headers.as_deref().map(LoggedHeaders::borrow),
         }
     }

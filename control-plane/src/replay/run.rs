@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use sallyport_core::{AddressSet, Engine, HashKey, Model, Policy, PolicyConfig};
+use sallyport_core::{Engine, HashKey, Model, Policy, PolicyConfig, Ranges};
 
 use super::accuracy::{Measure, Report};
 use super::format::KeyMap;
@@ -40,7 +40,7 @@ pub(super) struct Outcome {
 /// # Errors
 /// If a file cannot be read or written, its format is not known, or labels or weights are malformed. Broken lines
 /// are counted, not fatal; a reader that closes the pipe ends the run quietly.
-pub fn run(args: Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<()> {
+pub fn run(args: Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<()> {
     match replay(&args, policy, ranges) {
         Err(error) if is_closed_pipe(&error) => Ok(()),
         result => result,
@@ -54,7 +54,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn replay(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<()> {
+fn replay(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<()> {
     ensure!(
         args.labels.is_empty() || args.labels.len() == args.files.len(),
         "--labels must be given once for each log: {} given for {} logs",
@@ -107,7 +107,7 @@ fn show(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn engine(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<Engine> {
+fn engine(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<Engine> {
     let model = match &args.model {
         None => Model::built_in()?,
         Some(path) => {

@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// A test for each part of the contract, given an expression that brings a fresh backend up.
+/// A test for each part of the contract, given an expression that brings up a fresh backend, and what it lives on.
 macro_rules! tests {
     ($fresh:expr) => {
         $crate::shared::contract::tests!(@each $fresh,
@@ -15,7 +15,8 @@ macro_rules! tests {
     (@each $fresh:expr, $($name:ident),* $(,)?) => {$(
         #[tokio::test]
         async fn $name() {
-            let state = $fresh.await;
+            // Whatever the backend needs lives as long as the test.
+            let (state, _alive) = $fresh.await;
             $crate::shared::contract::$name(&state).await;
         }
     )*};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use sallyport_core::{AddressSet, Engine, HashKey, Model, Policy, PolicyConfig};
+use sallyport_core::{Engine, HashKey, Model, Policy, PolicyConfig, Ranges};
 
 use super::scenario::Scenario;
 use super::{MOST_SCALE, Settings, census, output, requests};
@@ -50,7 +50,7 @@ pub struct Args {
 ///
 /// # Errors
 /// If a file cannot be written or the policy is invalid; a reader that closes the pipe ends the run quietly.
-pub fn run(args: &Args, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<()> {
+pub fn run(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<()> {
     let settings = Settings {
         seed: args.seed,
         scale: args.scale,

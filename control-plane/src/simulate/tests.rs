@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use sallyport_core::{AddressSet, HashKey, Model, Policy, PolicyConfig};
+use sallyport_core::{HashKey, Model, Policy, PolicyConfig, Ranges};
 
 use super::census::Count;
 use super::*;
@@ -25,7 +25,7 @@ fn log(settings: &Settings) -> Vec<u8> {
 
 fn engine() -> Engine {
     let policy = Policy::compile(PolicyConfig::default()).unwrap();
-    Engine::new(policy, Model::built_in().unwrap(), AddressSet::default(), HashKey::from_bytes([7; 16]), 0)
+    Engine::new(policy, Model::built_in().unwrap(), Ranges::default(), HashKey::from_bytes([7; 16]), 0)
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use sallyport_core::{AddressSet, Engine, Model};
+use sallyport_core::{Engine, Model};
 
 pub use args::Args;
 use report::{Kept, Report};
@@ -51,7 +51,7 @@ async fn rows(
     settings: &Settings,
     loaded: &Loaded,
 ) -> anyhow::Result<(Dataset, Option<Dataset>)> {
-    let ranges = AddressSet::new(loaded.ranges.nets.clone());
+    let ranges = loaded.ranges.compile();
     let engine = sources::engine(Model::built_in()?, loaded.config.policy.clone(), ranges)?;
     let mut data = tables(&args.csv)?;
     for (index, path) in args.log.iter().enumerate() {

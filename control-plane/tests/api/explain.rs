@@ -142,6 +142,7 @@ async fn a_filters_refusal_is_explained_by_the_snapshot_that_judged() {
             ts_ms: sallyport::clock::unix_ms(),
             address: 1,
             client: 2,
+            session: 0,
             enforced: true,
             weight: 1,
             method: b"GET",

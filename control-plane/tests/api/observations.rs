@@ -1,7 +1,7 @@
 //! `POST /v1/observations`.
 
 use reqwest::Method;
-use sallyport_core::observation::{BatchBuilder, Seen};
+use sallyport_core::observation::{BatchBuilder, FailedLogin, Seen};
 use sallyport_core::{Action, Basis, Check, Decision, Reasons};
 
 use crate::harness::{ControlPlane, Reply, send};
@@ -11,6 +11,7 @@ fn seen(number: u8) -> Seen<'static> {
         ts_ms: sallyport::clock::unix_ms(),
         address: u64::MAX - u64::from(number),
         client: 7,
+        session: 0,
         enforced: true,
         weight: 1,
         method: b"GET",
@@ -35,7 +36,14 @@ async fn a_batch_becomes_rows_totals_and_reputation() {
     let mut batch = BatchBuilder::new(1, 1);
     assert!(batch.decision(&decision(Action::Block, 99.0), &seen(0)));
     assert!(batch.decision(&decision(Action::Allow, 3.0), &Seen { weight: 25, ..seen(1) }));
-    assert!(batch.login_failure(1, u64::MAX, 7, b"/login"));
+    assert!(batch.login_failure(&FailedLogin {
+        ts_ms: 1,
+        address: u64::MAX,
+        client: 7,
+        network: 5,
+        account: 0,
+        path: b"/login"
+    }));
     let limited = Reasons::one(Check::RateLimit, 0.0);
     let limited = Decision { basis: Basis::RateLimit, reasons: limited, ..decision(Action::RateLimit, 8.0) };
     assert!(batch.decision(&limited, &seen(2)));

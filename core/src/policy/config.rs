@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::crawlers::CrawlersConfig;
+use super::limits::{LimitMode, LimitRule};
 use crate::path::PathClass;
 
 /// What to do with whom.
@@ -26,6 +28,10 @@ pub struct PolicyConfig {
     pub lists: ListsConfig,
     /// How many requests are too many.
     pub rate_limit: RateLimitConfig,
+    /// What verified crawlers may do.
+    pub crawlers: CrawlersConfig,
+    /// When a session is suspicious.
+    pub sessions: SessionsConfig,
     /// Where visitors sign in, besides the paths that are known by their names.
     pub login: LoginConfig,
     /// Paths that no visitor is ever linked to: exact, or with `*` at the end for a prefix.
@@ -162,7 +168,8 @@ pub struct ListsConfig {
     pub allow_user_agents: Vec<String>,
 }
 
-/// Rate limits (GCRA): so many per second on the long run, so many at once.
+/// Rate limits (GCRA): so many per second on the long run, so many at once. Each request counts for the address's limit,
+/// the client's (or the session's, where it has a session that is known) and its route class's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimitConfig {
@@ -170,13 +177,53 @@ pub struct RateLimitConfig {
     pub address: Limit,
     /// Pages and API calls of one client. Default 5 per second, 60 at once.
     pub client: Limit,
+    /// Pages and API calls of one session. Default: as `client`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Limit>,
+    /// Pages of one client. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<Limit>,
+    /// API calls of one client. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<Limit>,
+    /// Login attempts of one client. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<Limit>,
+    /// Assets of one client. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asset: Option<Limit>,
+    /// Requests of one verified crawler whose category is limited, in place of all other limits. Default 2 per second,
+    /// 60 at once.
+    pub crawler: Limit,
 }
 
 impl Default for RateLimitConfig {
     fn default() -> Self {
         Self {
-            address: Limit { per_second: 100.0, burst: 500 },
-            client: Limit { per_second: 5.0, burst: 60 },
+            address: Limit::new(100.0, 500),
+            client: Limit::new(5.0, 60),
+            session: None,
+            page: None,
+            api: None,
+            login: None,
+            asset: None,
+            crawler: Limit::new(2.0, 60),
+        }
+    }
+}
+
+impl RateLimitConfig {
+    /// What is configured for a rule.
+    pub fn limit(&self, rule: LimitRule) -> Option<Limit> {
+        match rule {
+            LimitRule::Address => Some(self.address),
+            LimitRule::Client => Some(self.client),
+            LimitRule::Session => Some(self.session.unwrap_or(self.client)),
+            LimitRule::Page => self.page,
+            LimitRule::Api => self.api,
+            LimitRule::Login => self.login,
+            LimitRule::Asset => self.asset,
+            LimitRule::Crawler => Some(self.crawler),
         }
     }
 }
@@ -189,6 +236,33 @@ pub struct Limit {
     pub per_second: f32,
     /// Requests at once, 1 to 1,000,000.
     pub burst: u32,
+    /// Whether what is too much is refused, or only told of. Default `enforce`.
+    #[serde(default)]
+    pub mode: LimitMode,
+}
+
+impl Limit {
+    /// An enforced limit.
+    pub fn new(per_second: f32, burst: u32) -> Self {
+        Self { per_second, burst, mode: LimitMode::Enforce }
+    }
+}
+
+/// When a session is suspicious: an action is one that is judged CHALLENGE or worse, hits a trap or a scanner's path,
+/// is over a limit, or fails to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionsConfig {
+    /// So many suspicious actions, and the session is challenged whatever it does; 1 to 255. Default 3.
+    pub suspicious: u8,
+    /// Forgotten so long after the last one, in seconds, 1 to 604,800. Default 3600.
+    pub keep_s: u32,
+}
+
+impl Default for SessionsConfig {
+    fn default() -> Self {
+        Self { suspicious: 3, keep_s: 3600 }
+    }
 }
 
 /// Sign-in routes.

@@ -1,52 +1,360 @@
-//! The allow and deny lists, compiled.
+//! The allow and deny lists, compiled: networks, sessions, fingerprints, user agents and paths.
 
 use ipnet::IpNet;
 
 use super::config::ListsConfig;
 use crate::facts::RequestFacts;
+use crate::keys::HashKey;
 use crate::ranges::AddressSet;
+use crate::wire::{Reader, put_text};
+
+/// Of a user agent so many bytes are searched.
+const SEARCHED_BYTES: usize = 1024;
+/// Longest pattern, in bytes.
+const PATTERN_BYTES: usize = 1024;
+/// Most patterns of one kind and action: each is looked for in each request.
+const MOST_PATTERNS: usize = 256;
+
+/// What a list does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ListAction {
+    /// Always passes; comes before the deny list.
+    Allow = 0,
+    /// Is always refused.
+    Deny = 1,
+}
+
+/// Whom an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListTarget {
+    /// An address or a range.
+    Network(IpNet),
+    /// A session, as [`HashKey::session`].
+    Session(u64),
+    /// A device fingerprint, as [`HashKey::fingerprint`].
+    Fingerprint(u64),
+    /// A user agent, whatever its case: a part of it, or parts with `*` between them that make up the whole.
+    UserAgent(String),
+    /// A plain path, or its beginning with `*` at the end.
+    Path(String),
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListEntry {
+    /// What is done.
+    pub action: ListAction,
+    /// With whom.
+    pub target: ListTarget,
+    /// Until when, Unix milliseconds; 0 for ever.
+    pub expires_ms: u64,
+}
 
 /// Compiled lists.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lists {
-    allow: AddressSet,
-    deny: AddressSet,
-    allow_user_agents: Vec<Vec<u8>>,
+    allow: Entries,
+    deny: Entries,
+    /// When entries end, Unix milliseconds, 0 for never: their labels are places in it.
+    ends: Vec<u64>,
+}
+
+/// The entries of one action; each with a label.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Entries {
+    networks: AddressSet,
+    sessions: Hashes,
+    fingerprints: Hashes,
+    /// In lower case.
+    user_agents: Vec<(String, u16)>,
+    paths: Vec<(String, u16)>,
 }
 
 impl Lists {
-    /// Entries that do not parse are left out: [`super::PolicyConfig::problems`] has named them.
-    pub(super) fn new(config: &ListsConfig) -> Self {
-        let set = |entries: &[String]| {
-            AddressSet::new(entries.iter().filter_map(|e| parse_net(e)).map(|net| (net, 0)))
-        };
-        Self {
-            allow: set(&config.allow),
-            deny: set(&config.deny),
-            allow_user_agents: config
-                .allow_user_agents
+    /// Compiles entries. Of two about the same whom, the last counts. Beyond 256 patterns of one kind and action, the
+    /// further ones are left out; beyond 65,000 different ends, later ends count as never.
+    pub fn compile<'a>(entries: impl IntoIterator<Item = &'a ListEntry>) -> Self {
+        let mut lists = Self { ends: vec![0], ..Self::default() };
+        let mut networks = [Vec::new(), Vec::new()];
+        let mut places = std::collections::HashMap::from([(0, 0)]);
+        for ListEntry { action, target, expires_ms } in entries {
+            let label = *places.entry(*expires_ms).or_insert_with(|| match u16::try_from(lists.ends.len()) {
+                Ok(label) if label < 65_000 => {
+                    lists.ends.push(*expires_ms);
+                    label
+                }
+                _ => 0,
+            });
+            let [allowed, denied] = &mut networks;
+            let (entries, networks) = match action {
+                ListAction::Allow => (&mut lists.allow, allowed),
+                ListAction::Deny => (&mut lists.deny, denied),
+            };
+            let add = |patterns: &mut Vec<(String, u16)>, pattern: String| {
+                if patterns.len() < MOST_PATTERNS && pattern.len() <= PATTERN_BYTES {
+                    patterns.push((pattern, label));
+                }
+            };
+            match target {
+                ListTarget::Network(net) => networks.push((*net, label)),
+                ListTarget::Session(hash) => entries.sessions.0.push((*hash, label)),
+                ListTarget::Fingerprint(hash) => entries.fingerprints.0.push((*hash, label)),
+                ListTarget::UserAgent(text) => add(&mut entries.user_agents, text.to_ascii_lowercase()),
+                ListTarget::Path(path) => add(&mut entries.paths, path.clone()),
+            }
+        }
+        let [allowed, denied] = networks;
+        for (entries, networks) in [(&mut lists.allow, allowed), (&mut lists.deny, denied)] {
+            entries.networks = AddressSet::new(networks);
+            entries.sessions.sort();
+            entries.fingerprints.sort();
+        }
+        lists
+    }
+
+    /// The lists of the policy. Entries that do not parse are left out: [`super::PolicyConfig::problems`] names them.
+    pub(super) fn of_config(config: &ListsConfig) -> Self {
+        let entry = |action, target| ListEntry { action, target, expires_ms: 0 };
+        let nets = |action, texts: &[String]| -> Vec<ListEntry> {
+            texts
                 .iter()
-                .map(|part| part.clone().into_bytes())
-                .collect(),
+                .filter_map(|t| parse_net(t))
+                .map(|net| entry(action, ListTarget::Network(net)))
+                .collect()
+        };
+        let agents = config.allow_user_agents.iter();
+        let mut entries: Vec<_> =
+            agents.map(|part| entry(ListAction::Allow, ListTarget::UserAgent(part.clone()))).collect();
+        entries.extend(nets(ListAction::Allow, &config.allow));
+        entries.extend(nets(ListAction::Deny, &config.deny));
+        Self::compile(&entries)
+    }
+
+    /// What the lists say of a request whose plain path is `path`.
+    pub fn find(
+        &self,
+        facts: &RequestFacts<'_>,
+        path: &[u8],
+        key: &HashKey,
+        now_ms: u64,
+    ) -> Option<ListAction> {
+        let holds = |entries: &Entries| entries.hold(facts, path, key, |label| self.is_on(label, now_ms));
+        if holds(&self.allow) {
+            Some(ListAction::Allow)
+        } else if holds(&self.deny) {
+            Some(ListAction::Deny)
+        } else {
+            None
         }
     }
 
-    pub(crate) fn allows(&self, facts: &RequestFacts<'_>) -> bool {
-        let named = |part: &Vec<u8>| crate::path::contains(facts.user_agent, part);
-        holds(&self.allow, facts) || self.allow_user_agents.iter().any(named)
+    fn is_on(&self, label: u16, now_ms: u64) -> bool {
+        self.ends.get(usize::from(label)).is_some_and(|end| *end == 0 || *end > now_ms)
     }
 
-    pub(crate) fn denies(&self, facts: &RequestFacts<'_>) -> bool {
-        holds(&self.deny, facts)
+    /// The binary form: ends (count u16, u64 each); then for allow and deny: networks, sessions and fingerprints (count
+    /// u32; hash u64, label u16 each, ascending), user agents and paths (count u16; label u16, text each).
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend((self.ends.len() as u16).to_le_bytes());
+        self.ends.iter().for_each(|end| out.extend(end.to_le_bytes()));
+        for entries in [&self.allow, &self.deny] {
+            entries.networks.write(out);
+            entries.sessions.write(out);
+            entries.fingerprints.write(out);
+            for patterns in [&entries.user_agents, &entries.paths] {
+                out.extend((patterns.len() as u16).to_le_bytes());
+                for (pattern, label) in patterns {
+                    out.extend(label.to_le_bytes());
+                    put_text(out, pattern.as_bytes(), PATTERN_BYTES);
+                }
+            }
+        }
+    }
+
+    /// Reads what [`Lists::write`] wrote, and nothing after it.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let count = reader.u16()?;
+        let ends = (0..count).map(|_| reader.u64()).collect::<Option<_>>()?;
+        let allow = Entries::read(&mut reader)?;
+        let deny = Entries::read(&mut reader)?;
+        reader.0.is_empty().then_some(Self { allow, deny, ends })
     }
 }
 
-fn holds(set: &AddressSet, facts: &RequestFacts<'_>) -> bool {
-    !set.is_empty() && facts.address.is_some_and(|address| set.lookup(address).is_some())
+impl Entries {
+    fn hold(
+        &self,
+        facts: &RequestFacts<'_>,
+        path: &[u8],
+        key: &HashKey,
+        is_on: impl Fn(u16) -> bool,
+    ) -> bool {
+        let on = |label: Option<u16>| label.is_some_and(&is_on);
+        on(facts.address.and_then(|address| self.networks.lookup(address)))
+            || on(self.sessions.find(facts.session, |text| key.session(text)))
+            || on(self.fingerprints.find(facts.fingerprint, |text| key.fingerprint(text)))
+            || self.paths.iter().any(|(pattern, label)| fits_path(pattern, path) && is_on(*label))
+            || self.names(facts.user_agent, is_on)
+    }
+
+    fn names(&self, user_agent: &[u8], is_on: impl Fn(u16) -> bool) -> bool {
+        if self.user_agents.is_empty() {
+            return false;
+        }
+        let text = user_agent.get(..SEARCHED_BYTES).unwrap_or(user_agent).to_ascii_lowercase();
+        self.user_agents.iter().any(|(pattern, label)| fits(pattern.as_bytes(), &text) && is_on(*label))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let networks = AddressSet::read(reader)?;
+        let (sessions, fingerprints) = (Hashes::read(reader)?, Hashes::read(reader)?);
+        let mut patterns = || {
+            let count = usize::from(reader.u16()?);
+            if count > MOST_PATTERNS {
+                return None;
+            }
+            let mut patterns = Vec::new();
+            for _ in 0..count {
+                let label = reader.u16()?;
+                patterns.push((reader.text(PATTERN_BYTES)?, label));
+            }
+            Some(patterns)
+        };
+        let (user_agents, paths) = (patterns()?, patterns()?);
+        Some(Self { networks, sessions, fingerprints, user_agents, paths })
+    }
+}
+
+/// Keyed hashes with labels, ascending.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Hashes(Vec<(u64, u16)>);
+
+impl Hashes {
+    /// Of equal hashes the last stays.
+    fn sort(&mut self) {
+        self.0.reverse();
+        self.0.sort_by_key(|(hash, _)| *hash);
+        self.0.dedup_by_key(|(hash, _)| *hash);
+    }
+
+    fn find(&self, text: &[u8], hash: impl Fn(&[u8]) -> u64) -> Option<u16> {
+        if self.0.is_empty() || text.is_empty() {
+            return None;
+        }
+        let at = self.0.binary_search_by_key(&hash(text), |(hash, _)| *hash).ok()?;
+        self.0.get(at).map(|(_, label)| *label)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend((self.0.len() as u32).to_le_bytes());
+        for (hash, label) in &self.0 {
+            out.extend(hash.to_le_bytes());
+            out.extend(label.to_le_bytes());
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let count = reader.u32()?;
+        let mut hashes = Vec::new();
+        for _ in 0..count {
+            hashes.push((reader.u64()?, reader.u16()?));
+        }
+        hashes.is_sorted_by(|(a, _), (b, _)| a < b).then_some(Self(hashes))
+    }
+}
+
+/// Whether a text holds a pattern, or, where it has `*`, is made up of its parts with anything between them.
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    let mut parts = pattern.split(|byte| *byte == b'*');
+    let (Some(first), Some(last)) = (parts.next(), parts.next_back()) else {
+        return find(text, pattern).is_some();
+    };
+    let Some(mut rest) = text.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else {
+        return false;
+    };
+    for part in parts {
+        match find(rest, part).and_then(|at| rest.get(at + part.len()..)) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    if part.is_empty() { Some(0) } else { text.windows(part.len()).position(|window| window == part) }
+}
+
+fn fits_path(pattern: &str, path: &[u8]) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => path.starts_with(prefix.as_bytes()),
+        None => path == pattern.as_bytes(),
+    }
 }
 
 /// A range in CIDR notation, or a single address.
 pub(super) fn parse_net(text: &str) -> Option<IpNet> {
     let text = text.trim();
     text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(action: ListAction, target: ListTarget, expires_ms: u64) -> ListEntry {
+        ListEntry { action, target, expires_ms }
+    }
+
+    #[test]
+    fn each_kind_of_entry_is_found_until_it_ends() {
+        let key = HashKey::from_bytes([1; 16]);
+        let deny = |target| entry(ListAction::Deny, target, 1_000);
+        let lists = Lists::compile(&[
+            deny(ListTarget::Network("198.51.100.0/24".parse().expect("a range"))),
+            deny(ListTarget::Session(key.session(b"s-1"))),
+            deny(ListTarget::Fingerprint(key.fingerprint(b"f-1"))),
+            deny(ListTarget::UserAgent("BadBot".into())),
+            deny(ListTarget::UserAgent("Evil*/2.*".into())),
+            deny(ListTarget::Path("/private/*".into())),
+            entry(ListAction::Allow, ListTarget::Path("/private/open".into()), 0),
+        ]);
+        let mut bytes = Vec::new();
+        lists.write(&mut bytes);
+        let lists = Lists::read(&bytes).expect("reads");
+        let facts = RequestFacts::default();
+        let address = Some("198.51.100.7".parse().expect("an address"));
+        let found = |facts: RequestFacts<'_>, path: &[u8], now_ms| lists.find(&facts, path, &key, now_ms);
+        for denied in [
+            RequestFacts { address, ..facts },
+            RequestFacts { session: b"s-1", ..facts },
+            RequestFacts { fingerprint: b"f-1", ..facts },
+            RequestFacts { user_agent: b"a badbot of mine", ..facts },
+            RequestFacts { user_agent: b"EVIL spider/2.7", ..facts },
+        ] {
+            assert_eq!(found(denied, b"/", 999), Some(ListAction::Deny), "{denied:?}");
+            assert_eq!(found(denied, b"/", 1_000), None, "{denied:?}");
+            assert_eq!(found(denied, b"/private/open", 999), Some(ListAction::Allow), "{denied:?}");
+        }
+        assert_eq!(found(facts, b"/private/x", 999), Some(ListAction::Deny));
+        let not = RequestFacts { user_agent: b"an evil spider/2.7", session: b"s-2", ..facts };
+        assert_eq!(found(not, b"/private", 999), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Lists::read(&bytes);
+        }
+
+        #[test]
+        fn patterns_fit_what_they_are_made_of(parts in prop::collection::vec("[a-c]{0,3}", 1..5), between in "[a-d]{0,4}") {
+            let text = parts.join(&between);
+            prop_assert!(fits(parts.join("*").as_bytes(), text.as_bytes()));
+        }
+    }
 }

@@ -1,18 +1,22 @@
 //! The policy: what an operator writes ([`PolicyConfig`]), checked as a whole, compiled for the hot path.
 
 mod config;
+mod crawlers;
+mod limits;
 mod lists;
 mod problems;
 
 pub use config::{
     Consult, ConsultTtl, Enforcement, FailMode, HeaderPolicy, Limit, ListsConfig, LoginConfig, LoginRoute,
-    ObserveRate, PolicyConfig, RateLimitConfig, Responses, Route, Thresholds,
+    ObserveRate, PolicyConfig, RateLimitConfig, Responses, Route, SessionsConfig, Thresholds,
 };
-pub use lists::Lists;
+pub use crawlers::{CrawlerCategory, CrawlerPolicy, CrawlersConfig};
+pub(crate) use limits::Limits;
+pub use limits::{CompiledLimit, LimitMode, LimitRule};
+pub use lists::{ListAction, ListEntry, ListTarget, Lists};
 pub use problems::Problem;
 
 use crate::check::{CHECK_COUNT, Check};
-use crate::decay::Rate;
 use crate::plain::plain;
 
 /// A policy that was checked, in the form that the judge runs.
@@ -23,13 +27,6 @@ pub struct Policy {
     lists: Lists,
     limits: Limits,
     everywhere: Route,
-}
-
-/// The compiled rate limits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) address: Rate,
-    pub(crate) client: Rate,
 }
 
 impl Default for Policy {
@@ -53,14 +50,10 @@ impl Policy {
         for (check, weight) in Check::ALL.into_iter().zip(&mut weights) {
             *weight = config.weights.get(check.name()).copied().unwrap_or_else(|| default_weight(check));
         }
-        let rate = |limit: Limit| Rate::new(limit.per_second, limit.burst);
         Self {
             weights,
-            lists: Lists::new(&config.lists),
-            limits: Limits {
-                address: rate(config.rate_limit.address),
-                client: rate(config.rate_limit.client),
-            },
+            lists: Lists::of_config(&config.lists),
+            limits: Limits::new(&config.rate_limit),
             everywhere: Route::default(),
             config,
         }
@@ -118,8 +111,9 @@ impl Policy {
         &self.lists
     }
 
-    pub(crate) fn rate_limit(&self) -> Limits {
-        self.limits
+    /// A rate limit, where there is one.
+    pub fn limit(&self, rule: LimitRule) -> Option<CompiledLimit> {
+        self.limits.get(rule)
     }
 
     pub(crate) fn is_trap(&self, path: &[u8]) -> bool {
@@ -175,7 +169,8 @@ fn default_weight(check: Check) -> f32 {
         | Check::Model
         | Check::AllowList
         | Check::DenyList
-        | Check::RateLimit => 0.0,
+        | Check::RateLimit
+        | Check::Crawler => 0.0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is wrong with a policy: everything, in one report.
 
-use super::config::{Limit, PolicyConfig};
+use super::config::{Limit, PolicyConfig, SessionsConfig};
+use super::limits::LimitRule;
 use super::lists::parse_net;
 use crate::check::Check;
 use crate::plain::plain;
@@ -58,18 +59,26 @@ impl PolicyConfig {
                 t.monitor, t.challenge, t.block
             )
         });
-        for (key, Limit { per_second, burst }) in
-            [("address", self.rate_limit.address), ("client", self.rate_limit.client)]
-        {
-            report.check(
-                (0.001..=1e6).contains(&per_second),
-                &format!("rate_limit.{key}.per_second"),
-                || format!("{per_second} is not between 0.001 and 1000000 requests per second"),
-            );
-            report.check((1..=1_000_000).contains(&burst), &format!("rate_limit.{key}.burst"), || {
+        for rule in LimitRule::ALL {
+            let (key, limit) = (format!("rate_limit.{}", rule.name()), self.rate_limit.limit(rule));
+            let Some(Limit { per_second, burst, .. }) = limit else { continue };
+            if rule == LimitRule::Session && self.rate_limit.session.is_none() {
+                continue;
+            }
+            report.check((0.001..=1e6).contains(&per_second), &format!("{key}.per_second"), || {
+                format!("{per_second} is not between 0.001 and 1000000 requests per second")
+            });
+            report.check((1..=1_000_000).contains(&burst), &format!("{key}.burst"), || {
                 format!("{burst} is not between 1 and 1000000 requests")
             });
         }
+        let SessionsConfig { suspicious, keep_s } = self.sessions;
+        report.check(suspicious > 0, "sessions.suspicious", || {
+            "0 would challenge every session: write 1 to 255".to_owned()
+        });
+        report.check((1..=604_800).contains(&keep_s), "sessions.keep_s", || {
+            format!("{keep_s} is not between 1 and 604800 seconds")
+        });
     }
 
     fn check_weights(&self, report: &mut Report) {

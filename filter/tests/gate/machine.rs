@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use sallyport_core::policy::Lists;
 use sallyport_core::policy::PolicyConfig;
 use sallyport_core::snapshot::{self, Parts};
-use sallyport_core::{HashKey, Model};
+use sallyport_core::{HashKey, Model, Ranges};
 use sallyport_filter::request::{Flow, Request};
 use sallyport_filter::root::Root;
 use serde_json::{Value, json};
@@ -43,7 +44,8 @@ pub(crate) fn snapshot_with(version: u64, policy: Value, model: Model) -> Vec<u8
         hash_key: HashKey::from_bytes([9; 16]),
         policy: serde_json::from_value::<PolicyConfig>(policy).expect("a policy"),
         model,
-        ranges: Vec::new(),
+        ranges: Ranges::default(),
+        lists: Lists::default(),
     };
     snapshot::encode(&parts).expect("encodes")
 }

@@ -7,7 +7,7 @@ pub mod weak;
 
 use std::path::Path;
 
-use sallyport_core::{AddressSet, Engine, HashKey, Model, Policy, PolicyConfig};
+use sallyport_core::{Engine, HashKey, Model, Policy, PolicyConfig, Ranges};
 
 /// Clients of logs and simulation are known by it within a run; the same run gives the same split every time.
 const KEY: [u8; 16] = *b"sallyport  rows!";
@@ -16,7 +16,7 @@ const KEY: [u8; 16] = *b"sallyport  rows!";
 ///
 /// # Errors
 /// The mistakes of the policy.
-pub fn engine(model: Model, policy: PolicyConfig, ranges: AddressSet) -> anyhow::Result<Engine> {
+pub fn engine(model: Model, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<Engine> {
     let policy = Policy::compile(policy).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
         anyhow::anyhow!("the policy is invalid:\n{}", lines.join("\n"))

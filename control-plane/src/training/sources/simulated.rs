@@ -20,7 +20,7 @@ pub fn rows(settings: &Settings, engine: &Engine) -> Dataset {
 
 #[cfg(test)]
 mod tests {
-    use sallyport_core::{AddressSet, Model, PolicyConfig};
+    use sallyport_core::{Model, PolicyConfig, Ranges};
 
     use super::*;
     use crate::simulate::Scenario;
@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn scenarios_are_origins_and_say_who_is_a_bot() {
         let model = Model::built_in().expect("built-in model");
-        let engine = engine(model, PolicyConfig::default(), AddressSet::default()).expect("an engine");
+        let engine = engine(model, PolicyConfig::default(), Ranges::default()).expect("an engine");
         let scenarios: Vec<_> = [true, false]
             .into_iter()
             .filter_map(|is_bot| Scenario::ALL.into_iter().find(|scenario| scenario.is_bot() == is_bot))

@@ -99,7 +99,7 @@ impl Client {
 mod tests {
     use std::io::Write as _;
 
-    use sallyport_core::{AddressSet, Model, PolicyConfig};
+    use sallyport_core::{Model, PolicyConfig, Ranges};
 
     use super::*;
     use crate::training::sources::engine;
@@ -119,7 +119,7 @@ mod tests {
                 .expect("a line");
         }
         let model = Model::built_in().expect("built-in model");
-        let engine = engine(model, PolicyConfig::default(), AddressSet::default()).expect("an engine");
+        let engine = engine(model, PolicyConfig::default(), Ranges::default()).expect("an engine");
         let data = rows(file.path(), &engine).expect("rows");
         assert!(data.is_empty() || data.len() == requests.len());
         data.examples().first().map(|row| row.is_bot)

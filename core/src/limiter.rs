@@ -1,0 +1,108 @@
+//! Spending from rate cells: which limits a request counts for, and what happens over one.
+
+use crate::address::AddressState;
+use crate::client::ClientState;
+use crate::decay::gcra;
+use crate::decision::{Charges, OverLimit};
+use crate::facts::RequestFacts;
+use crate::path::PathClass;
+use crate::policy::{LimitMode, LimitRule, Policy};
+
+/// A cell that is fuller than this part of its tolerance is worth sharing: lighter clients cost nobody anything.
+const SHARED_PART: u64 = 4;
+
+/// What became of a request at its limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    /// Over an enforced limit: how long to wait, µs.
+    pub(crate) wait_us: Option<u64>,
+    /// The limit that it was over; of several, the enforced one, else the last.
+    pub(crate) over: Option<OverLimit>,
+    /// The cells that took it and are so full that others should know.
+    pub(crate) charges: Charges,
+}
+
+/// Counts a request for its limits, in this order: the address's, the client's (not for assets: one page loads many), its
+/// route class's. The first enforced one that it is over refuses it; the ones before have counted it.
+pub(crate) fn spend(
+    policy: &Policy,
+    class: PathClass,
+    is_attempt: bool,
+    facts: &RequestFacts<'_>,
+    client: &mut ClientState,
+    address: &mut AddressState,
+) -> Spent {
+    let mut spent = Spent::default();
+    let whose = if facts.session.is_empty() { LimitRule::Client } else { LimitRule::Session };
+    let of_class = match class {
+        _ if is_attempt => Some((LimitRule::Login, 2)),
+        PathClass::Page | PathClass::Login => Some((LimitRule::Page, 0)),
+        PathClass::Api => Some((LimitRule::Api, 1)),
+        PathClass::Asset => Some((LimitRule::Asset, 3)),
+        PathClass::Ignore => None,
+    };
+    let (key, now_ms) = (client.key, client.last_seen_ms);
+    spent.take(policy, LimitRule::Address, &mut address.rate_tat_us, address.key, address.last_seen_ms);
+    if class != PathClass::Asset {
+        spent.take(policy, whose, &mut client.rate_tat_us, key, now_ms);
+    }
+    if let Some((rule, place)) = of_class
+        && let Some(cell) = client.class_tat_us.get_mut(place)
+    {
+        spent.take(policy, rule, cell, key, now_ms);
+    }
+    spent
+}
+
+/// Counts a request of a verified crawler for the crawlers' limit.
+pub(crate) fn spend_crawler(policy: &Policy, client: &mut ClientState) -> Spent {
+    let mut spent = Spent::default();
+    let (key, now_ms) = (client.key, client.last_seen_ms);
+    spent.take(policy, LimitRule::Crawler, &mut client.rate_tat_us, key, now_ms);
+    spent
+}
+
+impl Spent {
+    fn take(&mut self, policy: &Policy, rule: LimitRule, tat_us: &mut u64, key: u64, now_ms: u64) {
+        let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
+        match gcra(tat_us, now_ms, limit.rate) {
+            Ok(()) => {
+                let ahead = tat_us.saturating_sub(now_ms.saturating_mul(1000));
+                if ahead > limit.rate.tolerance_us / SHARED_PART {
+                    self.charges.add(rule, key);
+                }
+            }
+            Err(wait_us) => {
+                let is_shadow = limit.mode == LimitMode::Shadow;
+                self.over = Some(OverLimit { rule, is_shadow });
+                self.wait_us = (!is_shadow).then_some(wait_us);
+            }
+        }
+    }
+}
+
+impl ClientState {
+    /// Takes over how far the shared cell of a rule is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
+    /// this record's own cell knows. Rules of addresses have no cell here.
+    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+        let cell = match rule {
+            LimitRule::Address => return,
+            LimitRule::Client | LimitRule::Session | LimitRule::Crawler => Some(&mut self.rate_tat_us),
+            LimitRule::Page => self.class_tat_us.get_mut(0),
+            LimitRule::Api => self.class_tat_us.get_mut(1),
+            LimitRule::Login => self.class_tat_us.get_mut(2),
+            LimitRule::Asset => self.class_tat_us.get_mut(3),
+        };
+        if let Some(cell) = cell {
+            *cell = (*cell).max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+        }
+    }
+}
+
+impl AddressState {
+    /// Takes over how far the address's shared cell is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
+    /// this record's own cell knows.
+    pub fn settle(&mut self, ahead_us: u64, now_ms: u64) {
+        self.rate_tat_us = self.rate_tat_us.max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+    }
+}

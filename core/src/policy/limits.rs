@@ -1,0 +1,124 @@
+//! Rate limits: which there are, and their compiled form.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::RateLimitConfig;
+use crate::decay::Rate;
+
+/// A rate limit. The numbers are part of the wire formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum LimitRule {
+    /// All requests of an IPv4 address or IPv6 /64.
+    Address = 0,
+    /// Pages and API calls of a client without a session.
+    Client = 1,
+    /// Pages and API calls of a session.
+    Session = 2,
+    /// Pages of a client.
+    Page = 3,
+    /// API calls of a client.
+    Api = 4,
+    /// Login attempts of a client.
+    Login = 5,
+    /// Assets of a client.
+    Asset = 6,
+    /// Requests of a verified crawler whose category is limited.
+    Crawler = 7,
+}
+
+/// How many rules there are.
+const COUNT: usize = 8;
+
+impl LimitRule {
+    /// All rules, in the order of their numbers.
+    pub const ALL: [LimitRule; COUNT] = [
+        Self::Address,
+        Self::Client,
+        Self::Session,
+        Self::Page,
+        Self::Api,
+        Self::Login,
+        Self::Asset,
+        Self::Crawler,
+    ];
+
+    /// The name in policy, header and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Client => "client",
+            Self::Session => "session",
+            Self::Page => "page",
+            Self::Api => "api",
+            Self::Login => "login",
+            Self::Asset => "asset",
+            Self::Crawler => "crawler",
+        }
+    }
+
+    /// The rule of a number.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// The rule of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.name() == name)
+    }
+}
+
+/// What happens over a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitMode {
+    /// 429.
+    #[default]
+    Enforce,
+    /// The request goes on; only an event tells.
+    Shadow,
+}
+
+/// A limit in the form that the judge runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CompiledLimit {
+    pub(crate) rate: Rate,
+    pub(crate) mode: LimitMode,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+impl CompiledLimit {
+    /// Time between two requests at the limit's rate, in µs.
+    pub fn interval_us(&self) -> u64 {
+        self.rate.interval_us
+    }
+
+    /// The window in which the burst comes back, in whole seconds, at least 1.
+    pub fn window_s(&self) -> u64 {
+        self.rate.interval_us.saturating_mul(u64::from(self.burst)).div_ceil(1_000_000).max(1)
+    }
+}
+
+/// The limits of a policy, by the rule's number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits([Option<CompiledLimit>; COUNT]);
+
+impl Limits {
+    pub(super) fn new(config: &RateLimitConfig) -> Self {
+        let mut limits = [None; COUNT];
+        for (slot, rule) in limits.iter_mut().zip(LimitRule::ALL) {
+            *slot = config.limit(rule).map(|limit| CompiledLimit {
+                rate: Rate::new(limit.per_second, limit.burst),
+                mode: limit.mode,
+                burst: limit.burst,
+            });
+        }
+        Self(limits)
+    }
+
+    pub(crate) fn get(&self, rule: LimitRule) -> Option<CompiledLimit> {
+        self.0.get(rule as usize).copied().flatten()
+    }
+}
