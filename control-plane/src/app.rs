@@ -7,13 +7,17 @@ use sallyport_core::HashKey;
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
+use crate::crawlers::Verifier;
 use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
+use crate::lists::{self, OperatorLists};
+use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
+use crate::ranges::Catalogue;
 use crate::shared::{self, SharedState};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
@@ -35,12 +39,20 @@ pub struct App {
     pub models: Arc<Registry>,
     /// Learning from feedback.
     pub learning: Learning,
+    /// The lists that operators change while it runs.
+    pub lists: Arc<OperatorLists>,
+    /// Failed logins of networks and accounts.
+    pub logins: Arc<Logins>,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
     /// What providers know of addresses.
     pub providers: Arc<Reputation>,
     /// Training in the background.
     pub jobs: Jobs,
+    /// Whose addresses are whose.
+    pub ranges: Arc<Catalogue>,
+    /// Whether crawlers are who they claim to be.
+    pub crawlers: Arc<Verifier>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -59,7 +71,10 @@ impl App {
             tracing::error!(fault, checkpoint = judging.active.id, "an earlier checkpoint judges");
         }
         let active = Arc::clone(&judging.active);
-        let publisher = Publisher::start(Arc::clone(&store), key, loaded, active, unix_ms()).await?;
+        let listed = lists::InForce::read(&*store, unix_ms()).await?;
+        let publisher =
+            Publisher::start(Arc::clone(&store), key, loaded, listed.lists.clone(), active, unix_ms())
+                .await?;
         let publisher = Arc::new(publisher);
         let LimitsConfig { addresses, .. } = loaded.config.limits;
         let client = fetch::Client::new(&loaded.config.fetch)?;
@@ -81,9 +96,17 @@ impl App {
             judging,
             loaded.config.model.clone(),
         ));
+        let lists = Arc::new(OperatorLists::new(
+            Arc::clone(&store),
+            Arc::clone(&publisher),
+            Arc::clone(&detector),
+            listed,
+            loaded.config.lists.proxies(),
+        ));
         detector.recall(&store.recent_addresses(addresses).await?);
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
+        let ranges = Arc::new(Catalogue::new(loaded.ranges.clone(), &loaded.config.fetch)?);
         let metrics = Metrics::default();
         let server = loaded.config.server.clone();
         Ok(Arc::new(Self {
@@ -93,22 +116,33 @@ impl App {
             publisher,
             models,
             learning: Learning::default(),
+            lists,
             shared,
             providers,
+            logins: Arc::default(),
+            shared: Arc::new(Memory::default()),
             jobs: Jobs::default(),
+            ranges,
+            crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),
             metrics,
             server,
         }))
     }
 }
 
-/// What is shared with other replicas, and the hash key: the database's, made or taken over on first start.
+/// What is shared with other replicas, and the hash key.
 async fn share(store: &dyn Store, config: &Config) -> anyhow::Result<(Arc<dyn SharedState>, HashKey)> {
+    let hash_key = hash_key(store, config).await?;
+    Ok((shared::open(config, hash_key.to_bytes()).await?, hash_key))
+}
+
+/// The deployment's hash key: the database's, made or taken over from other replicas on first start.
+pub(crate) async fn hash_key(store: &dyn Store, config: &Config) -> anyhow::Result<HashKey> {
     let kept = store.setting(HASH_KEY).await?.map(key_bytes).transpose()?;
     let chosen = shared::choose_hash_key(config, kept).await?;
     // Another process may begin the same database at the same time.
     let hash_key = key_bytes(store.claim_setting(HASH_KEY, chosen.to_vec()).await?)?;
-    Ok((shared::open(config, hash_key).await?, HashKey::from_bytes(hash_key)))
+    Ok(HashKey::from_bytes(hash_key))
 }
 
 fn key_bytes(bytes: Vec<u8>) -> Result<[u8; 16], StoreError> {

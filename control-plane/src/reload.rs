@@ -45,8 +45,8 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
     }
 }
 
-/// Loads the configuration again and puts in force what can change while running: policy, ranges and how
-/// models take turns.
+/// Loads the configuration again and puts in force what can change while running: policy, ranges, trusted
+/// proxies and how models take turns.
 ///
 /// # Errors
 /// All mistakes of the configuration, or why no snapshot could be published.
@@ -64,12 +64,15 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         app.detector.replace_engine(Arc::clone(&published.engine));
         tracing::info!(version = published.version, "snapshot published");
     }
+    app.ranges.replace(new.ranges.clone());
+    app.lists.set_trusted_proxies(new.config.lists.proxies());
     app.models.set_config(new.config.model.clone());
     let (was, is) = (&old.config, &new.config);
     let fixed = [
         ("server", was.server != is.server),
         ("store", was.store != is.store),
         ("limits", was.limits != is.limits),
+        ("crawlers", was.crawlers != is.crawlers),
         ("redis", was.redis != is.redis),
         ("fetch", was.fetch != is.fetch),
         ("reputation", was.reputation != is.reputation),

@@ -18,7 +18,9 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, models, reload};
+use crate::{learning, models, ranges, reload};
+use crate::{learning, lists, models, reload};
+use crate::{learning, logins, models, reload};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -45,6 +47,12 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
     let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let learning = tokio::spawn(learning::run(Arc::clone(&app)));
+    let ranges = tokio::spawn(ranges::schedule::run(Arc::clone(&app)));
+    let listing = tokio::spawn(lists::watch(Arc::clone(&app.lists)));
+    let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
+    let replication =
+        tokio::spawn(lists::replicate(Arc::clone(&app.lists), Arc::clone(&app.shared), interval));
+    let logins = tokio::spawn(logins::share(Arc::clone(&app.logins), Arc::clone(&app.shared)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {
@@ -56,6 +64,10 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     refresh.abort();
     models.abort();
     learning.abort();
+    ranges.abort();
+    listing.abort();
+    replication.abort();
+    logins.abort();
     reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");

@@ -58,9 +58,11 @@ pub struct Publisher {
 }
 
 /// What a snapshot is made of, besides the deployment's key.
+#[derive(Clone)]
 struct Inputs {
     policy: PolicyConfig,
     ranges: Ranges,
+    lists: Lists,
     model: Arc<ReadyModel>,
 }
 
@@ -73,10 +75,12 @@ impl Publisher {
         store: Arc<dyn Store>,
         key: HashKey,
         loaded: &Loaded,
+        lists: Lists,
         model: Arc<ReadyModel>,
         now_ms: u64,
     ) -> Result<Self, PublishError> {
-        let inputs = Inputs { policy: loaded.config.policy.clone(), ranges: loaded.ranges.compile(), model };
+        let inputs =
+            Inputs { policy: loaded.config.policy.clone(), ranges: loaded.ranges.compile(), lists, model };
         let first = make(&*store, &key, &inputs, now_ms).await?;
         let judged = RwLock::new(VecDeque::from([(first.version, first.checkpoint)]));
         let current = RwLock::new(Arc::new(first));
@@ -97,8 +101,21 @@ impl Publisher {
         let next = Inputs {
             policy: loaded.config.policy.clone(),
             ranges: loaded.ranges.compile(),
-            model: Arc::clone(&inputs.model),
+            ..inputs.clone()
         };
+        self.put_in_force(&mut inputs, next, now_ms).await
+    }
+
+    /// Publishes other lists of the operator and answers what is in force after it.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; what was in force stays.
+    pub async fn publish_lists(&self, lists: Lists, now_ms: u64) -> Result<Arc<Published>, PublishError> {
+        let mut inputs = self.inputs.lock().await;
+        if inputs.lists == lists {
+            return Ok(self.current());
+        }
+        let next = Inputs { lists, ..inputs.clone() };
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 
@@ -115,8 +132,20 @@ impl Publisher {
         if Arc::ptr_eq(&inputs.model, model) {
             return Ok(self.current());
         }
-        let next =
-            Inputs { policy: inputs.policy.clone(), ranges: inputs.ranges.clone(), model: Arc::clone(model) };
+        let next = Inputs { model: Arc::clone(model), ..inputs.clone() };
+        self.put_in_force(&mut inputs, next, now_ms).await
+    }
+
+    /// Publishes other ranges and answers what is in force after it.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; what was in force stays.
+    pub async fn publish_ranges(&self, ranges: Ranges, now_ms: u64) -> Result<Arc<Published>, PublishError> {
+        let mut inputs = self.inputs.lock().await;
+        if inputs.ranges == ranges {
+            return Ok(self.current());
+        }
+        let next = Inputs { policy: inputs.policy.clone(), ranges, model: Arc::clone(&inputs.model) };
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 
@@ -128,6 +157,15 @@ impl Publisher {
         let inputs = self.inputs.lock().await;
         snapshot::encode(&inputs.parts(&self.key, model.clone()))?;
         Ok(())
+    }
+
+    /// How many bytes a snapshot with these lists has.
+    ///
+    /// # Errors
+    /// [`PublishError::Snapshot`] where it would be too large.
+    pub async fn try_lists(&self, lists: Lists) -> Result<usize, PublishError> {
+        let inputs = Inputs { lists, ..self.inputs.lock().await.clone() };
+        Ok(snapshot::encode(&inputs.parts(&self.key, inputs.model.model.clone()))?.len())
     }
 
     /// The checkpoint that judged in a version of the snapshot, if it is remembered.
@@ -164,16 +202,16 @@ impl Inputs {
             policy: self.policy.clone(),
             model,
             ranges: self.ranges.clone(),
-            lists: Lists::default(),
+            lists: self.lists.clone(),
         }
     }
 }
 
-/// Whether a snapshot of this configuration can be made with this model.
+/// Whether a snapshot of this configuration can be made with these lists and this model.
 ///
 /// # Errors
 /// [`PublishError::Snapshot`] where it would be too large, or the policy is wrong.
-pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
+pub fn try_with(loaded: &Loaded, lists: Lists, model: &Model) -> Result<(), PublishError> {
     let parts = Parts {
         version: 0,
         created_ms: 0,
@@ -181,7 +219,7 @@ pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
         policy: loaded.config.policy.clone(),
         model: model.clone(),
         ranges: loaded.ranges.compile(),
-        lists: Lists::default(),
+        lists,
     };
     snapshot::encode(&parts)?;
     Ok(())

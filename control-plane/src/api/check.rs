@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sallyport_core::{
-    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, RequestFacts,
+    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks, RequestFacts,
     strip_query,
 };
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::body::{self, RawBody};
+use super::crawlers::ClaimedAgent;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
@@ -67,6 +68,10 @@ pub(super) struct CheckRequest<'a> {
     /// The visitor's session, if the site has one; its requests count as one client.
     #[serde(default)]
     session_id: Option<String>,
+    /// With a login attempt: the name that somebody signs in with. It is hashed, not stored.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    account: Option<Cow<'a, str>>,
     /// What the page's script found out about the device: an id or an object.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -112,6 +117,9 @@ pub(super) struct CheckResponse {
     /// Where more about the address is being looked up: keep this verdict for at most so many seconds, then ask again.
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_s: Option<u32>,
+    /// Of a client that claims to be a known crawler: whether it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<ClaimedAgent>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
@@ -152,9 +160,11 @@ pub(super) async fn check(
         _ => RequestId::Uuid(Uuid::now_v7()),
     };
     let now_ms = unix_ms();
-    let response = match request.features {
+    let crawler = app.crawlers.verify(request.user_agent.as_bytes(), ip, now_ms).await;
+    let verdict_on_agent = crawler.as_ref().map(|found| found.verdict);
+    let mut response = match request.features {
         Some(features) => {
-            let (features, evidence) = measured(features, &request.evidence)?;
+            let (features, mut evidence) = measured(features, &request.evidence)?;
             let engine = app.detector.engine();
             let mut decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
             let address = engine.key().address(Some(ip));
@@ -162,6 +172,11 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 decision = app.detector.consult(&engine, ip, &features, evidence, unix_ms());
             }
+            let decision = app.detector.consult(&engine, ip, &features, evidence, verdict_on_agent, now_ms);
+            let held = evidence.get(Check::FailedLogins);
+            let logins = logins(&app, &engine, &request, &facts(&request, ip, None), now_ms);
+            evidence.set(Check::FailedLogins, held.max(logins));
+            let decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
@@ -179,6 +194,14 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 verdict = app.detector.again(verdict, unix_ms());
             }
+            let verdict = app.detector.check(&facts(&request, ip, headers), verdict_on_agent, now_ms);
+            let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
+            let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
+            let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
+            let verdict = app.detector.check(&facts, now_ms);
+            let facts = facts(&request, ip, headers);
+            let network = logins(&app, &app.detector.engine(), &request, &facts, now_ms);
+            let verdict = app.detector.check(&facts, Marks { network, ..Marks::default() }, now_ms);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .held(considered)
@@ -187,6 +210,7 @@ pub(super) async fn check(
             response
         }
     };
+    response.agent = crawler.as_ref().map(ClaimedAgent::from);
     let json = serde_json::to_vec(&response).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
         .into_response())
@@ -210,6 +234,7 @@ impl CheckResponse {
             request_id: id.to_string(),
             retry_after: decision.retry_after_s,
             hold_s: None,
+            agent: None,
             explanation: None,
         }
     }
@@ -227,6 +252,21 @@ impl CheckResponse {
     fn explained(self, engine: Option<&Engine>, decision: &Decision) -> Self {
         Self { explanation: engine.map(|engine| Explained::of(engine, decision)), ..self }
     }
+}
+
+/// How strongly the logins of the visitor's network and of the account speak about a login attempt; 0 for anything else.
+fn logins(
+    app: &App,
+    engine: &Engine,
+    request: &CheckRequest<'_>,
+    facts: &RequestFacts<'_>,
+    now_ms: u64,
+) -> f32 {
+    if !engine.is_login_attempt(facts) {
+        return 0.0;
+    }
+    let account = engine.key().account(request.account.as_deref().unwrap_or_default().as_bytes());
+    app.logins.strength(engine.key().network(facts.address), account, now_ms)
 }
 
 fn facts<'a>(
@@ -302,6 +342,7 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         let fingerprint = app.detector.engine().key().text(b'f', text.as_bytes());
         Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.client })
     });
+    let session = request.session_id.as_deref().unwrap_or_default();
     let mut row = RequestRow {
         ts_ms: now_ms,
         request_id: id,
@@ -323,6 +364,8 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         checkpoint: None,
         shadow_probability: None,
         attributions: verdict.attributions,
+        session: verdict.engine.key().session(session.as_bytes()),
+        limit: verdict.decision.limit,
     };
     app.models.complete(&mut row, verdict.engine.version());
     app.store.record(&mut std::iter::once(Row::Request(row)).chain(fingerprint));

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::lists::Fault;
 use crate::store::StoreError;
 
 /// RFC 9457 problem details.
@@ -26,6 +27,9 @@ pub(super) struct Problem {
     /// The field of the body, or the parameter, that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// Of several faults, the first hundred; the first is in `field` and `detail` too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<Fault>,
 }
 
 /// A kind of problem: status, the end of its `type`, title.
@@ -49,12 +53,13 @@ pub(super) struct ApiError {
     kind: Kind,
     detail: String,
     field: Option<String>,
+    faults: Vec<Fault>,
     private: Option<String>,
 }
 
 impl ApiError {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, private: None }
+        Self { kind, detail: detail.into(), field: None, faults: Vec::new(), private: None }
     }
 
     /// 400: not JSON, or a damaged batch.
@@ -65,6 +70,21 @@ impl ApiError {
     /// 422: readable, but a field is wrong.
     pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(INVALID, detail) }
+    }
+
+    /// 422: readable, but fields are wrong; `more` besides these.
+    pub(super) fn faulty(faults: Vec<Fault>, more: usize) -> Self {
+        let Some(Fault { field, detail }) = faults.first().cloned() else {
+            return Self::new(INVALID, "something is wrong");
+        };
+        let others = faults.len() - 1 + more;
+        let detail = match others {
+            0 => detail,
+            1 => format!("{detail}; 1 more fault"),
+            others => format!("{detail}; {others} more faults"),
+        };
+        let faults = if others == 0 { Vec::new() } else { faults };
+        Self { faults, ..Self::invalid(field, detail) }
     }
 
     /// Names the field of the body that it is about.
@@ -139,6 +159,7 @@ impl IntoResponse for ApiError {
             status: status.as_u16(),
             detail: self.detail,
             field: self.field,
+            faults: self.faults,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, body).into_response();

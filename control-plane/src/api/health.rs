@@ -55,6 +55,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
             .push(format!("writing: {reason}; {waiting} rows wait, {dropped} were dropped since the start"));
     }
     reasons.extend(app.models.trouble());
+    reasons.extend(app.lists.trouble());
     let (code, status) = match reasons.is_empty() {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),

@@ -13,6 +13,7 @@ use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
 use crate::providers::{IpReputation, LookupError, ProviderStatus, Source};
+use crate::ranges::is_datacenter;
 use crate::store::Standing;
 
 /// Whether to ask.
@@ -49,6 +50,14 @@ pub(super) struct ReputationResponse {
     last_seen: Option<String>,
     /// Whether it lies in a configured range, such as a datacenter's.
     in_listed_range: bool,
+    /// Whose the most specific such range is.
+    #[schema(example = "aws")]
+    range_provider: Option<String>,
+    /// What that range is used for: `cloud`, `hosting`, `crawler`, `anonymizer`, `proxy` or `other`.
+    #[schema(example = "cloud")]
+    range_kind: Option<&'static str>,
+    /// Whether that is a cloud or a hoster.
+    is_datacenter_ip: bool,
     /// What a provider says of it; `null` where none has been asked lately. For IPv6: of an address of its /64.
     provider: Option<ProviderWord>,
 }
@@ -100,7 +109,6 @@ impl From<IpReputation> for ProviderWord {
             fetched_at: rfc3339(said.fetched_at),
         }
     }
-}
 
 /// What is on record about an address.
 #[utoipa::path(get, path = "/reputation/{ip}", tag = "operation", params(
@@ -130,6 +138,7 @@ pub(super) async fn reputation(
     let now_ms = unix_ms();
     let row = app.store.address(address).await?;
     let Standing { good, bad } = app.detector.standing(address, now_ms);
+    let range = engine.ranges().lookup(ip);
     Ok(Json(ReputationResponse {
         ip: ip.to_string(),
         known: row.is_some(),
@@ -141,7 +150,10 @@ pub(super) async fn reputation(
         failed_logins: row.map_or(0, |row| row.failed_logins),
         first_seen: row.and_then(|row| rfc3339(row.first_seen_ms)),
         last_seen: row.and_then(|row| rfc3339(row.last_seen_ms)),
-        in_listed_range: engine.ranges().lookup(ip).is_some(),
+        in_listed_range: range.is_some(),
+        range_provider: range.map(|range| range.name.clone()),
+        range_kind: range.map(|range| range.kind.name()),
+        is_datacenter_ip: range.is_some_and(|range| is_datacenter(range.kind)),
         provider: provider.map(ProviderWord::from),
     }))
 }
@@ -164,7 +176,7 @@ fn not_asked(error: LookupError) -> ApiError {
     }
 }
 
-fn rfc3339(unix_ms: u64) -> Option<String> {
+pub(super) fn rfc3339(unix_ms: u64) -> Option<String> {
     let ms = i64::try_from(unix_ms).ok()?;
     jiff::Timestamp::from_millisecond(ms).ok().map(|time| time.to_string())
 }

@@ -14,12 +14,13 @@ const WAYS: usize = 8;
 const SHARDS: usize = 256;
 
 /// What a table can hold.
+/// What a table can hold: something about a client, a session, a rate cell.
 pub(crate) trait Record {
     /// The record of a client not seen before.
     fn new(key: u64) -> Self;
     /// Its key.
     fn key(&self) -> u64;
-    /// Unix ms.
+    /// On whatever clock; the least makes room.
     fn last_seen_ms(&self) -> u64;
 }
 
@@ -57,12 +58,28 @@ impl<T: Record> Table<T> {
         work(set[place].get_or_insert_with(|| T::new(key)))
     }
 
+    /// Works on the record of `key`, if there is one.
+    pub(crate) fn change<R>(&self, key: u64, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut places = self.shards[key as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
+        let first = (key >> 32) as usize % self.sets * WAYS;
+        let set = places.get_mut(first..first + WAYS)?;
+        set.iter_mut().flatten().find(|record| record.key() == key).map(work)
+    }
+
     /// Reads the record of `key`, if there is one.
     pub(crate) fn read<R>(&self, key: u64, read: impl FnOnce(&T) -> R) -> Option<R> {
         let places = self.shards[key as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
         let first = (key >> 32) as usize % self.sets * WAYS;
         let set = places.get(first..first + WAYS)?;
         set.iter().flatten().find(|record| record.key() == key).map(read)
+    }
+
+    /// Reads every record; each shard is locked for as long as its own are read.
+    pub(crate) fn each(&self, mut read: impl FnMut(&T)) {
+        for shard in &self.shards {
+            let places = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            places.iter().flatten().for_each(&mut read);
+        }
     }
 
     /// Records held.

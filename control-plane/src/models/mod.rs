@@ -20,4 +20,5 @@ pub use judging::Judging;
 pub use ready::{ReadyModel, checkpoint, lines, ready};
 pub use registry::{Registry, watch};
 pub use shadow::{Comparison, Shadow};
+pub(crate) use view::time;
 pub use view::{ComparisonView, ModelDetails, ModelLine, PromotionView};

@@ -56,6 +56,8 @@ pub struct Charge {
     pub key: u64,
     /// How far the requests push the cell: their number times the emission interval, µs.
     pub cost_us: u64,
+    /// How far the cell was ahead of now before them at least, µs: what a replica let through before it began to tell.
+    pub least_us: u64,
 }
 
 /// Suspicious actions of a session.
@@ -138,7 +140,7 @@ pub struct SharedHealth {
 /// A backend of shared state.
 pub trait SharedState: Send + Sync + 'static {
     /// Adds requests to rate cells; for each, in order, how far the cell is ahead of now, µs. A cell is the theoretical
-    /// arrival time of GCRA: `tat = max(tat, now) + cost`. Kept for at least 60 s.
+    /// arrival time of GCRA: `tat = max(tat, now + least) + cost`. Kept for at least 60 s.
     fn charge<'a>(&'a self, charges: &'a [Charge]) -> Answer<'a, Vec<u64>>;
 
     /// Adds suspicious actions to sessions (`suspicious:{session_id}`), which are forgotten `keep_s` after the last;

@@ -50,6 +50,22 @@ fn tokens_are_made_shown_and_revoked() {
 }
 
 #[test]
+fn crawlers_are_checked_by_hand() {
+    let folder = TempDir::new().expect("a folder");
+    let check = |user_agent| {
+        run(
+            &folder,
+            &["--set", "crawlers.dns=false", "crawlers", "check", "192.0.2.1", "--user-agent", user_agent],
+        )
+    };
+    let claimed = check("Mozilla/5.0 (compatible; YandexBot/3.0)");
+    let told = text(&claimed.stdout);
+    assert!(told.starts_with("claims   yandexbot (search)\nverdict  unverifiable\nbecause  "), "{claimed:?}");
+    let none = check("Firefox");
+    assert!(!none.status.success() && text(&none.stderr).contains("claims no crawler"), "{none:?}");
+}
+
+#[test]
 fn models_are_exchanged_promoted_and_rolled_back() {
     let folder = TempDir::new().expect("a folder");
     let told = |arguments: &[&str]| {

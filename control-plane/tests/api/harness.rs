@@ -67,6 +67,7 @@ impl ControlPlane {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = serve::run(listener, Arc::clone(&app), async move { drop(stopped.await) });
         tokio::spawn(serving);
+        sallyport::fetch::install_tls();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
         let stop = Some(stop);
         Self { app, sources, loaded, filter_token, admin_token, folder, base, client, stop }
