@@ -3,5 +3,6 @@
 mod adapters;
 mod bounds;
 mod desk;
+mod replicas;
 mod secrecy;
 mod stub;

@@ -132,10 +132,18 @@ pub(super) fn replica(
     providers: &[(&Arc<Scripted>, u32)],
     shared: &Arc<Memory>,
 ) -> Reputation {
+    sharing(config, providers, Arc::clone(shared) as Arc<dyn SharedState>)
+}
+
+/// The same with any shared state.
+pub(super) fn sharing(
+    config: &ReputationConfig,
+    providers: &[(&Arc<Scripted>, u32)],
+    shared: Arc<dyn SharedState>,
+) -> Reputation {
     let boxed = |(provider, quota): &(&Arc<Scripted>, u32)| -> (Box<dyn Provider>, u32) {
         (Box::new(Arc::clone(provider)), *quota)
     };
-    let shared: Arc<dyn SharedState> = Arc::clone(shared) as Arc<dyn SharedState>;
     let known = Arc::new(Known::new(config.addresses as usize));
     Reputation::with_providers(config, providers.iter().map(boxed).collect(), shared, known)
 }
