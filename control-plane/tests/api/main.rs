@@ -12,6 +12,7 @@ mod learning;
 mod models;
 mod observations;
 mod outage;
+mod ranges;
 mod reload;
 mod reputation;
 mod shipped_model;
