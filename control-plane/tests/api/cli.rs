@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-fn sallyport(folder: &TempDir, arguments: &[&str]) -> Command {
+pub(crate) fn sallyport(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sallyport"));
     command.current_dir(folder.path()).args(arguments).env_remove("SALLYPORT_CONFIG").env_remove("DB_PATH");
     command

@@ -22,6 +22,7 @@ mod providers;
 #[path = "../redis_server/mod.rs"]
 #[expect(dead_code, reason = "not every test crate uses all of it")]
 mod redis_server;
+mod ranges;
 mod reload;
 mod replicas;
 mod reputation;
