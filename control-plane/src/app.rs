@@ -7,12 +7,13 @@ use sallyport_core::HashKey;
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
-use crate::crawlers::Verifier;
+use crate::crawlers::{CrawlerRanges, Verifier};
 use crate::detector::Detector;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
+use crate::ranges::{Assembly, Catalogue};
 use crate::shared::{self, SharedState};
 use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
@@ -40,6 +41,8 @@ pub struct App {
     pub jobs: Jobs,
     /// Whether crawlers are who they claim to be.
     pub crawlers: Arc<Verifier>,
+    /// Whose addresses are whose.
+    pub ranges: Arc<Catalogue>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -72,6 +75,9 @@ impl App {
         detector.recall(&store.recent_addresses(addresses).await?);
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
+        let ranges = Arc::new(Catalogue::new(loaded.ranges.clone(), &loaded.config.fetch)?);
+        let crawlers = Verifier::new(&loaded.config.crawlers);
+        crawlers.set_ranges(CrawlerRanges::new(loaded.ranges.crawlers()));
         let metrics = Metrics::default();
         let server = loaded.config.server.clone();
         Ok(Arc::new(Self {
@@ -83,10 +89,17 @@ impl App {
             learning: Learning::default(),
             shared,
             jobs: Jobs::default(),
-            crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),
+            crawlers: Arc::new(crawlers),
+            ranges,
             metrics,
             server,
         }))
+    }
+
+    /// Puts ranges in force for lookups and for the verification of crawlers; publishing them is up to the caller.
+    pub fn set_ranges(&self, ranges: Assembly) {
+        self.crawlers.set_ranges(CrawlerRanges::new(ranges.crawlers()));
+        self.ranges.replace(ranges);
     }
 }
 

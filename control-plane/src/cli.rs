@@ -9,7 +9,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{crawlers, eval, explain, models, replay, serve, simulate, train};
+use crate::{crawlers, eval, explain, models, ranges, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -48,6 +48,9 @@ enum Command {
     Crawlers(crawlers::command::Command),
     /// Tell why a decision on record, or any features, are judged as they are.
     Explain(explain::Args),
+    /// Show whose addresses are whose, and fetch the lists that providers publish.
+    #[command(subcommand)]
+    Ranges(ranges::command::Command),
     /// Tell what would have happened with the traffic of access logs.
     Replay(replay::Args),
     /// Write made-up traffic of people and bots, with labels, as a log that `replay` reads.
@@ -164,6 +167,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let loaded = sources.load()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(explain::run(args, &loaded))
+        }
+        Command::Ranges(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(ranges::command::run(command, &loaded))
         }
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;

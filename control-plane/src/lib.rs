@@ -17,6 +17,7 @@ pub mod fetch;
 pub mod learning;
 pub mod metrics;
 pub mod models;
+pub mod ranges;
 pub mod reload;
 pub mod replay;
 pub mod serve;

@@ -64,6 +64,7 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         app.detector.replace_engine(Arc::clone(&published.engine));
         tracing::info!(version = published.version, "snapshot published");
     }
+    app.set_ranges(new.ranges.clone());
     app.models.set_config(new.config.model.clone());
     let (was, is) = (&old.config, &new.config);
     let fixed = [

@@ -120,6 +120,19 @@ impl Publisher {
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 
+    /// Publishes other ranges and answers what is in force after it.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; what was in force stays.
+    pub async fn publish_ranges(&self, ranges: Ranges, now_ms: u64) -> Result<Arc<Published>, PublishError> {
+        let mut inputs = self.inputs.lock().await;
+        if inputs.ranges == ranges {
+            return Ok(self.current());
+        }
+        let next = Inputs { policy: inputs.policy.clone(), ranges, model: Arc::clone(&inputs.model) };
+        self.put_in_force(&mut inputs, next, now_ms).await
+    }
+
     /// Whether a snapshot with this model can be made.
     ///
     /// # Errors

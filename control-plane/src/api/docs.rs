@@ -36,6 +36,8 @@ const TEMPLATE: &str = include_str!("docs.html");
         super::train::jobs,
         super::train::job,
         super::train::cancel,
+        super::ranges::ranges,
+        super::ranges::update,
         super::reputation::reputation,
         super::crawlers::crawler,
         super::health::health,

@@ -12,6 +12,7 @@ mod health;
 mod metrics;
 mod models;
 mod observations;
+mod ranges;
 mod reputation;
 mod router;
 mod snapshot;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
+use crate::ranges::is_datacenter;
 use crate::store::Standing;
 
 /// An address's past. An IPv6 address stands for its /64.
@@ -39,6 +40,14 @@ pub(super) struct ReputationResponse {
     last_seen: Option<String>,
     /// Whether it lies in a configured range, such as a datacenter's.
     in_listed_range: bool,
+    /// Whose the most specific such range is.
+    #[schema(example = "aws")]
+    provider: Option<String>,
+    /// What that range is used for: `cloud`, `hosting`, `crawler`, `anonymizer`, `proxy` or `other`.
+    #[schema(example = "cloud")]
+    kind: Option<&'static str>,
+    /// Whether that is a cloud or a hoster.
+    is_datacenter_ip: bool,
 }
 
 /// What is on record about an address.
@@ -61,6 +70,7 @@ pub(super) async fn reputation(
     let address = engine.key().address(Some(ip));
     let row = app.store.address(address).await?;
     let Standing { good, bad } = app.detector.standing(address, now_ms);
+    let provider = engine.ranges().lookup(ip);
     Ok(Json(ReputationResponse {
         ip: ip.to_string(),
         known: row.is_some(),
@@ -72,11 +82,14 @@ pub(super) async fn reputation(
         failed_logins: row.map_or(0, |row| row.failed_logins),
         first_seen: row.and_then(|row| rfc3339(row.first_seen_ms)),
         last_seen: row.and_then(|row| rfc3339(row.last_seen_ms)),
-        in_listed_range: engine.ranges().lookup(ip).is_some(),
+        in_listed_range: provider.is_some(),
+        provider: provider.map(|provider| provider.name.clone()),
+        kind: provider.map(|provider| provider.kind.name()),
+        is_datacenter_ip: provider.is_some_and(|provider| is_datacenter(provider.kind)),
     }))
 }
 
-fn rfc3339(unix_ms: u64) -> Option<String> {
+pub(super) fn rfc3339(unix_ms: u64) -> Option<String> {
     let ms = i64::try_from(unix_ms).ok()?;
     jiff::Timestamp::from_millisecond(ms).ok().map(|time| time.to_string())
 }

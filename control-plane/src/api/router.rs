@@ -10,8 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, crawlers, docs, feedback, gate, health, metrics, models, observations, reputation,
-    snapshot, stats, train,
+    check, conflicts, crawlers, docs, feedback, gate, health, metrics, models, observations, ranges,
+    reputation, snapshot, stats, train,
 };
 use crate::app::App;
 
@@ -49,6 +49,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{id}/promote", post(models::promote))
         .route("/v1/models/{id}/shadow", post(models::shadow))
         .route("/v1/models/{id}/export", get(models::export))
+        .route("/v1/ranges", get(ranges::ranges))
+        .route("/v1/ranges/update", post(ranges::update))
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/docs", get(docs::page))

@@ -34,12 +34,14 @@ pub use limits::LimitsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
-pub use ranges::{RangeFile, Ranges, RangesConfig};
+pub use ranges::{RangeFile, RangesConfig, SourceConfig};
 pub use redis::RedisConfig;
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
 use tree::Node;
+
+use crate::ranges::{Assembly, Inputs};
 
 /// The file that is read where none is named; it may be missing.
 pub const DEFAULT_FILE: &str = "config.yaml";
@@ -62,7 +64,7 @@ pub struct Config {
     pub policy: PolicyConfig,
     /// How models are trained and take turns.
     pub model: ModelConfig,
-    /// Files of address ranges.
+    /// Whose addresses are whose.
     pub ranges: RangesConfig,
     /// The server through which control planes share state.
     pub redis: RedisConfig,
@@ -81,8 +83,8 @@ pub struct Config {
 pub struct Loaded {
     /// The sections.
     pub config: Config,
-    /// The address ranges of all files.
-    pub ranges: Ranges,
+    /// The address ranges: those that ship, that were fetched, and of files.
+    pub ranges: Assembly,
     /// The files it was read from.
     pub files: Files,
 }
@@ -136,16 +138,17 @@ impl Sources {
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));
         faults.extend(config.policy.problems().into_iter().map(|p| (format!("policy.{}", p.key), p.message)));
-        let ranges = config.ranges.read(&self.folder(), &mut files).unwrap_or_else(|found| {
+        let read = config.ranges.read(&self.folder(), &config.store.path, &mut files);
+        let ranges = read.unwrap_or_else(|found| {
             faults.extend(found);
-            Ranges::default()
+            Inputs::default()
         });
         problems.extend(faults.into_iter().map(|(key, message)| {
             let (origin, key) = tree.locate(&key);
             Problem::new(origin, key, message)
         }));
         if problems.is_empty() {
-            return Ok(Loaded { config, ranges, files });
+            return Ok(Loaded { config, ranges: Assembly::new(ranges), files });
         }
         problems.sort_by_key(|problem| match problem.origin {
             Origin::Line { line, .. } => line,
