@@ -8,7 +8,7 @@ use sallyport_core::HashKey;
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
-use crate::crawlers::Verifier;
+use crate::crawlers::{CrawlerRanges, Verifier};
 use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
@@ -20,6 +20,7 @@ use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
 use crate::ranges::Catalogue;
 use crate::replicas::Replicas;
+use crate::ranges::{Assembly, Catalogue};
 use crate::shared::{self, SharedState};
 use crate::snapshot::{Contents, Publisher};
 use crate::store::{Store, StoreError};
@@ -57,6 +58,10 @@ pub struct App {
     pub ranges: Arc<Catalogue>,
     /// Whether crawlers are who they claim to be.
     pub crawlers: Arc<Verifier>,
+    /// Whether crawlers are who they claim to be.
+    pub crawlers: Arc<Verifier>,
+    /// Whose addresses are whose.
+    pub ranges: Arc<Catalogue>,
     /// What is counted.
     pub metrics: Metrics,
     /// Limits of the HTTP server.
@@ -111,6 +116,8 @@ impl App {
         let keyring = Keyring::new(Arc::clone(&store));
         keyring.refresh().await?;
         let ranges = Arc::new(Catalogue::new(loaded.ranges.clone(), &loaded.config.fetch)?);
+        let crawlers = Verifier::new(&loaded.config.crawlers);
+        crawlers.set_ranges(CrawlerRanges::new(loaded.ranges.crawlers()));
         let metrics = Metrics::default();
         let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
         let replicas = Replicas::new(loaded.config.server.port, interval);
@@ -130,12 +137,20 @@ impl App {
             jobs: Jobs::default(),
             ranges,
             crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),
+            crawlers: Arc::new(crawlers),
+            ranges,
             metrics,
             server,
         });
         // A newcomer judges like the others before it is asked.
         app.replicas.look(&app).await;
         Ok(app)
+    }
+
+    /// Puts ranges in force for lookups and for the verification of crawlers; publishing them is up to the caller.
+    pub fn set_ranges(&self, ranges: Assembly) {
+        self.crawlers.set_ranges(CrawlerRanges::new(ranges.crawlers()));
+        self.ranges.replace(ranges);
     }
 }
 

@@ -80,6 +80,7 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
     }
     app.ranges.replace(new.ranges.clone());
     app.lists.set_trusted_proxies(new.config.lists.proxies());
+    app.set_ranges(new.ranges.clone());
     app.models.set_config(new.config.model.clone());
     let (was, is) = (&old.config, &new.config);
     let fixed = [

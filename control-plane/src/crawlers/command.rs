@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Verifier, verdict_name};
+use super::{CrawlerRanges, Verifier, verdict_name};
 use crate::clock::unix_ms;
 use crate::config::Loaded;
 
@@ -27,6 +27,7 @@ pub enum Command {
 pub async fn run(command: Command, loaded: &Loaded) -> anyhow::Result<()> {
     let Command::Check { ip, user_agent } = command;
     let verifier = Arc::new(Verifier::new(&loaded.config.crawlers));
+    verifier.set_ranges(CrawlerRanges::new(loaded.ranges.crawlers()));
     let Some(finding) = verifier.find_out(user_agent.as_bytes(), ip, unix_ms()).await else {
         anyhow::bail!("the user agent claims no crawler that can be verified; it is judged like any client");
     };

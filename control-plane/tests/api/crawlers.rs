@@ -8,10 +8,11 @@ use crate::harness::{ControlPlane, FIREFOX, Reply, send};
 use crate::name_server::{NameServer, Zone};
 use crate::verifier::{GOOGLEBOT, GPTBOT};
 
-/// A control plane that asks this name server.
+/// A control plane that asks this name server and knows no ranges.
 async fn plane(server: &NameServer, crawlers: &str, policy: &str) -> ControlPlane {
     let crawlers = format!("nameservers: [\"{}\"], {crawlers}", server.address);
-    ControlPlane::with_config(&format!("crawlers: {{ {crawlers} }}\npolicy: {{ {policy} }}")).await
+    let ranges = "ranges: { bundled: false }";
+    ControlPlane::with_config(&format!("{ranges}\ncrawlers: {{ {crawlers} }}\npolicy: {{ {policy} }}")).await
 }
 
 async fn check(plane: &ControlPlane, ip: &str, user_agent: &[u8]) -> Reply {
@@ -150,4 +151,19 @@ async fn operators_can_ask_why() {
     assert_eq!(plane.get("/v1/crawlers?ip=nobody&user_agent=Googlebot").await.problem(422).1, "ip");
     assert_eq!(plane.get("/v1/crawlers?ip=192.0.2.1").await.problem(422).1, "user_agent");
     assert_eq!(plane.get("/v1/crawlers").await.problem(422).1, "ip");
+}
+
+#[tokio::test]
+async fn ranges_of_the_configuration_verify_too() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("gptbot.txt");
+    std::fs::write(&file, "192.0.2.0/24").expect("written");
+    let plane = ControlPlane::with_config(&format!(
+        "ranges: {{ files: [{{ path: {}, label: gptbot, kind: crawler }}] }}",
+        file.display()
+    ))
+    .await;
+    assert_eq!(told(&check(&plane, "192.0.2.7", GPTBOT).await), ("verified", "ALLOW"));
+    let outside = plane.get("/v1/crawlers?ip=198.51.100.1&user_agent=GPTBot").await;
+    assert_eq!(outside.ok(200)["verdict"], "unverifiable", "nobody knows how old a file is: {outside:?}");
 }
