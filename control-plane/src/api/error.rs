@@ -53,13 +53,13 @@ pub(super) struct ApiError {
     kind: Kind,
     detail: String,
     field: Option<String>,
-    faults: Vec<Fault>,
-    private: Option<String>,
+    faults: Box<[Fault]>,
+    private: Option<Box<str>>,
 }
 
 impl ApiError {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, faults: Vec::new(), private: None }
+        Self { kind, detail: detail.into(), field: None, faults: Box::default(), private: None }
     }
 
     /// 400: not JSON, or a damaged batch.
@@ -83,7 +83,7 @@ impl ApiError {
             1 => format!("{detail}; 1 more fault"),
             others => format!("{detail}; {others} more faults"),
         };
-        let faults = if others == 0 { Vec::new() } else { faults };
+        let faults = if others == 0 { Box::default() } else { faults.into() };
         Self { faults, ..Self::invalid(field, detail) }
     }
 
@@ -130,13 +130,13 @@ impl ApiError {
     /// 500; the reason goes to the log only.
     pub(super) fn internal(private: impl ToString) -> Self {
         let detail = "the log of the control plane tells more";
-        Self { private: Some(private.to_string()), ..Self::new(INTERNAL, detail) }
+        Self { private: Some(private.to_string().into()), ..Self::new(INTERNAL, detail) }
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let private = Some(error.to_string());
+        let private = Some(error.to_string().into());
         match error {
             StoreError::Unavailable(_) => {
                 let detail = "the database cannot be used at the moment; nothing was stored";
@@ -159,7 +159,7 @@ impl IntoResponse for ApiError {
             status: status.as_u16(),
             detail: self.detail,
             field: self.field,
-            faults: self.faults,
+            faults: self.faults.into(),
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, body).into_response();

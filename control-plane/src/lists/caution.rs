@@ -1,6 +1,8 @@
 //! What is not put on a list by mistake: entries that would shut out everybody, or the proxies and operators who stand
 //! between. They need `force`.
 
+use std::sync::LazyLock;
+
 use ipnet::IpNet;
 use sallyport_core::policy::{ListEntry, ListTarget, Lists};
 use sallyport_core::{HashKey, RequestFacts};
@@ -25,6 +27,9 @@ const OWN: [&str; 10] = [
     "fc00::/7",
     "fe80::/10",
 ];
+
+static OWN_NETS: LazyLock<Vec<IpNet>> =
+    LazyLock::new(|| OWN.iter().filter_map(|own| own.parse().ok()).collect());
 
 /// User agents that most people send; version numbers do not matter here.
 const PEOPLE: [&str; 5] = [
@@ -72,8 +77,7 @@ fn of_net(action: ListAction, net: IpNet, trusted_proxies: &[IpNet]) -> Option<S
     if let Some(proxy) = trusted_proxies.iter().find(|proxy| overlap(&net, proxy)) {
         return Some(format!("it would refuse the trusted proxy {proxy}"));
     }
-    let mut own = OWN.iter().filter_map(|own| own.parse().ok());
-    let own = own.find(|own| overlap(&net, own))?;
+    let own = OWN_NETS.iter().find(|own| overlap(&net, own))?;
     Some(format!("it would refuse addresses of {own}, where proxies and the operator's own machines are"))
 }
 

@@ -88,7 +88,8 @@ pub struct OperatorLists {
 
 struct State {
     in_force: InForce,
-    published: Option<Instant>,
+    /// When the last publication began.
+    begun: Option<Instant>,
     /// Why the last look failed.
     failure: Option<String>,
 }
@@ -109,7 +110,7 @@ impl OperatorLists {
             trusted_proxies: RwLock::new(trusted_proxies.into()),
             growth: tokio::sync::Mutex::default(),
             turn: tokio::sync::Mutex::default(),
-            state: Mutex::new(State { in_force, published: None, failure: None }),
+            state: Mutex::new(State { in_force, begun: None, failure: None }),
             scheduled: AtomicBool::new(false),
             changed: Notify::new(),
         }
@@ -234,7 +235,6 @@ impl OperatorLists {
         );
         let mut state = self.state();
         state.in_force = next;
-        state.published = Some(Instant::now());
         drop(state);
         // Whoever wrote it: the other replicas should hear of it.
         self.changed.notify_one();
@@ -243,15 +243,16 @@ impl OperatorLists {
 
     /// Publishes at once, or, shortly after another publication, in a moment; answers whether it did.
     async fn publish_soon(self: &Arc<Self>, now_ms: u64) -> bool {
-        let since = self.state().published.map_or(GAP, |published| published.elapsed());
-        if since >= GAP && self.turn.try_lock().is_ok() {
+        let wait = self.state().begin(Instant::now());
+        if wait.is_zero() {
             return self.refresh(now_ms).await.is_ok();
         }
         if !self.scheduled.swap(true, Ordering::AcqRel) {
             let lists = Arc::clone(self);
             tokio::spawn(async move {
-                tokio::time::sleep(GAP.saturating_sub(since)).await;
+                tokio::time::sleep(wait).await;
                 lists.scheduled.store(false, Ordering::Release);
+                lists.state().begun = Some(Instant::now());
                 // The failure is told by `refresh`, once; the next look tries again.
                 let _ = lists.refresh(unix_ms()).await;
             });
@@ -265,6 +266,16 @@ impl OperatorLists {
 }
 
 impl State {
+    /// Begins a publication, unless one began less than [`GAP`] ago: then how long to wait.
+    fn begin(&mut self, now: Instant) -> Duration {
+        let since = self.begun.map_or(GAP, |begun| now.saturating_duration_since(begun));
+        let wait = GAP.saturating_sub(since);
+        if wait.is_zero() {
+            self.begun = Some(now);
+        }
+        wait
+    }
+
     /// Whether what is published is not what should be.
     fn is_due(&self, revision: u64, now_ms: u64) -> bool {
         let InForce { revision: known, read_ms, .. } = self.in_force;

@@ -310,17 +310,17 @@ async fn rapid_changes_share_publications() {
 #[tokio::test]
 async fn fifty_thousand_at_once_and_not_more_than_a_snapshot_holds() {
     let plane = ControlPlane::start().await;
-    let ranges = |first: u32| {
+    let ranges = |first: u32, number: u32| {
         let value =
             |n: u32| json!({ "value": format!("2001:db8:{:x}:{:x}::/64", n >> 15, (n << 1) & 0xFFFF) });
-        json!({ "action": "deny", "reason": "a feed", "entries": (first..first + 50_000).map(value).collect::<Vec<_>>() })
+        json!({ "action": "deny", "reason": "a feed", "entries": (first..first + number).map(value).collect::<Vec<_>>() })
     };
-    let reply = plane.enlist(ranges(0)).await;
+    let reply = plane.enlist(ranges(0, 50_000)).await;
     assert_eq!(reply.ok(201)["entries"].as_array().map(Vec::len), Some(50_000));
     plane.settle().await;
     assert_eq!(plane.judged(json!({ "ip": "2001:db8:1:869e::5" })).await, "deny_list");
     let before = plane.app.publisher.current().version;
-    let refused = plane.enlist(ranges(50_000)).await;
+    let refused = plane.enlist(ranges(50_000, 40_000)).await;
     assert!(refused.problem(422).2.contains("filters take at most 3145728"), "{refused:?}");
     let more = plane.enlist(json!({ "action": "deny", "value": "192.0.2.1" })).await;
     assert_eq!(more.ok(201)["entries"][0]["created"], true, "there is room for others");

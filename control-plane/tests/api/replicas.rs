@@ -51,6 +51,14 @@ async fn replica(server: &RedisServer) -> ControlPlane {
     plane
 }
 
+/// Returns when all of them reach the server, or none does.
+async fn until_shared(replicas: &[&Replica], wanted: bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    while replicas.iter().any(|replica| replica.plane.app.shared.health().is_shared != wanted) {
+        looks.tick().await;
+    }
+}
+
 /// Loses everything that the server holds.
 fn flush(server: &RedisServer) {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
@@ -137,17 +145,12 @@ async fn entries_made_while_redis_was_away_are_told_when_it_is_back() {
     server.kill();
     one.deny("192.0.2.2").await;
     other.deny("192.0.2.3").await;
-    // It may fail, or know already that nobody is there.
-    let _ = one.replication.sync(unix_ms()).await;
-    let _ = other.replication.sync(unix_ms()).await;
+    until_shared(&[&one, &other], false).await;
+    one.sync().await;
+    other.sync().await;
     assert_eq!(one.listed().await.len(), 2, "the own entries are in force");
     server.start_again();
-    for replica in [&one, &other] {
-        let mut looks = tokio::time::interval(Duration::from_millis(20));
-        while !replica.plane.app.shared.health().is_shared {
-            looks.tick().await;
-        }
-    }
+    until_shared(&[&one, &other], true).await;
     one.sync().await;
     other.sync().await;
     one.sync().await;

@@ -188,7 +188,7 @@ pub(in crate::store) async fn replicas_agree_on_the_newest(store: &dyn Store) {
             store.merge_list_entries(vec![version.clone()], NOW_MS).await.expect("stored");
         }
         let (_, rows) = store.list_changes(0, 10).await.expect("readable");
-        assert_eq!(rows, [removed.clone()], "of equal times the removal counts");
+        assert_eq!(rows, std::slice::from_ref(&removed), "of equal times the removal counts");
     }
     let merge = store.merge_list_entries(versions[..2].to_vec(), NOW_MS).await.expect("stored");
     assert_eq!(merge, ListMerge { changed: 0, newer_here: vec![removed.clone()], left_out: 0 });
