@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sallyport_core::HashKey;
 
+use crate::api::ApiLimits;
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{LimitsConfig, Loaded, ServerConfig};
@@ -42,6 +43,8 @@ pub struct App {
     pub jobs: Jobs,
     /// What is counted.
     pub metrics: Metrics,
+    /// How often callers may ask.
+    pub api_limits: ApiLimits,
     /// Limits of the HTTP server.
     pub server: ServerConfig,
 }
@@ -74,6 +77,7 @@ impl App {
         keyring.refresh().await?;
         let metrics = Metrics::default();
         let server = loaded.config.server.clone();
+        let api_limits = ApiLimits::new(server.rate_limits, publisher.current().engine.key().clone());
         Ok(Arc::new(Self {
             store,
             keyring,
@@ -85,6 +89,7 @@ impl App {
             shared: Arc::new(Memory::default()),
             jobs: Jobs::default(),
             metrics,
+            api_limits,
             server,
         }))
     }

@@ -14,6 +14,7 @@ pub mod eval;
 pub mod explain;
 pub mod fetch;
 pub mod learning;
+mod listen;
 pub mod logins;
 pub mod metrics;
 pub mod models;

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -18,7 +16,7 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, logins, models, reload};
+use crate::{learning, listen, logins, models, reload};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -53,7 +51,7 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         // Also so that nobody who follows a job keeps the server from ending.
         ending.jobs.cancel_all();
     };
-    run(listener, Arc::clone(&app), stop).await?;
+    run(listener, Arc::clone(&app), stop).await;
     refresh.abort();
     models.abort();
     learning.abort();
@@ -67,21 +65,11 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
 }
 
 /// Serves an app on a listener until `stop`, then waits for requests in flight, but not longer than configured.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn run(
-    listener: TcpListener,
-    app: Arc<App>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+pub async fn run(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) {
     let grace = Duration::from_secs(app.server.shutdown_grace_s.into());
     let (stopping, stopped) = watch::channel(false);
-    let service: IntoMakeServiceWithConnectInfo<_, SocketAddr> =
-        api::router(app).into_make_service_with_connect_info();
-    // Answers are small: waiting to fill a packet would only add delay.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let config = app.server.clone();
+    let server = listen::serve(listener, api::router(app), &config, async move {
         stop.await;
         stopping.send_replace(true);
     });
@@ -92,11 +80,8 @@ pub async fn run(
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        result = server => result,
-        () = too_late => {
-            tracing::warn!("requests in flight did not end in time");
-            Ok(())
-        }
+        () = server => {}
+        () = too_late => tracing::warn!("requests in flight did not end in time"),
     }
 }
 

@@ -9,6 +9,7 @@ mod events;
 mod feedback;
 mod gate;
 mod health;
+mod limits;
 mod logins;
 mod metrics;
 mod models;
@@ -20,4 +21,5 @@ mod stats;
 mod train;
 
 pub use docs::document;
+pub use limits::ApiLimits;
 pub use router::router;

@@ -10,6 +10,7 @@ mod gate;
 mod harness;
 mod labels;
 mod learning;
+mod limits;
 mod logins;
 mod models;
 mod observations;
