@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sallyport_core::HashKey;
 
+use crate::api::ApiLimits;
 use crate::auth::Keyring;
 use crate::clock::unix_ms;
 use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
@@ -64,6 +65,8 @@ pub struct App {
     pub ranges: Arc<Catalogue>,
     /// What is counted.
     pub metrics: Metrics,
+    /// How often callers may ask.
+    pub api_limits: ApiLimits,
     /// Limits of the HTTP server.
     pub server: ServerConfig,
 }
@@ -123,6 +126,8 @@ impl App {
         let replicas = Replicas::new(loaded.config.server.port, interval);
         let server = loaded.config.server.clone();
         let app = Arc::new(Self {
+        let api_limits = ApiLimits::new(server.rate_limits, publisher.current().engine.key().clone());
+        Ok(Arc::new(Self {
             store,
             keyring,
             detector,
@@ -140,6 +145,7 @@ impl App {
             crawlers: Arc::new(crawlers),
             ranges,
             metrics,
+            api_limits,
             server,
         });
         // A newcomer judges like the others before it is asked.

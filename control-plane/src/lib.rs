@@ -17,6 +17,7 @@ pub mod explain;
 pub mod fetch;
 pub mod learning;
 pub mod lists;
+mod listen;
 pub mod logins;
 pub mod limits;
 pub mod marks;

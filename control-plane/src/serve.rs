@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -20,6 +18,7 @@ use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
 use crate::{learning, lists, logins, models, ranges, reload, replicas};
+use crate::{learning, listen, logins, models, reload};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -52,6 +51,12 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     };
     run(listener, Arc::clone(&app), stop).await?;
     drop(tasks);
+    run(listener, Arc::clone(&app), stop).await;
+    refresh.abort();
+    models.abort();
+    learning.abort();
+    logins.abort();
+    reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");
     }
@@ -77,21 +82,11 @@ fn background(app: &Arc<App>, sources: Sources, loaded: Loaded) -> JoinSet<()> {
 }
 
 /// Serves an app on a listener until `stop`, then waits for requests in flight, but not longer than configured.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn run(
-    listener: TcpListener,
-    app: Arc<App>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+pub async fn run(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) {
     let grace = Duration::from_secs(app.server.shutdown_grace_s.into());
     let (stopping, stopped) = watch::channel(false);
-    let service: IntoMakeServiceWithConnectInfo<_, SocketAddr> =
-        api::router(app).into_make_service_with_connect_info();
-    // Answers are small: waiting to fill a packet would only add delay.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let config = app.server.clone();
+    let server = listen::serve(listener, api::router(app), &config, async move {
         stop.await;
         stopping.send_replace(true);
     });
@@ -102,11 +97,8 @@ pub async fn run(
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        result = server => result,
-        () = too_late => {
-            tracing::warn!("requests in flight did not end in time");
-            Ok(())
-        }
+        () = server => {}
+        () = too_late => tracing::warn!("requests in flight did not end in time"),
     }
 }
 

@@ -44,6 +44,7 @@ const FORBIDDEN: Kind = Kind(StatusCode::FORBIDDEN, "forbidden", "The token's ro
 const NOT_FOUND: Kind = Kind(StatusCode::NOT_FOUND, "not-found", "There is no such thing");
 const METHOD: Kind = Kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Another method is needed");
 const CONFLICT: Kind = Kind(StatusCode::CONFLICT, "conflict", "It contradicts what is on record");
+const TOO_MANY: Kind = Kind(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests");
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later");
 const INTERNAL: Kind = Kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here");
 
@@ -120,6 +121,11 @@ impl ApiError {
     /// 409.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(CONFLICT, detail)
+    }
+
+    /// 429; when to try again stands in `Retry-After`.
+    pub(super) fn rate_limited(detail: impl Into<String>) -> Self {
+        Self::new(TOO_MANY, detail)
     }
 
     /// 503.

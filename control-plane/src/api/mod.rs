@@ -11,6 +11,7 @@ mod feedback;
 mod gate;
 mod health;
 mod lists;
+mod limits;
 mod logins;
 mod metrics;
 mod models;
@@ -23,4 +24,5 @@ mod stats;
 mod train;
 
 pub use docs::document;
+pub use limits::ApiLimits;
 pub use router::router;

@@ -15,6 +15,7 @@ mod problem;
 mod ranges;
 mod redis;
 mod reputation;
+mod rate_limits;
 mod secret;
 mod server;
 mod store;
@@ -42,6 +43,8 @@ pub use redis::RedisConfig;
 pub use reputation::{
     AbuseIpdbConfig, BreakerConfig, IpQualityScoreConfig, KeyPlace, Nets, ProviderName, ReputationConfig,
 };
+pub use ranges::{RangeFile, Ranges, RangesConfig};
+pub use rate_limits::{ApiLimit, RateLimitsConfig};
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};

@@ -13,6 +13,7 @@ mod harness;
 mod labels;
 mod learning;
 mod lists;
+mod limits;
 mod logins;
 mod models;
 mod name_server;
