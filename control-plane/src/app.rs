@@ -19,9 +19,8 @@ use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
-use crate::ranges::Catalogue;
-use crate::replicas::Replicas;
 use crate::ranges::{Assembly, Catalogue};
+use crate::replicas::Replicas;
 use crate::shared::{self, SharedState};
 use crate::snapshot::{Contents, Publisher};
 use crate::store::{Store, StoreError};
@@ -55,10 +54,6 @@ pub struct App {
     pub replicas: Replicas,
     /// Training in the background.
     pub jobs: Jobs,
-    /// Whose addresses are whose.
-    pub ranges: Arc<Catalogue>,
-    /// Whether crawlers are who they claim to be.
-    pub crawlers: Arc<Verifier>,
     /// Whether crawlers are who they claim to be.
     pub crawlers: Arc<Verifier>,
     /// Whose addresses are whose.
@@ -125,9 +120,8 @@ impl App {
         let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
         let replicas = Replicas::new(loaded.config.server.port, interval);
         let server = loaded.config.server.clone();
-        let app = Arc::new(Self {
         let api_limits = ApiLimits::new(server.rate_limits, publisher.current().engine.key().clone());
-        Ok(Arc::new(Self {
+        let app = Arc::new(Self {
             store,
             keyring,
             detector,
@@ -140,8 +134,6 @@ impl App {
             logins: Arc::default(),
             replicas,
             jobs: Jobs::default(),
-            ranges,
-            crawlers: Arc::new(Verifier::new(&loaded.config.crawlers)),
             crawlers: Arc::new(crawlers),
             ranges,
             metrics,

@@ -10,7 +10,6 @@ use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
 use crate::{crawlers, eval, explain, lists, models, ranges, replay, serve, simulate, train};
-use crate::{crawlers, eval, explain, models, ranges, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;

@@ -78,7 +78,6 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         app.detector.replace_engine(Arc::clone(&published.engine));
         tracing::info!(version = published.version, "snapshot published");
     }
-    app.ranges.replace(new.ranges.clone());
     app.lists.set_trusted_proxies(new.config.lists.proxies());
     app.set_ranges(new.ranges.clone());
     app.models.set_config(new.config.model.clone());

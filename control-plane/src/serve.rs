@@ -17,8 +17,7 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, lists, logins, models, ranges, reload, replicas};
-use crate::{learning, listen, logins, models, reload};
+use crate::{learning, listen, lists, logins, models, ranges, reload, replicas};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -49,14 +48,8 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         // Also so that nobody who follows a job keeps the server from ending.
         ending.jobs.cancel_all();
     };
-    run(listener, Arc::clone(&app), stop).await?;
-    drop(tasks);
     run(listener, Arc::clone(&app), stop).await;
-    refresh.abort();
-    models.abort();
-    learning.abort();
-    logins.abort();
-    reload.abort();
+    drop(tasks);
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");
     }

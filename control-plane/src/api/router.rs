@@ -12,8 +12,6 @@ use super::error::ApiError;
 use super::{
     check, conflicts, crawlers, docs, events, feedback, gate, health, lists, logins, metrics, models, observations,
     ranges, reputation, snapshot, stats, train,
-    check, conflicts, crawlers, docs, feedback, gate, health, metrics, models, observations, ranges,
-    reputation, snapshot, stats, train,
 };
 use crate::app::App;
 

@@ -43,7 +43,6 @@ pub use redis::RedisConfig;
 pub use reputation::{
     AbuseIpdbConfig, BreakerConfig, IpQualityScoreConfig, KeyPlace, Nets, ProviderName, ReputationConfig,
 };
-pub use ranges::{RangeFile, Ranges, RangesConfig};
 pub use rate_limits::{ApiLimit, RateLimitsConfig};
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;

@@ -63,6 +63,9 @@ fn crawlers_are_checked_by_hand() {
     assert!(told.starts_with("claims   yandexbot (search)\nverdict  unverifiable\nbecause  "), "{claimed:?}");
     let none = check("Firefox");
     assert!(!none.status.success() && text(&none.stderr).contains("claims no crawler"), "{none:?}");
+}
+
+#[test]
 fn lists_are_filled_shown_asked_and_emptied() {
     let folder = TempDir::new().expect("a folder");
     std::fs::write(folder.path().join("config.yaml"), "lists: { trusted_proxies: [203.0.113.16/28] }")

@@ -12,18 +12,18 @@ mod gate;
 mod harness;
 mod labels;
 mod learning;
-mod lists;
 mod limits;
+mod lists;
 mod logins;
 mod models;
 mod name_server;
 mod observations;
 mod outage;
 mod providers;
+mod ranges;
 #[path = "../redis_server/mod.rs"]
 #[expect(dead_code, reason = "not every test crate uses all of it")]
 mod redis_server;
-mod ranges;
 mod reload;
 mod replicas;
 mod reputation;
