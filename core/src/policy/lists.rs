@@ -114,21 +114,20 @@ impl Lists {
     }
 
     /// The lists of the policy. Entries that do not parse are left out: [`super::PolicyConfig::problems`] names them.
+    /// Not by way of [`Lists::compile`], which the filter has no other use for.
     pub(super) fn of_config(config: &ListsConfig) -> Self {
-        let entry = |action, target| ListEntry { action, target, expires_ms: 0 };
-        let nets = |action, texts: &[String]| -> Vec<ListEntry> {
-            texts
-                .iter()
-                .filter_map(|t| parse_net(t))
-                .map(|net| entry(action, ListTarget::Network(net)))
-                .collect()
+        let networks = |texts: &[String]| {
+            AddressSet::new(
+                texts.iter().filter_map(|text| parse_net(text)).map(|net| (net, 0)).collect::<Vec<_>>(),
+            )
         };
-        let agents = config.allow_user_agents.iter();
-        let mut entries: Vec<_> =
-            agents.map(|part| entry(ListAction::Allow, ListTarget::UserAgent(part.clone()))).collect();
-        entries.extend(nets(ListAction::Allow, &config.allow));
-        entries.extend(nets(ListAction::Deny, &config.deny));
-        Self::compile(&entries)
+        let parts = config.allow_user_agents.iter().filter(|part| part.len() <= PATTERN_BYTES);
+        let user_agents = parts.take(MOST_PATTERNS).map(|part| (part.to_ascii_lowercase(), 0)).collect();
+        Self {
+            allow: Entries { networks: networks(&config.allow), user_agents, ..Entries::default() },
+            deny: Entries { networks: networks(&config.deny), ..Entries::default() },
+            ends: vec![0],
+        }
     }
 
     /// What the lists say of a request whose plain path is `path`.
