@@ -183,6 +183,11 @@ impl ClientState {
         AgentVerdict::from_u8(self.agent_verdict).filter(|_| self.agent_until_ms > now_ms)
     }
 
+    /// Whether the user agent claims to be a crawler that can be verified.
+    pub fn claims_crawler(&self) -> bool {
+        self.claims_crawler == 1
+    }
+
     /// Whether no request has been counted yet.
     pub fn is_new(&self) -> bool {
         self.first_seen_ms == 0

@@ -252,7 +252,7 @@ impl Engine {
             Consult::Always => true,
             Consult::Uncertain => {
                 let thresholds = self.policy.thresholds();
-                if client.claims_crawler == 1 && client.agent_verdict(now_ms).is_none() {
+                if client.claims_crawler() && client.agent_verdict(now_ms).is_none() {
                     return true;
                 }
                 client.verdict_until_ms <= now_ms
