@@ -12,6 +12,7 @@ pub mod config;
 pub mod detector;
 pub mod eval;
 pub mod explain;
+pub mod fetch;
 pub mod learning;
 pub mod metrics;
 pub mod models;

@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod licences;
+mod ranges;
 mod test;
 mod up;
 mod wasm;
@@ -27,6 +28,8 @@ enum Chore {
     Test(test::Args),
     /// Check licences, bans and duplicate versions of all dependencies, offline
     Licences,
+    /// Make the ranges of clouds and hosters that ship anew, from a package of npm
+    Ranges,
     /// Build the filter for Envoy and print its path and size
     Wasm,
     /// Measure what the filter costs, beside Envoy's own ways, and what the control plane can take
@@ -51,6 +54,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Up(args) => up::run(&args),
         Chore::Test(args) => test::run(&args),
         Chore::Licences => licences::check(),
+        Chore::Ranges => ranges::run(),
         Chore::Wasm => wasm::run(),
         Chore::Bench(args) => bench::run(&args),
         Chore::Ci => ci::run(),

@@ -5,11 +5,13 @@
 //! default in the doc of each field; `config.example.yaml` shows them all.
 
 mod environment;
+mod fetch;
 mod files;
 mod limits;
 mod model;
 mod problem;
 mod ranges;
+mod redis;
 mod secret;
 mod server;
 mod store;
@@ -24,12 +26,14 @@ use std::path::{Path, PathBuf};
 use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
+pub use fetch::FetchConfig;
 pub use files::Files;
 pub use limits::LimitsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
+pub use redis::RedisConfig;
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
@@ -58,8 +62,12 @@ pub struct Config {
     pub model: ModelConfig,
     /// Files of address ranges.
     pub ranges: RangesConfig,
+    /// The server through which control planes share state.
+    pub redis: RedisConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
+    /// How the Internet is asked.
+    pub fetch: FetchConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -110,13 +118,15 @@ impl Sources {
             let path: Vec<&str> = key.split('.').collect();
             tree.put(&path, Node::from_text(Origin::Flag(flag.clone()), key, value));
         }
-        let config = typed(&mut tree, &mut problems);
+        let mut config = typed(&mut tree, &mut problems);
         let mut faults: Vec<(String, String)> = Vec::new();
         let sections = [
             config.server.problems(),
             config.store.problems(),
             config.limits.problems(),
             config.model.problems(),
+            config.redis.settle(&self.folder()),
+            config.fetch.problems(),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

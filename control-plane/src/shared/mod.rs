@@ -4,10 +4,38 @@
 //! Nothing here is asked while a request waits: the request path reads and counts in memory, and what it counted is
 //! merged in the background. So a Redis that is slow, full or gone delays nobody.
 
+#[cfg(test)]
+mod contract;
+mod fallback;
+mod memory;
+mod open;
+mod recent;
+mod redis;
+
 use std::future::Future;
 use std::pin::Pin;
 
 use tokio::sync::broadcast;
+
+pub use fallback::Fallback;
+pub use memory::Memory;
+pub use open::{choose_hash_key, open};
+pub use redis::Redis;
+
+/// A rate cell is never further ahead than this, µs: 30 days.
+const MOST_AHEAD_US: u64 = 30 * 86_400 * 1_000_000;
+
+/// Quotas are drawn from per UTC day.
+const DAY_MS: u64 = 86_400_000;
+
+/// How long a day's quota is remembered, seconds: longer than a day, for clocks that differ.
+const QUOTA_KEEP_S: u32 = 2 * 86_400;
+
+/// Longest name, bytes.
+const NAME_BYTES: usize = 200;
+
+/// Largest value that is kept under a name, bytes.
+const KEPT_BYTES: usize = 64 << 10;
 
 /// What shared state answers, in time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SharedError>> + Send + 'a>>;
@@ -79,6 +107,17 @@ pub struct SetRecord {
     pub bytes: Vec<u8>,
 }
 
+/// A snapshot that has a number among all replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its version.
+    pub number: u64,
+    /// When it got it, Unix ms; the same for all.
+    pub created_ms: u64,
+    /// SHA-256 of its content.
+    pub digest: [u8; 32],
+}
+
 /// How shared state is doing; taken without asking anybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SharedHealth {
@@ -86,6 +125,12 @@ pub struct SharedHealth {
     pub is_shared: bool,
     /// Why what is configured does not work, while it does not.
     pub degraded: Option<String>,
+    /// Operations that Redis answered, since the start.
+    pub operations: u64,
+    /// Operations that it did not answer, or not rightly; memory did.
+    pub failures: u64,
+    /// Notices that came from other replicas.
+    pub notices: u64,
 }
 
 /// A backend of shared state.
@@ -122,15 +167,19 @@ pub trait SharedState: Send + Sync + 'static {
     /// A value that all replicas agree on for ever: the first one's; `None` in memory, where there is nobody to agree with.
     fn agree<'a>(&'a self, name: &'a str, value: Vec<u8>) -> Answer<'a, Option<Vec<u8>>>;
 
-    /// The number of a snapshot's content that all replicas give it: the latest number where the content (its digest)
-    /// is still the same, else one more than the latest and than `least`. `None` in memory.
-    fn number_snapshot(&self, digest: [u8; 32], least: u64) -> Answer<'_, Option<u64>>;
+    /// The number of a snapshot's content that all replicas give it: the latest where the content (its digest) is
+    /// still the same and the number above `above`, else one more than both. `None` in memory.
+    fn number_snapshot(&self, digest: [u8; 32], above: u64) -> Answer<'_, Option<Numbered>>;
+
+    /// The latest snapshot that was numbered; `None` where none was, and in memory.
+    fn latest_snapshot(&self) -> Answer<'_, Option<Numbered>>;
 
     /// Puts the newest versions of records into a replicated set; the set's revision after it.
     fn put_records<'a>(&'a self, set: &'a str, records: &'a [SetRecord]) -> Answer<'a, u64>;
 
     /// The records of a set that changed after `revision` (0: all), and the revision now. A revision below the one
-    /// asked for means that the set was lost: put everything in again. Empty in memory.
+    /// asked for means that the set was lost: put everything in again and ask from 0. What is put in last stands, so
+    /// whoever reads an older version than its own puts its own in again. Empty in memory.
     fn records_since<'a>(&'a self, set: &'a str, revision: u64) -> Answer<'a, (u64, Vec<SetRecord>)>;
 
     /// Tells the other replicas; never waits. Lost where they cannot be reached: they look by themselves too.
@@ -141,4 +190,37 @@ pub trait SharedState: Send + Sync + 'static {
 
     /// How it is doing.
     fn health(&self) -> SharedHealth;
+}
+
+/// A fading count after an event: `count·e^(−passed / tau) + by`. Total: what is no sensible number counts as 0.
+fn faded(count: f32, passed_us: u64, event: &Fading) -> f32 {
+    let passed_s = passed_us as f32 / 1e6;
+    let (by, tau_s) = sensible(event);
+    (count * (-passed_s / tau_s).exp() + by).min(f32::MAX)
+}
+
+/// How long a fading count is kept: until e^−20 (2·10⁻⁹) of it is left, and at least a minute.
+fn fading_keep_s(event: &Fading) -> u32 {
+    (20.0 * sensible(event).1).max(60.0) as u32
+}
+
+/// An event's count, 0 or more, and its time constant, from 1 ms to 100 days.
+fn sensible(event: &Fading) -> (f32, f32) {
+    let by = if event.by.is_finite() { event.by.max(0.0) } else { 0.0 };
+    let tau_s = if event.tau_s.is_finite() { event.tau_s.clamp(1e-3, 8_640_000.0) } else { 60.0 };
+    (by, tau_s)
+}
+
+fn check_name(name: &str) -> Result<(), SharedError> {
+    if (1..=NAME_BYTES).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(SharedError(format!("a name has 1 to {NAME_BYTES} bytes, not {}", name.len())))
+}
+
+fn check_kept(bytes: &[u8]) -> Result<(), SharedError> {
+    if bytes.len() <= KEPT_BYTES {
+        return Ok(());
+    }
+    Err(SharedError(format!("at most {KEPT_BYTES} bytes are kept under a name, not {}", bytes.len())))
 }
