@@ -186,7 +186,8 @@ impl Engine {
             let hits = visit.is_trap || visit.is_probe;
             decision.is_suspicious = match decision.basis {
                 Basis::Score => hits || decision.action.refuses(),
-                Basis::RateLimit => true,
+                // Many people may share an address, and its limit.
+                Basis::RateLimit => decision.limit.is_some_and(|over| over.rule != LimitRule::Address),
                 _ => false,
             };
             self.challenge_suspicious(&mut decision, marks.session);
