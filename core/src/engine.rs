@@ -15,6 +15,7 @@ use crate::model::{Model, sigmoid};
 use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
 use crate::plain::plain;
 use crate::policy::{Consult, ListAction, Lists, Policy, Responses, Route};
+use crate::policy::{Consult, CrawlerPolicy, LimitRule, ListAction, Lists, Policy, Responses, Route};
 use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
 
@@ -133,15 +134,16 @@ impl Engine {
             *address = AddressState::new(address.key);
         }
         let is_new = client.is_new();
+        // A session that was made up for this request counts like none: its record is that of the client without one.
+        let by_session = !facts.session.is_empty() && client.key == self.key.session(facts.session);
         // Whose key is the session can change its user agent.
-        if is_new || !facts.session.is_empty() {
+        if is_new || by_session {
             let agent = Agent::judge(facts.user_agent, now_ms);
             client.agent_kind = agent.kind as u8;
             client.agent_suspicion = agent.suspicion;
             client.claims_crawler = u8::from(claimed_crawler(facts.user_agent).is_some());
         }
-        let login = self.policy.login_route(facts.method, &path);
-        let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
+        let (login, is_attempt) = self.attempt(facts, &path, class);
         let visit = Visit {
             class,
             path: facts.path,
@@ -161,7 +163,8 @@ impl Engine {
             .listed(facts, &path, features, now_ms)
             .or_else(|| self.verified(client, features, now_ms))
             .unwrap_or_else(|| {
-                let spent = limiter::spend(&self.policy, class, visit.is_attempt, facts, client, address);
+                let whose = if by_session { LimitRule::Session } else { LimitRule::Client };
+                let spent = limiter::spend(&self.policy, (class, is_attempt), whose, client, address);
                 let mut decision = if let Some(wait_us) = spent.wait_us {
                     self.over_limit(features, wait_us)
                 } else {
@@ -182,7 +185,8 @@ impl Engine {
             let hits = visit.is_trap || visit.is_probe;
             decision.is_suspicious = match decision.basis {
                 Basis::Score => hits || decision.action.refuses(),
-                Basis::RateLimit => true,
+                // Many people may share an address, and its limit.
+                Basis::RateLimit => decision.limit.is_some_and(|over| over.rule != LimitRule::Address),
                 _ => false,
             };
             self.challenge_suspicious(&mut decision, marks.session);
@@ -195,6 +199,22 @@ impl Engine {
             *client = ClientState::new(client.key);
         }
         decision
+    }
+
+    /// Whether a request tries to sign in: only then [`Marks::network`] counts. Cheap for what only reads.
+    pub fn is_login_attempt(&self, facts: &RequestFacts<'_>) -> bool {
+        if facts.method != b"POST" && !self.policy.signs_in_by(facts.method) {
+            return false;
+        }
+        let path = plain(facts.path);
+        let class = self.policy.route_of(&path).class.unwrap_or_else(|| classify(facts, &path));
+        class != PathClass::Ignore && self.attempt(facts, &path, class).1
+    }
+
+    /// The place of the login route in the policy, where one is configured, and whether the request is an attempt.
+    fn attempt(&self, facts: &RequestFacts<'_>, path: &[u8], class: PathClass) -> (Option<u16>, bool) {
+        let login = self.policy.login_route(facts.method, path);
+        (login, login.is_some() || (class == PathClass::Login && facts.method == b"POST"))
     }
 
     /// Judges given features and evidence, without any record: the control plane's part in a consult.
@@ -232,7 +252,7 @@ impl Engine {
             Consult::Always => true,
             Consult::Uncertain => {
                 let thresholds = self.policy.thresholds();
-                if client.claims_crawler == 1 && client.agent_verdict(now_ms).is_none() {
+                if client.claims_crawler() && client.agent_verdict(now_ms).is_none() {
                     return true;
                 }
                 client.verdict_until_ms <= now_ms

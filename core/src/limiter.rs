@@ -4,7 +4,6 @@ use crate::address::AddressState;
 use crate::client::ClientState;
 use crate::decay::gcra;
 use crate::decision::{Charges, OverLimit};
-use crate::facts::RequestFacts;
 use crate::path::PathClass;
 use crate::policy::{LimitMode, LimitRule, Policy};
 
@@ -20,17 +19,16 @@ pub(crate) struct Spent {
 }
 
 /// Counts a request for its limits, in this order: the address's, the client's (not for assets: one page loads many), its
-/// route class's. The first enforced one that it is over refuses it; the ones before have counted it.
+/// route class's. The first enforced one that it is over refuses it; the ones before have counted it. `whose` is the
+/// client's rule: [`LimitRule::Session`] where the client is a session.
 pub(crate) fn spend(
     policy: &Policy,
-    class: PathClass,
-    is_attempt: bool,
-    facts: &RequestFacts<'_>,
+    (class, is_attempt): (PathClass, bool),
+    whose: LimitRule,
     client: &mut ClientState,
     address: &mut AddressState,
 ) -> Spent {
     let mut spent = Spent::default();
-    let whose = if facts.session.is_empty() { LimitRule::Client } else { LimitRule::Session };
     let of_class = match class {
         _ if is_attempt => Some((LimitRule::Login, 2)),
         PathClass::Page | PathClass::Login => Some((LimitRule::Page, 0)),
