@@ -112,8 +112,8 @@ impl Redis {
         let keep_up = tokio::spawn(async move { link.keep_up(interval).await });
         let (link, keys, notices) = (Arc::clone(&self.link), self.keys.clone(), Arc::clone(&self.notices));
         let send = tokio::spawn(async move { notices.send(&link, &keys).await });
-        let (up, notices) = (self.link.up(), Arc::clone(&self.notices));
-        let listen = tokio::spawn(async move { listening.run(&notices, up, first).await });
+        let (link, notices) = (Arc::clone(&self.link), Arc::clone(&self.notices));
+        let listen = tokio::spawn(async move { listening.run(&notices, &link, first).await });
         self.tasks = [keep_up, send, listen].iter().map(tokio::task::JoinHandle::abort_handle).collect();
     }
 
