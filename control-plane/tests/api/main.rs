@@ -14,7 +14,6 @@ mod models;
 mod observations;
 mod outage;
 #[path = "../redis_server/mod.rs"]
-#[expect(dead_code, reason = "not every test crate uses all of it")]
 mod redis_server;
 mod reload;
 mod reputation;
