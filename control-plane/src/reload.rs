@@ -59,8 +59,8 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
     }
 }
 
-/// Loads the configuration again and puts in force what can change while running: policy, ranges and how
-/// models take turns.
+/// Loads the configuration again and puts in force what can change while running: policy, ranges, trusted
+/// proxies and how models take turns.
 ///
 /// # Errors
 /// All mistakes of the configuration, or why no snapshot could be published.
@@ -78,14 +78,18 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         app.detector.replace_engine(Arc::clone(&published.engine));
         tracing::info!(version = published.version, "snapshot published");
     }
+    app.lists.set_trusted_proxies(new.config.lists.proxies());
+    app.set_ranges(new.ranges.clone());
     app.models.set_config(new.config.model.clone());
     let (was, is) = (&old.config, &new.config);
     let fixed = [
         ("server", was.server != is.server),
         ("store", was.store != is.store),
         ("limits", was.limits != is.limits),
+        ("crawlers", was.crawlers != is.crawlers),
         ("redis", was.redis != is.redis),
         ("fetch", was.fetch != is.fetch),
+        ("reputation", was.reputation != is.reputation),
         ("secrets", was.secrets != is.secrets),
     ];
     for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {

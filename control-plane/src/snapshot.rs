@@ -58,16 +58,17 @@ pub struct Publisher {
     key: HashKey,
     current: RwLock<Arc<Published>>,
     /// Whoever publishes holds it, so that no change is lost to another.
-    inputs: Mutex<Inputs>,
+    inputs: Mutex<Contents>,
     /// (version, checkpoint), oldest first.
     judged: RwLock<VecDeque<(u64, i64)>>,
 }
 
 /// What a snapshot is made of, besides the deployment's key.
 #[derive(Clone)]
-struct Inputs {
+pub struct Contents {
     policy: PolicyConfig,
     ranges: Ranges,
+    lists: Lists,
     model: Arc<ReadyModel>,
 }
 
@@ -80,11 +81,9 @@ impl Publisher {
         store: Arc<dyn Store>,
         shared: Arc<dyn SharedState>,
         key: HashKey,
-        loaded: &Loaded,
-        model: Arc<ReadyModel>,
+        inputs: Contents,
         now_ms: u64,
     ) -> Result<Self, PublishError> {
-        let inputs = Inputs { policy: loaded.config.policy.clone(), ranges: loaded.ranges.compile(), model };
         let first = make(&*store, &*shared, &key, &inputs, now_ms).await?;
         let judged = RwLock::new(VecDeque::from([(first.version, first.checkpoint)]));
         let current = RwLock::new(Arc::new(first));
@@ -102,11 +101,24 @@ impl Publisher {
     /// See [`PublishError`]; what was in force stays.
     pub async fn publish_config(&self, loaded: &Loaded, now_ms: u64) -> Result<Arc<Published>, PublishError> {
         let mut inputs = self.inputs.lock().await;
-        let next = Inputs {
+        let next = Contents {
             policy: loaded.config.policy.clone(),
             ranges: loaded.ranges.compile(),
-            model: Arc::clone(&inputs.model),
+            ..inputs.clone()
         };
+        self.put_in_force(&mut inputs, next, now_ms).await
+    }
+
+    /// Publishes other lists of the operator and answers what is in force after it.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; what was in force stays.
+    pub async fn publish_lists(&self, lists: Lists, now_ms: u64) -> Result<Arc<Published>, PublishError> {
+        let mut inputs = self.inputs.lock().await;
+        if inputs.lists == lists {
+            return Ok(self.current());
+        }
+        let next = Contents { lists, ..inputs.clone() };
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 
@@ -123,8 +135,20 @@ impl Publisher {
         if Arc::ptr_eq(&inputs.model, model) {
             return Ok(self.current());
         }
-        let next =
-            Inputs { policy: inputs.policy.clone(), ranges: inputs.ranges.clone(), model: Arc::clone(model) };
+        let next = Contents { model: Arc::clone(model), ..inputs.clone() };
+        self.put_in_force(&mut inputs, next, now_ms).await
+    }
+
+    /// Publishes other ranges and answers what is in force after it.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; what was in force stays.
+    pub async fn publish_ranges(&self, ranges: Ranges, now_ms: u64) -> Result<Arc<Published>, PublishError> {
+        let mut inputs = self.inputs.lock().await;
+        if inputs.ranges == ranges {
+            return Ok(self.current());
+        }
+        let next = Contents { ranges, ..inputs.clone() };
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 
@@ -159,6 +183,15 @@ impl Publisher {
         Ok(())
     }
 
+    /// How many bytes a snapshot with these lists has.
+    ///
+    /// # Errors
+    /// [`PublishError::Snapshot`] where it would be too large.
+    pub async fn try_lists(&self, lists: Lists) -> Result<usize, PublishError> {
+        let inputs = Contents { lists, ..self.inputs.lock().await.clone() };
+        Ok(snapshot::encode(&inputs.parts(&self.key, inputs.model.model.clone()))?.len())
+    }
+
     /// The checkpoint that judged in a version of the snapshot, if it is remembered.
     pub fn checkpoint_of(&self, version: u64) -> Option<i64> {
         let judged = self.judged.read().unwrap_or_else(PoisonError::into_inner);
@@ -167,8 +200,8 @@ impl Publisher {
 
     async fn put_in_force(
         &self,
-        inputs: &mut Inputs,
-        next: Inputs,
+        inputs: &mut Contents,
+        next: Contents,
         now_ms: u64,
     ) -> Result<Arc<Published>, PublishError> {
         let published = Arc::new(make(&*self.store, &*self.shared, &self.key, &next, now_ms).await?);
@@ -184,7 +217,12 @@ impl Publisher {
     }
 }
 
-impl Inputs {
+impl Contents {
+    /// What the configuration says, with these lists and this model.
+    pub fn of(loaded: &Loaded, lists: Lists, model: Arc<ReadyModel>) -> Self {
+        Self { policy: loaded.config.policy.clone(), ranges: loaded.ranges.compile(), lists, model }
+    }
+
     fn parts(&self, key: &HashKey, model: Model) -> Parts {
         Parts {
             version: 0,
@@ -193,16 +231,16 @@ impl Inputs {
             policy: self.policy.clone(),
             model,
             ranges: self.ranges.clone(),
-            lists: Lists::default(),
+            lists: self.lists.clone(),
         }
     }
 }
 
-/// Whether a snapshot of this configuration can be made with this model.
+/// Whether a snapshot of this configuration can be made with these lists and this model.
 ///
 /// # Errors
 /// [`PublishError::Snapshot`] where it would be too large, or the policy is wrong.
-pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
+pub fn try_with(loaded: &Loaded, lists: Lists, model: &Model) -> Result<(), PublishError> {
     let parts = Parts {
         version: 0,
         created_ms: 0,
@@ -210,7 +248,7 @@ pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
         policy: loaded.config.policy.clone(),
         model: model.clone(),
         ranges: loaded.ranges.compile(),
-        lists: Lists::default(),
+        lists,
     };
     snapshot::encode(&parts)?;
     Ok(())
@@ -244,7 +282,7 @@ async fn make(
     store: &dyn Store,
     shared: &dyn SharedState,
     key: &HashKey,
-    inputs: &Inputs,
+    inputs: &Contents,
     now_ms: u64,
 ) -> Result<Published, PublishError> {
     let mut parts = inputs.parts(key, inputs.model.model.clone());

@@ -55,6 +55,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
             .push(format!("writing: {reason}; {waiting} rows wait, {dropped} were dropped since the start"));
     }
     reasons.extend(app.models.trouble());
+    reasons.extend(app.lists.trouble());
     let can_work = reasons.is_empty();
     // Without the others each replica does all of its work alone. All of them lose Redis at once: were they called
     // unavailable for that, nobody would be left to ask.

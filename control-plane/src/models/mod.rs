@@ -22,4 +22,5 @@ pub(crate) use ready::built_in_content;
 pub use ready::{ReadyModel, checkpoint, lines, ready};
 pub use registry::{Registry, watch};
 pub use shadow::{Comparison, Shadow};
+pub(crate) use view::time;
 pub use view::{ComparisonView, ModelDetails, ModelLine, PromotionView};

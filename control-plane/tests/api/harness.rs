@@ -78,6 +78,11 @@ impl ControlPlane {
         if token.is_empty() { request } else { request.bearer_auth(token) }
     }
 
+    /// Where it listens, as host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         send(self.request(Method::GET, path, &self.admin_token)).await
     }
