@@ -14,8 +14,7 @@ use crate::limiter;
 use crate::model::{Model, sigmoid};
 use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
 use crate::plain::plain;
-use crate::policy::{Consult, ListAction, Lists, Policy, Responses, Route};
-use crate::policy::{Consult, CrawlerPolicy, LimitRule, ListAction, Lists, Policy, Responses, Route};
+use crate::policy::{Consult, LimitRule, ListAction, Lists, Policy, Responses, Route};
 use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
 

@@ -4,27 +4,8 @@
 use crate::address::AddressState;
 use crate::client::ClientState;
 use crate::engine::{Engine, LoginOutcome};
-use crate::facts::RequestFacts;
-use crate::path::{PathClass, classify};
-use crate::plain::plain;
 
 impl Engine {
-    /// Whether a request is a login attempt: one at a configured login route, or a POST to what is known as a login.
-    pub fn is_login_attempt(&self, facts: &RequestFacts<'_>) -> bool {
-        let routes = &self.policy().config().login.routes;
-        if facts.method != b"POST" && !routes.iter().any(|route| route.method.as_bytes() == facts.method) {
-            return false;
-        }
-        let path = plain(facts.path);
-        match self.policy().route_of(&path).class {
-            Some(PathClass::Ignore) => false,
-            _ if self.policy().login_route(facts.method, &path).is_some() => true,
-            class => {
-                facts.method == b"POST" && class.unwrap_or_else(|| classify(facts, &path)) == PathClass::Login
-            }
-        }
-    }
-
     /// Counts how a login attempt ended in both records, at Unix milliseconds `now_ms`.
     pub fn login_ended(
         &self,
@@ -47,6 +28,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::RequestFacts;
     use crate::{HashKey, Model, Policy, PolicyConfig, Ranges};
 
     fn engine(config: &str) -> Engine {

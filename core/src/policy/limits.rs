@@ -99,6 +99,8 @@ impl CompiledLimit {
     /// quarter of the tolerance.
     pub fn shared_from_us(&self) -> u64 {
         self.rate.tolerance_us / 4
+    }
+
     /// How far a cell of this limit can be ahead of the clock, in µs: the burst and what came last.
     pub fn most_ahead_us(&self) -> u64 {
         self.rate.tolerance_us.saturating_add(self.rate.interval_us)
