@@ -22,7 +22,6 @@ mod outage;
 mod providers;
 mod ranges;
 #[path = "../redis_server/mod.rs"]
-#[expect(dead_code, reason = "not every test crate uses all of it")]
 mod redis_server;
 mod reload;
 mod replicas;
