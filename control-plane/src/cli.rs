@@ -9,7 +9,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{eval, explain, models, replay, serve, simulate, train};
+use crate::{crawlers, eval, explain, lists, models, ranges, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -37,14 +37,23 @@ enum Command {
     /// Make, show and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Allow and deny visitors while it runs.
+    #[command(subcommand)]
+    List(lists::command::Command),
     /// Show, promote and exchange models.
     #[command(subcommand)]
     Model(models::command::Command),
     /// Work on the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Find out whether crawlers are who they claim to be.
+    #[command(subcommand)]
+    Crawlers(crawlers::command::Command),
     /// Tell why a decision on record, or any features, are judged as they are.
     Explain(explain::Args),
+    /// Show whose addresses are whose, and fetch the lists that providers publish.
+    #[command(subcommand)]
+    Ranges(ranges::command::Command),
     /// Tell what would have happened with the traffic of access logs.
     Replay(replay::Args),
     /// Write made-up traffic of people and bots, with labels, as a log that `replay` reads.
@@ -142,6 +151,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(token(command, &loaded))
         }
+        Command::List(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(lists::command::run(command, &loaded))
+        }
         Command::Model(command) => {
             let loaded = sources.load()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -152,10 +166,20 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             println!("{}: no mistakes", sources.path().display());
             Ok(())
         }
+        Command::Crawlers(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(crawlers::command::run(command, &loaded))
+        }
         Command::Explain(args) => {
             let loaded = sources.load()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(explain::run(args, &loaded))
+        }
+        Command::Ranges(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(ranges::command::run(command, &loaded))
         }
         Command::Replay(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;

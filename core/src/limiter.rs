@@ -7,9 +7,6 @@ use crate::decision::{Charges, OverLimit};
 use crate::path::PathClass;
 use crate::policy::{LimitMode, LimitRule, Policy};
 
-/// A cell that is fuller than this part of its tolerance is worth sharing: lighter clients cost nobody anything.
-const SHARED_PART: u64 = 4;
-
 /// What became of a request at its limits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spent {
@@ -66,7 +63,7 @@ impl Spent {
         match gcra(tat_us, now_ms, limit.rate) {
             Ok(()) => {
                 let ahead = tat_us.saturating_sub(now_ms.saturating_mul(1000));
-                if ahead > limit.rate.tolerance_us / SHARED_PART {
+                if ahead > limit.shared_from_us() {
                     self.charges.add(rule, key);
                 }
             }

@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sallyport_core::{
-    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, RequestFacts,
+    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks, RequestFacts,
     strip_query,
 };
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,13 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::body::{self, RawBody};
+use super::crawlers::ClaimedAgent;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
 use crate::detector::Verdict;
 use crate::explain::Explained;
+use crate::providers::Considered;
 use crate::store::{FingerprintRow, RequestId, RequestRow, Row, Source};
 
 /// Longest path and user agent that is stored, in bytes; what is judged is not cut.
@@ -66,6 +68,10 @@ pub(super) struct CheckRequest<'a> {
     /// The visitor's session, if the site has one; its requests count as one client.
     #[serde(default)]
     session_id: Option<String>,
+    /// With a login attempt: the name that somebody signs in with. It is hashed, not stored.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    account: Option<Cow<'a, str>>,
     /// What the page's script found out about the device: an id or an object.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -108,6 +114,12 @@ pub(super) struct CheckResponse {
     /// With RATE_LIMIT: seconds until the next try.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    /// Where more about the address is being looked up: keep this verdict for at most so many seconds, then ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_s: Option<u32>,
+    /// Of a client that claims to be a known crawler: whether it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<ClaimedAgent>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
@@ -148,29 +160,53 @@ pub(super) async fn check(
         _ => RequestId::Uuid(Uuid::now_v7()),
     };
     let now_ms = unix_ms();
-    let response = match request.features {
+    let crawler = app.crawlers.verify(request.user_agent.as_bytes(), ip, now_ms).await;
+    let known_as = crawler.as_ref().map(|found| found.verdict);
+    let mut response = match request.features {
         Some(features) => {
-            let (features, evidence) = measured(features, &request.evidence)?;
+            let (features, mut evidence) = measured(features, &request.evidence)?;
             let engine = app.detector.engine();
-            let decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
+            let held = evidence.get(Check::FailedLogins);
+            let logins = logins(&app, &engine, &request, &facts(&request, ip, None), now_ms);
+            evidence.set(Check::FailedLogins, held.max(logins));
+            let consult = |now_ms| app.detector.consult(&engine, ip, &features, evidence, known_as, now_ms);
+            let mut decision = consult(now_ms);
+            let address = engine.key().address(Some(ip));
+            let considered = app.providers.consider(ip, address, &decision, now_ms).await;
+            if considered == Considered::Learnt {
+                decision = consult(unix_ms());
+            }
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
-            CheckResponse::new(&decision, enforced, &id).explained(explain.then_some(&*engine), &decision)
+            CheckResponse::new(&decision, enforced, &id)
+                .held(considered)
+                .explained(explain.then_some(&*engine), &decision)
         }
         None if !request.evidence.is_empty() => {
             return Err(ApiError::invalid("evidence", "evidence: only goes together with `features`"));
         }
         None => {
             let headers = request.headers.as_ref().map(browser_headers);
-            let verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
+            let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
+            let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
+            let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
+            let network = logins(&app, &app.detector.engine(), &request, &facts, now_ms);
+            let marks = Marks { network, ..Marks::default() };
+            let mut verdict = app.detector.check(&facts, marks, known_as, now_ms);
+            let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
+            if considered == Considered::Learnt {
+                verdict = app.detector.again(verdict, known_as, unix_ms());
+            }
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
+                .held(considered)
                 .explained(explain.then_some(&*verdict.engine), &verdict.decision);
             record(&app, &request, verdict, id, now_ms);
             response
         }
     };
+    response.agent = crawler.as_ref().map(ClaimedAgent::from);
     let json = serde_json::to_vec(&response).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
         .into_response())
@@ -193,14 +229,40 @@ impl CheckResponse {
                 .collect(),
             request_id: id.to_string(),
             retry_after: decision.retry_after_s,
+            hold_s: None,
+            agent: None,
             explanation: None,
         }
+    }
+
+    /// Says how long the verdict holds, where a lookup is under way.
+    fn held(self, considered: Considered) -> Self {
+        let hold_s = match considered {
+            Considered::Pending(hold_s) => Some(hold_s),
+            Considered::Settled | Considered::Learnt => None,
+        };
+        Self { hold_s, ..self }
     }
 
     /// Adds the explanation, where there is an engine to give it.
     fn explained(self, engine: Option<&Engine>, decision: &Decision) -> Self {
         Self { explanation: engine.map(|engine| Explained::of(engine, decision)), ..self }
     }
+}
+
+/// How strongly the logins of the visitor's network and of the account speak about a login attempt; 0 for anything else.
+fn logins(
+    app: &App,
+    engine: &Engine,
+    request: &CheckRequest<'_>,
+    facts: &RequestFacts<'_>,
+    now_ms: u64,
+) -> f32 {
+    if !engine.is_login_attempt(facts) {
+        return 0.0;
+    }
+    let account = engine.key().account(request.account.as_deref().unwrap_or_default().as_bytes());
+    app.logins.strength(engine.key().network(facts.address), account, now_ms)
 }
 
 fn facts<'a>(
@@ -276,6 +338,7 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         let fingerprint = app.detector.engine().key().text(b'f', text.as_bytes());
         Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.client })
     });
+    let session = request.session_id.as_deref().unwrap_or_default();
     let mut row = RequestRow {
         ts_ms: now_ms,
         request_id: id,
@@ -297,6 +360,8 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         checkpoint: None,
         shadow_probability: None,
         attributions: verdict.attributions,
+        session: verdict.engine.key().session(session.as_bytes()),
+        limit: verdict.decision.limit,
     };
     app.models.complete(&mut row, verdict.engine.version());
     app.store.record(&mut std::iter::once(Row::Request(row)).chain(fingerprint));

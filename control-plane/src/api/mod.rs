@@ -3,14 +3,20 @@
 mod body;
 mod check;
 mod conflicts;
+mod crawlers;
 mod docs;
 mod error;
+mod events;
 mod feedback;
 mod gate;
 mod health;
+mod lists;
+mod limits;
+mod logins;
 mod metrics;
 mod models;
 mod observations;
+mod ranges;
 mod reputation;
 mod router;
 mod snapshot;
@@ -18,4 +24,5 @@ mod stats;
 mod train;
 
 pub use docs::document;
+pub use limits::ApiLimits;
 pub use router::router;

@@ -24,7 +24,7 @@ macro_rules! tests {
 pub(super) use tests;
 
 fn charge(key: u64, cost_us: u64) -> Charge {
-    Charge { rule: 1, key, cost_us }
+    Charge { rule: 1, key, cost_us, least_us: 0 }
 }
 
 /// What is charged adds up, and drains with time only.

@@ -9,12 +9,12 @@ async fn every_documented_path_exists() {
     let plane = ControlPlane::start().await;
     let reply = plane.get("/openapi.json").await;
     let paths = reply.ok(200)["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 23);
     for (path, operations) in paths {
         for method in operations.as_object().expect("operations").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let path = path.replace("{ip}", "192.0.2.1").replace("{id}", "0");
-            let reply = send(plane.request(method, &path, &plane.admin_token)).await;
+            // No body that anything could be carried out with.
+            let reply = send(plane.request(method, &path, &plane.admin_token).body("-")).await;
             assert_ne!(reply.status.as_u16(), 405, "{path}");
             let detail = reply.json["detail"].as_str().unwrap_or_default();
             assert!(!detail.starts_with("no path"), "{path}: {reply:?}");

@@ -1,20 +1,34 @@
 //! The HTTP API over real HTTP, and the command line. Modules mirror the URLs.
 
+mod agreement;
 mod check;
 mod cli;
+mod crawlers;
 mod docs;
+mod events;
 mod explain;
 mod feedback;
 mod gate;
 mod harness;
 mod labels;
 mod learning;
+mod limits;
+mod lists;
+mod logins;
 mod models;
+mod name_server;
 mod observations;
 mod outage;
+mod providers;
+mod ranges;
+#[path = "../redis_server/mod.rs"]
+#[expect(dead_code, reason = "not every test crate uses all of it")]
+mod redis_server;
 mod reload;
+mod replicas;
 mod reputation;
 mod shipped_model;
 mod snapshot;
 mod stats;
 mod train;
+mod verifier;

@@ -39,7 +39,7 @@ async fn ranges_of_files_travel_with_it() {
     let plane = ControlPlane::start().await;
     let folder = plane.folder.path();
     std::fs::write(folder.join("dc.txt"), "203.0.113.0/24 # one\n2001:db8::/32\n").expect("written");
-    let config = "ranges: { files: [{ path: dc.txt, label: datacenter }] }";
+    let config = "ranges: { bundled: false, files: [{ path: dc.txt, label: datacenter }] }";
     std::fs::write(folder.join("config.yaml"), config).expect("written");
     sallyport::reload::reload(&plane.app, &plane.sources, &plane.loaded).await.expect("valid");
     let reply = send(plane.request(Method::GET, "/v1/snapshot", &plane.filter_token)).await;

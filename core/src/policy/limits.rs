@@ -95,6 +95,12 @@ impl CompiledLimit {
         self.rate.interval_us
     }
 
+    /// A cell further ahead than this, µs, is worth sharing with other replicas: lighter clients cost nobody anything. A
+    /// quarter of the tolerance.
+    pub fn shared_from_us(&self) -> u64 {
+        self.rate.tolerance_us / 4
+    }
+
     /// How far a cell of this limit can be ahead of the clock, in µs: the burst and what came last.
     pub fn most_ahead_us(&self) -> u64 {
         self.rate.tolerance_us.saturating_add(self.rate.interval_us)

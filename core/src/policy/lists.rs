@@ -27,6 +27,24 @@ pub enum ListAction {
     Deny = 1,
 }
 
+impl ListAction {
+    /// Both.
+    pub const ALL: [ListAction; 2] = [Self::Allow, Self::Deny];
+
+    /// The name in database and API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// The action of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+}
+
 /// Whom an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListTarget {

@@ -85,7 +85,7 @@ impl ControlPlane {
             "server": { "host": "127.0.0.1", "port": port },
             "store": { "path": folder.join("sallyport.db") },
             "policy": { "enforcement": "enforce", "consult": policy.consult, "header": policy.header },
-            "ranges": { "files": [{ "path": "datacenter.txt", "label": "datacenter" }] },
+            "ranges": { "bundled": false, "files": [{ "path": "datacenter.txt", "label": "datacenter" }] },
         });
         std::fs::write(folder.join("config.yaml"), config.to_string())?;
         let command = || {

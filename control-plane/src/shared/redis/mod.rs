@@ -28,8 +28,8 @@ use self::link::Link;
 use self::notices::{Listening, Notices};
 use self::scripts::Script;
 use super::{
-    Answer, Charge, Fading, KEPT_BYTES, MOST_AHEAD_US, Notice, Numbered, SetRecord, SharedError,
-    SharedHealth, SharedState, Suspicion, check_kept, check_name, fading_keep_s, sensible,
+    Answer, Charge, Fading, KEPT_BYTES, MOST_AHEAD_US, MOST_RECORD_BYTES, Notice, Numbered, SetRecord,
+    SharedError, SharedHealth, SharedState, Suspicion, check_kept, check_name, fading_keep_s, sensible,
 };
 use crate::config::RedisConfig;
 
@@ -43,7 +43,7 @@ const PAGE: (usize, usize) = (1_000, 1 << 20);
 const SET_BYTES: usize = 256 << 20;
 
 /// Largest record of a set, bytes, and longest id.
-const RECORD: (usize, usize) = (4 << 20, 64);
+const RECORD: (usize, usize) = (MOST_RECORD_BYTES, 64);
 
 /// First byte of what is kept under a name: an empty value is not none.
 const PRESENT: u8 = b'=';
