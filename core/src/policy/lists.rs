@@ -345,7 +345,11 @@ fn fits_path(pattern: &str, path: &[u8]) -> bool {
 /// A range in CIDR notation, or a single address.
 pub(super) fn parse_net(text: &str) -> Option<IpNet> {
     let text = text.trim();
-    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+    if text.contains('/') {
+        text.parse().ok()
+    } else {
+        text.parse::<std::net::IpAddr>().ok().map(IpNet::from)
+    }
 }
 
 #[cfg(test)]
