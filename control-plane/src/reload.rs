@@ -71,6 +71,7 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         ("store", was.store != is.store),
         ("limits", was.limits != is.limits),
         ("fetch", was.fetch != is.fetch),
+        ("redis", was.redis != is.redis),
         ("secrets", was.secrets != is.secrets),
     ];
     for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, models, reload};
+use crate::{learning, limits, models, reload, sessions};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -45,6 +45,8 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
     let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let learning = tokio::spawn(learning::run(Arc::clone(&app)));
+    let limits = tokio::spawn(limits::run(Arc::clone(&app.limits)));
+    let sessions = tokio::spawn(sessions::run(Arc::clone(&app.sessions)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {
@@ -56,6 +58,8 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     refresh.abort();
     models.abort();
     learning.abort();
+    limits.abort();
+    sessions.abort();
     reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");

@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, docs, feedback, gate, health, metrics, models, observations, reputation, snapshot,
+    check, conflicts, docs, exchange, feedback, gate, health, metrics, models, observations, reputation, sessions, snapshot,
     stats, train,
 };
 use crate::app::App;
@@ -24,6 +24,7 @@ pub fn router(app: Arc<App>) -> Router {
 
     let filter = Router::new()
         .route("/check", post(check::check))
+        .route("/v1/exchange", post(exchange::exchange).layer(kib(exchange::LIMIT_KIB)))
         .route("/v1/snapshot", get(snapshot::snapshot))
         .route(
             "/v1/observations",
@@ -48,6 +49,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{id}/promote", post(models::promote))
         .route("/v1/models/{id}/shadow", post(models::shadow))
         .route("/v1/models/{id}/export", get(models::export))
+        .route("/v1/sessions/{session_id}", get(sessions::show).delete(sessions::forgive))
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/docs", get(docs::page))

@@ -1,4 +1,4 @@
-//! Environment variables as settings: the four names the project is known by, then
+//! Environment variables as settings: the five names the project is known by, then
 //! `SALLYPORT_SECTION__KEY`, where two underscores part the levels: `SALLYPORT_STORE__BATCH__ROWS=500`.
 //! Values are read as YAML, so lists and numbers work.
 
@@ -6,11 +6,12 @@ use std::ffi::{OsStr, OsString};
 
 use super::problem::Origin;
 
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 5] = [
     ("DB_PATH", "store.path"),
     ("CAPTCHA_SECRET", "secrets.captcha"),
     ("API_HOST", "server.host"),
     ("API_PORT", "server.port"),
+    ("SALLYPORT_REDIS_PASSWORD", "secrets.redis_password"),
 ];
 
 const PREFIX: &str = "SALLYPORT_";

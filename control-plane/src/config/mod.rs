@@ -11,6 +11,7 @@ mod limits;
 mod model;
 mod problem;
 mod ranges;
+mod redis;
 mod secret;
 mod server;
 mod store;
@@ -32,6 +33,7 @@ pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, Ranges, RangesConfig};
+pub use redis::RedisConfig;
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
@@ -60,6 +62,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// Files of address ranges.
     pub ranges: RangesConfig,
+    /// The server through which control planes share state.
+    pub redis: RedisConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
     /// How the Internet is asked.
@@ -114,7 +118,7 @@ impl Sources {
             let path: Vec<&str> = key.split('.').collect();
             tree.put(&path, Node::from_text(Origin::Flag(flag.clone()), key, value));
         }
-        let config = typed(&mut tree, &mut problems);
+        let mut config = typed(&mut tree, &mut problems);
         let mut faults: Vec<(String, String)> = Vec::new();
         let sections = [
             config.server.problems(),
@@ -122,6 +126,7 @@ impl Sources {
             config.limits.problems(),
             config.model.problems(),
             config.fetch.problems(),
+            config.redis.settle(&self.folder()),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

@@ -18,6 +18,12 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl Secret {
     /// The text itself, for the one place that needs it.
     pub fn reveal(&self) -> &str {
@@ -48,15 +54,32 @@ impl fmt::Display for Secret {
 pub struct Secrets {
     /// Signs and checks captcha challenges (environment: `CAPTCHA_SECRET`). Default: none.
     pub captcha: Secret,
+    /// The key of all keyed hashes, as 32 hexadecimal digits; a database keeps the key it was begun with. Default:
+    /// that of the other replicas in Redis, else a new one.
+    pub hash_key: Secret,
+    /// Password for Redis (environment: `SALLYPORT_REDIS_PASSWORD`). Default: the one in `redis.url`, if any.
+    pub redis_password: Secret,
 }
 
 impl Secrets {
     pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
         let length = self.captcha.reveal().len();
         if (1..16).contains(&length) {
             let message = format!("{length} bytes are too short to be a secret; use at least 16 random ones");
-            return vec![("secrets.captcha", message)];
+            problems.push(("secrets.captcha", message));
         }
-        Vec::new()
+        if !self.hash_key.is_empty() && self.hash_key_bytes().is_none() {
+            let message = "write 32 hexadecimal digits, such as `openssl rand -hex 16` makes them";
+            problems.push(("secrets.hash_key", message.to_owned()));
+        }
+        problems
+    }
+
+    /// The hash key, if one is set.
+    pub fn hash_key_bytes(&self) -> Option<[u8; 16]> {
+        let text = self.hash_key.reveal();
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)).flatten()
     }
 }

@@ -61,6 +61,7 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(loaded.config.limits, default.limits);
     assert_eq!(loaded.config.fetch, default.fetch);
     assert_eq!(loaded.config.secrets, default.secrets);
+    assert_eq!(loaded.config.redis, default.redis);
     assert_eq!(loaded.config.model, default.model);
     assert_eq!(loaded.ranges.nets.len(), 3);
     let shown = sallyport_core::Policy::compile(loaded.config.policy.clone()).expect("valid");

@@ -70,7 +70,7 @@ impl Node {
     /// Reads one YAML value written in an environment variable or a flag; what is not YAML is a string,
     /// and so is every secret and what may hold any character.
     pub(super) fn from_text(origin: Origin, key: &str, text: &str) -> Self {
-        if key.starts_with("secrets.") || matches!(key, "store.path" | "server.host") {
+        if key.starts_with("secrets.") || matches!(key, "store.path" | "server.host" | "redis.url") {
             return Self { origin, key: key.to_owned(), kind: Kind::Scalar(Value::String(text.to_owned())) };
         }
         let parsed = MarkedYaml::load_from_str(text).ok().and_then(|mut documents| documents.pop());

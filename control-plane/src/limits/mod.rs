@@ -15,10 +15,10 @@
 //!   requests have passed, however many replicas there are and however late they settle: the long-run rate is exact.
 //! - How far it is ahead stays at τ but for what passes between two exchanges: each replica lets through its own rate for
 //!   d until it hears of the others, so at most τ + (N − 1)·d, paid back before the next request passes. At the start
-//!   each can also spend its burst within the first d; that is paid back likewise.
+//!   each can also spend its burst within the first d, N·B together; that is paid back likewise.
 //!
-//! So at most t/T + B + (N − 1)·(B/4 + d/T): with d = 0.1 s and N = 2 the last part is 1 % of ten seconds. A client
-//! below a quarter of its burst costs nobody anything.
+//! So at most t/T + B + (N − 1)·(B/4 + d/T), once t is long enough to have paid back the start: with d = 0.1 s and N = 2
+//! the last part is 1 % of ten seconds. A client below a quarter of its burst costs nobody anything.
 
 mod cells;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// A test for each part of the contract, given an expression that brings a fresh backend up.
+/// A test for each part of the contract, given an expression that brings up a fresh backend, and what it lives on.
 macro_rules! tests {
     ($fresh:expr) => {
         $crate::shared::contract::tests!(@each $fresh,
@@ -15,7 +15,8 @@ macro_rules! tests {
     (@each $fresh:expr, $($name:ident),* $(,)?) => {$(
         #[tokio::test]
         async fn $name() {
-            let state = $fresh.await;
+            // Whatever the backend needs lives as long as the test.
+            let (state, _alive) = $fresh.await;
             $crate::shared::contract::$name(&state).await;
         }
     )*};
@@ -38,6 +39,10 @@ pub(super) async fn cells_add_up(state: &dyn SharedState) {
     assert!(read <= second && read > 0, "{read}");
     let other_rule = Charge { rule: 2, ..charge(1, 5) };
     assert_eq!(state.charge(&[other_rule, charge(2, 7)]).await, Ok(vec![5, 7]));
+    let least = |cost_us| Charge { least_us: minute, ..charge(3, cost_us) };
+    assert_eq!(state.charge(&[least(0), least(5)]).await, Ok(vec![0, minute + 5]), "lifted, but not by a look");
+    let again = state.charge(&[least(5)]).await.expect("charged")[0];
+    assert!(again > minute && again <= minute + 10, "not lifted twice: {again}");
 }
 
 /// A batch is answered in order; a key twice in it is charged twice. Large batches are no different.

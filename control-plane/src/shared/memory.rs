@@ -230,7 +230,7 @@ mod tests {
         (Memory::with_clock(move || clock.load(Ordering::Relaxed)), time)
     }
 
-    contract::tests!(async { Memory::default() });
+    contract::tests!(async { (Memory::default(), ()) });
 
     #[tokio::test]
     async fn a_cell_drains_with_time_and_forgives_a_step_back() {

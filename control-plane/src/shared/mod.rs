@@ -6,15 +6,23 @@
 
 #[cfg(test)]
 mod contract;
+mod fallback;
 mod memory;
+mod open;
 mod recent;
+mod redis;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use tokio::sync::broadcast;
 
+pub use fallback::Fallback;
 pub use memory::Memory;
+pub use open::{choose_hash_key, open};
+pub use redis::Redis;
 
 /// A rate cell is never further ahead than this, µs: 30 days.
 const MOST_AHEAD_US: u64 = 30 * 86_400 * 1_000_000;
