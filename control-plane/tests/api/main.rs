@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod docs;
+mod exchange;
 mod explain;
 mod feedback;
 mod gate;
@@ -14,6 +15,7 @@ mod observations;
 mod outage;
 mod reload;
 mod reputation;
+mod sessions;
 mod shipped_model;
 mod snapshot;
 mod stats;
