@@ -18,6 +18,7 @@ use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
 use crate::{learning, listen, lists, logins, models, ranges, reload, replicas};
+use crate::{learning, limits, models, reload, sessions};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -42,6 +43,12 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         );
     }
     let tasks = background(&app, sources, loaded);
+    let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
+    let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
+    let learning = tokio::spawn(learning::run(Arc::clone(&app)));
+    let limits = tokio::spawn(limits::run(Arc::clone(&app.limits)));
+    let sessions = tokio::spawn(sessions::run(Arc::clone(&app.sessions)));
+    let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {
         stop.await;
@@ -50,6 +57,13 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     };
     run(listener, Arc::clone(&app), stop).await;
     drop(tasks);
+    run(listener, Arc::clone(&app), stop).await?;
+    refresh.abort();
+    models.abort();
+    learning.abort();
+    limits.abort();
+    sessions.abort();
+    reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");
     }

@@ -12,6 +12,8 @@ use axum::response::{IntoResponse, Response};
 use sallyport_core::{
     Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks, RequestFacts,
     strip_query,
+    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
+    RequestFacts, strip_query,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -82,6 +84,10 @@ pub(super) struct CheckRequest<'a> {
     /// From a filter: the seven features it measured, each 0 to 1. Then no client record is used here.
     #[serde(default)]
     features: Option<[f32; FEATURE_COUNT]>,
+    /// From a filter: the keyed hash of the visitor's session, 16 hexadecimal digits; instead of `session_id`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    session: Option<Cow<'a, str>>,
     /// From a filter, with `features`: the strength of each check, -1 to 1.
     #[serde(default)]
     #[schema(value_type = Option<BTreeMap<String, f32>>)]
@@ -120,9 +126,22 @@ pub(super) struct CheckResponse {
     /// Of a client that claims to be a known crawler: whether it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<ClaimedAgent>,
+    /// The rate limit that the request was over, if any. The answer's own status stays 200: the limit is a verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Limit>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
+}
+
+/// A rate limit that a request was over.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Limit {
+    /// Its name under `policy.rate_limit`.
+    #[schema(example = "client")]
+    rule: &'static str,
+    /// Whether it is only told of (`mode: shadow`); then the action is what it would be without the limit.
+    shadow: bool,
 }
 
 /// One reason.
@@ -198,6 +217,9 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 verdict = app.detector.again(verdict, known_as, unix_ms());
             }
+            let facts = facts(&request, ip, headers);
+            let verdict = app.detector.check(&facts, marks(&app, &facts), now_ms);
+            share(&app, &facts, &verdict);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .held(considered)
@@ -231,6 +253,7 @@ impl CheckResponse {
             retry_after: decision.retry_after_s,
             hold_s: None,
             agent: None,
+            limit: decision.limit.map(|over| Limit { rule: over.rule.name(), shadow: over.is_shadow }),
             explanation: None,
         }
     }
@@ -282,6 +305,21 @@ fn facts<'a>(
         session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
         fingerprint: b"",
         headers,
+    }
+}
+
+/// What is known of a request's session besides its record.
+fn marks(app: &App, facts: &RequestFacts<'_>) -> Marks {
+    let count = app.sessions.count(app.detector.engine().key().session(facts.session));
+    Marks { session: u8::try_from(count).unwrap_or(u8::MAX), ..Marks::default() }
+}
+
+/// Queues what other replicas should know of a verdict.
+fn share(app: &App, facts: &RequestFacts<'_>, verdict: &Verdict) {
+    let Verdict { decision, engine, .. } = verdict;
+    app.limits.charge(engine.policy(), decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+    if decision.is_suspicious {
+        app.sessions.suspect(std::iter::once((engine.key().session(facts.session), 1)));
     }
 }
 

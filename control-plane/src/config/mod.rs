@@ -147,6 +147,8 @@ impl Sources {
             config.redis.settle(&self.folder()),
             config.fetch.problems(),
             config.reputation.problems(&config.secrets),
+            config.fetch.problems(),
+            config.redis.settle(&self.folder()),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));

@@ -11,6 +11,8 @@ mod memory;
 mod open;
 mod recent;
 mod redis;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -195,7 +195,9 @@ impl SharedState for Redis {
                 .iter()
                 .map(|charge| {
                     let cost = charge.cost_us.min(MOST_AHEAD_US);
-                    Call::new(self.keys.rate(charge.rule, charge.key)).with(cost).with(MOST_AHEAD_US)
+                    let least = charge.least_us.min(MOST_AHEAD_US);
+                    let call = Call::new(self.keys.rate(charge.rule, charge.key));
+                    call.with(cost).with(MOST_AHEAD_US).with(least)
                 })
                 .collect();
             self.run(&scripts::CHARGE, &calls).await?.iter().map(reply::number).collect()
