@@ -9,7 +9,7 @@ use crate::auth::{Role, Token};
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Problems, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{eval, explain, models, ranges, replay, serve, simulate, train};
+use crate::{crawlers, eval, explain, lists, models, ranges, replay, serve, simulate, train};
 
 /// Exit code of a faulty configuration or command line.
 const EXIT_FAULTY: u8 = 2;
@@ -37,12 +37,18 @@ enum Command {
     /// Make, show and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Allow and deny visitors while it runs.
+    #[command(subcommand)]
+    List(lists::command::Command),
     /// Show, promote and exchange models.
     #[command(subcommand)]
     Model(models::command::Command),
     /// Work on the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Find out whether crawlers are who they claim to be.
+    #[command(subcommand)]
+    Crawlers(crawlers::command::Command),
     /// Tell why a decision on record, or any features, are judged as they are.
     Explain(explain::Args),
     /// Show whose addresses are whose, and fetch the lists that providers publish.
@@ -145,6 +151,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(token(command, &loaded))
         }
+        Command::List(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(lists::command::run(command, &loaded))
+        }
         Command::Model(command) => {
             let loaded = sources.load()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -154,6 +165,11 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             sources.load()?;
             println!("{}: no mistakes", sources.path().display());
             Ok(())
+        }
+        Command::Crawlers(command) => {
+            let loaded = sources.load()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(crawlers::command::run(command, &loaded))
         }
         Command::Explain(args) => {
             let loaded = sources.load()?;

@@ -8,11 +8,12 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
+use sallyport_core::policy::ListAction;
 use sallyport_core::{Action, FEATURE_NAMES};
 
 use crate::app::App;
 use crate::clock::unix_ms;
-use crate::store::Source;
+use crate::store::{ListKind, Source};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DecisionLabels {
@@ -32,6 +33,12 @@ struct ShadowLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListLabels {
+    action: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ClassLabel {
     class: &'static str,
 }
@@ -48,6 +55,8 @@ pub struct Metrics {
     pub dropped_by_filters: Counter,
     /// Snapshots handed out.
     pub snapshots_sent: Counter,
+    /// Exchanges with filters.
+    pub exchanges: Counter,
     /// Reloads of the configuration that were refused.
     pub reloads_refused: Counter,
 }
@@ -76,7 +85,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix("sallyport");
         self.register_counters(&mut registry);
         register_state(&mut registry, app);
+        app.crawlers.register(&mut registry);
         register_models(&mut registry, app);
+        app.providers.register(&mut registry, unix_ms());
+        register_lists(&mut registry, app);
+        register_shared(&mut registry, app);
         let mut text = String::with_capacity(4096);
         encode(&mut text, &registry)?;
         Ok(text)
@@ -106,6 +119,7 @@ impl Metrics {
             ("observation_batches", "Batches of observations taken", &self.batches),
             ("observations_dropped", "Records that filters dropped before sending", &self.dropped_by_filters),
             ("snapshots_sent", "Snapshots handed out", &self.snapshots_sent),
+            ("exchanges", "Exchanges with filters about limits and sessions", &self.exchanges),
             ("reloads_refused", "Configurations refused on reload", &self.reloads_refused),
         ] {
             registry.register(name, help, counter.clone());
@@ -148,17 +162,65 @@ fn register_models(registry: &mut Registry, app: &App) {
     registry.register("shadow_checkpoint", "Checkpoint that looks on", candidate);
 }
 
+/// The entries of the operator's lists that are in force.
+fn register_lists(registry: &mut Registry, app: &App) {
+    let counts = app.lists.counts();
+    let family = Family::<ListLabels, Gauge>::default();
+    for (action, kind) in ListAction::ALL.into_iter().flat_map(|a| ListKind::ALL.map(|kind| (a, kind))) {
+        let count = counts.iter().find(|count| (count.action, count.kind) == (action, kind));
+        let labels = ListLabels { action: action.name(), kind: kind.name() };
+        let entries = count.map_or(0, |count| count.entries);
+        family.get_or_create(&labels).set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+    registry.register("list_entries", "Entries of the operator's lists in force, by list and kind", family);
+    let next_ms = counts.iter().filter_map(|count| count.next_expiry_ms).min().unwrap_or(0);
+    let next_s = i64::try_from(next_ms.div_ceil(1000)).unwrap_or(i64::MAX);
+    let help = "When the next entry of a list expires, Unix time; 0 for never";
+    registry.register("list_next_expiry_timestamp_seconds", help, ConstGauge::new(next_s));
+    let faulty = i64::from(app.lists.trouble().is_some());
+    registry.register(
+        "lists_faulty",
+        "1 while the latest list entries are not in force",
+        ConstGauge::new(faulty),
+    );
+}
+
+/// What is shared with other replicas.
+fn register_shared(registry: &mut Registry, app: &App) {
+    let health = app.shared.health();
+    for (name, help, value) in [
+        ("shared_up", "1 while state is shared with other replicas", health.is_shared),
+        ("shared_degraded", "1 while the Redis that is configured cannot be used", health.degraded.is_some()),
+    ] {
+        registry.register(name, help, ConstGauge::new(i64::from(value)));
+    }
+    for (name, help, value) in [
+        ("shared_operations", "Pipelines of commands that Redis answered", health.operations),
+        (
+            "shared_failures",
+            "Pipelines and commands that Redis did not answer, or with an error",
+            health.failures,
+        ),
+        ("shared_notices", "Notices of other replicas", health.notices),
+    ] {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+}
+
 fn register_state(registry: &mut Registry, app: &App) {
     let learning = app.learning.status();
     let health = app.store.health();
     let occupancy = app.detector.occupancy();
     let snapshot = app.publisher.current();
+    let (limits, sessions) = (app.limits.health(), app.sessions.health());
     let age_s = unix_ms().saturating_sub(snapshot.created_ms) / 1000;
     let gauges = [
         ("store_pending_rows", "Rows waiting to be written", health.pending_rows),
         ("store_failing", "1 while the database cannot be written", u64::from(health.failing.is_some())),
         ("clients", "Client records in memory", occupancy.clients),
         ("addresses", "Address records in memory", occupancy.addresses),
+        ("rate_cells", "Shared rate cells at hand", limits.cells),
+        ("suspicious_sessions", "Sessions with suspicious actions at hand", sessions.sessions),
         ("snapshot_version", "Version of the snapshot in force", snapshot.version),
         ("snapshot_age_seconds", "Age of the snapshot in force", age_s),
     ];
@@ -172,6 +234,20 @@ fn register_state(registry: &mut Registry, app: &App) {
         ("learning_published", "Checkpoints that learning from feedback made", learning.published),
         ("learning_reverted", "Times that what was learned made the model worse", learning.reverted),
         ("labels_contradicting", "Labels that contradicted one of another request", learning.contradicted),
+        (
+            "login_counts_unshared",
+            "Failed logins that other replicas were not told of",
+            app.logins.unshared(),
+        ),
+        ("rate_cells_merged", "Rate cells merged into shared state, each time counted", limits.merged),
+        ("rate_cells_evicted", "Rate cells that made room for others", limits.evicted),
+        ("rate_charges_refused", "Charges that found no room to wait for shared state", limits.refused),
+        ("rate_merge_failures", "Merges of rate cells that shared state failed at", limits.failures),
+        ("suspicious_actions", "Suspicious actions of sessions", sessions.counted),
+        ("suspicious_sessions_evicted", "Sessions that made room for others", sessions.evicted),
+        ("suspicious_sessions_refused", "Sessions that found no room to wait for shared state", sessions.refused),
+        ("session_merge_failures", "Merges of sessions that shared state failed at", sessions.failures),
+        ("marks_told", "Marks told to filters", app.marks.told()),
         ("records_evicted", "Client and address records that made room for others", occupancy.evicted),
     ] {
         registry.register(name, help, ConstCounter::new(value));

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::clock::unix_ms;
 use crate::config::{Loaded, Sources};
+use crate::shared::Notice;
 
 /// Time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -23,11 +24,18 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
             return;
         }
     };
+    let mut notices = app.shared.notices();
     let mut waiting = false;
     loop {
+        let mut told = false;
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = ticks.tick() => false,
+            notice = notices.recv() => {
+                // Their files may have come here by the same way; what they say themselves counts only there.
+                told = notice == Ok(Notice::Policy);
+                told
+            }
         };
         let changed = loaded.files.changed();
         if !asked && (changed || !waiting) {
@@ -36,7 +44,13 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
         }
         waiting = false;
         match reload(&app, &sources, &loaded).await {
-            Ok(next) => loaded = next,
+            Ok(next) => {
+                // Whoever reads again because of somebody else tells nobody: that would go round for ever.
+                if !told {
+                    app.shared.tell(Notice::Policy);
+                }
+                loaded = next;
+            }
             Err(error) => {
                 app.metrics.reloads_refused.inc();
                 tracing::error!("configuration refused, the old one stays: {error}");
@@ -45,8 +59,8 @@ pub async fn watch(app: Arc<App>, sources: Sources, mut loaded: Loaded) {
     }
 }
 
-/// Loads the configuration again and puts in force what can change while running: policy, ranges and how
-/// models take turns.
+/// Loads the configuration again and puts in force what can change while running: policy, ranges, trusted
+/// proxies and how models take turns.
 ///
 /// # Errors
 /// All mistakes of the configuration, or why no snapshot could be published.
@@ -64,15 +78,20 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         app.detector.replace_engine(Arc::clone(&published.engine));
         tracing::info!(version = published.version, "snapshot published");
     }
-    app.ranges.replace(new.ranges.clone());
+    app.lists.set_trusted_proxies(new.config.lists.proxies());
+    app.set_ranges(new.ranges.clone());
     app.models.set_config(new.config.model.clone());
     let (was, is) = (&old.config, &new.config);
     let fixed = [
         ("server", was.server != is.server),
         ("store", was.store != is.store),
         ("limits", was.limits != is.limits),
+        ("crawlers", was.crawlers != is.crawlers),
         ("redis", was.redis != is.redis),
         ("fetch", was.fetch != is.fetch),
+        ("reputation", was.reputation != is.reputation),
+        ("fetch", was.fetch != is.fetch),
+        ("redis", was.redis != is.redis),
         ("secrets", was.secrets != is.secrets),
     ];
     for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {

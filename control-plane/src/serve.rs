@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::api;
 use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, models, ranges, reload};
+use crate::{learning, listen, lists, logins, models, ranges, reload, replicas};
+use crate::{learning, limits, models, reload, sessions};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -42,10 +42,12 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
              `sallyport token create --role admin --name NAME`"
         );
     }
+    let tasks = background(&app, sources, loaded);
     let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
     let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
     let learning = tokio::spawn(learning::run(Arc::clone(&app)));
-    let ranges = tokio::spawn(ranges::schedule::run(Arc::clone(&app)));
+    let limits = tokio::spawn(limits::run(Arc::clone(&app.limits)));
+    let sessions = tokio::spawn(sessions::run(Arc::clone(&app.sessions)));
     let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {
@@ -53,11 +55,14 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         // Also so that nobody who follows a job keeps the server from ending.
         ending.jobs.cancel_all();
     };
+    run(listener, Arc::clone(&app), stop).await;
+    drop(tasks);
     run(listener, Arc::clone(&app), stop).await?;
     refresh.abort();
     models.abort();
     learning.abort();
-    ranges.abort();
+    limits.abort();
+    sessions.abort();
     reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");
@@ -66,22 +71,29 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What goes on beside the requests; it ends when dropped.
+fn background(app: &Arc<App>, sources: Sources, loaded: Loaded) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let shared = || Arc::clone(&app.shared);
+    let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
+    tasks.spawn(refresh_tokens(Arc::clone(app)));
+    tasks.spawn(models::watch(Arc::clone(&app.models)));
+    tasks.spawn(learning::run(Arc::clone(app)));
+    tasks.spawn(ranges::schedule::run(Arc::clone(app)));
+    tasks.spawn(lists::watch(Arc::clone(&app.lists)));
+    tasks.spawn(lists::replicate(Arc::clone(&app.lists), shared(), interval));
+    tasks.spawn(logins::share(Arc::clone(&app.logins), shared()));
+    tasks.spawn(replicas::run(Arc::clone(app)));
+    tasks.spawn(reload::watch(Arc::clone(app), sources, loaded));
+    tasks
+}
+
 /// Serves an app on a listener until `stop`, then waits for requests in flight, but not longer than configured.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn run(
-    listener: TcpListener,
-    app: Arc<App>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+pub async fn run(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) {
     let grace = Duration::from_secs(app.server.shutdown_grace_s.into());
     let (stopping, stopped) = watch::channel(false);
-    let service: IntoMakeServiceWithConnectInfo<_, SocketAddr> =
-        api::router(app).into_make_service_with_connect_info();
-    // Answers are small: waiting to fill a packet would only add delay.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let config = app.server.clone();
+    let server = listen::serve(listener, api::router(app), &config, async move {
         stop.await;
         stopping.send_replace(true);
     });
@@ -92,11 +104,8 @@ pub async fn run(
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        result = server => result,
-        () = too_late => {
-            tracing::warn!("requests in flight did not end in time");
-            Ok(())
-        }
+        () = server => {}
+        () = too_late => tracing::warn!("requests in flight did not end in time"),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::config::Loaded;
 use crate::models::ReadyModel;
+use crate::shared::SharedState;
 use crate::store::{Store, StoreError};
 
 /// The setting that keeps the last version, so that a version number never means two contents.
@@ -44,23 +45,30 @@ pub struct Published {
     pub bytes: Arc<[u8]>,
     /// The same, ready to judge.
     pub engine: Arc<Engine>,
+    /// SHA-256 of all but version and time.
+    digest: [u8; 32],
+    /// Whether all replicas give it this version.
+    is_numbered: bool,
 }
 
 /// The snapshot in force.
 pub struct Publisher {
     store: Arc<dyn Store>,
+    shared: Arc<dyn SharedState>,
     key: HashKey,
     current: RwLock<Arc<Published>>,
     /// Whoever publishes holds it, so that no change is lost to another.
-    inputs: Mutex<Inputs>,
+    inputs: Mutex<Contents>,
     /// (version, checkpoint), oldest first.
     judged: RwLock<VecDeque<(u64, i64)>>,
 }
 
 /// What a snapshot is made of, besides the deployment's key.
-struct Inputs {
+#[derive(Clone)]
+pub struct Contents {
     policy: PolicyConfig,
     ranges: Ranges,
+    lists: Lists,
     model: Arc<ReadyModel>,
 }
 
@@ -71,16 +79,15 @@ impl Publisher {
     /// See [`PublishError`].
     pub async fn start(
         store: Arc<dyn Store>,
+        shared: Arc<dyn SharedState>,
         key: HashKey,
-        loaded: &Loaded,
-        model: Arc<ReadyModel>,
+        inputs: Contents,
         now_ms: u64,
     ) -> Result<Self, PublishError> {
-        let inputs = Inputs { policy: loaded.config.policy.clone(), ranges: loaded.ranges.compile(), model };
-        let first = make(&*store, &key, &inputs, now_ms).await?;
+        let first = make(&*store, &*shared, &key, &inputs, now_ms).await?;
         let judged = RwLock::new(VecDeque::from([(first.version, first.checkpoint)]));
         let current = RwLock::new(Arc::new(first));
-        Ok(Self { store, key, current, inputs: Mutex::new(inputs), judged })
+        Ok(Self { store, shared, key, current, inputs: Mutex::new(inputs), judged })
     }
 
     /// The snapshot in force.
@@ -94,11 +101,24 @@ impl Publisher {
     /// See [`PublishError`]; what was in force stays.
     pub async fn publish_config(&self, loaded: &Loaded, now_ms: u64) -> Result<Arc<Published>, PublishError> {
         let mut inputs = self.inputs.lock().await;
-        let next = Inputs {
+        let next = Contents {
             policy: loaded.config.policy.clone(),
             ranges: loaded.ranges.compile(),
-            model: Arc::clone(&inputs.model),
+            ..inputs.clone()
         };
+        self.put_in_force(&mut inputs, next, now_ms).await
+    }
+
+    /// Publishes other lists of the operator and answers what is in force after it.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; what was in force stays.
+    pub async fn publish_lists(&self, lists: Lists, now_ms: u64) -> Result<Arc<Published>, PublishError> {
+        let mut inputs = self.inputs.lock().await;
+        if inputs.lists == lists {
+            return Ok(self.current());
+        }
+        let next = Contents { lists, ..inputs.clone() };
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 
@@ -115,8 +135,7 @@ impl Publisher {
         if Arc::ptr_eq(&inputs.model, model) {
             return Ok(self.current());
         }
-        let next =
-            Inputs { policy: inputs.policy.clone(), ranges: inputs.ranges.clone(), model: Arc::clone(model) };
+        let next = Contents { model: Arc::clone(model), ..inputs.clone() };
         self.put_in_force(&mut inputs, next, now_ms).await
     }
 
@@ -129,8 +148,29 @@ impl Publisher {
         if inputs.ranges == ranges {
             return Ok(self.current());
         }
-        let next = Inputs { policy: inputs.policy.clone(), ranges, model: Arc::clone(&inputs.model) };
+        let next = Contents { ranges, ..inputs.clone() };
         self.put_in_force(&mut inputs, next, now_ms).await
+    }
+
+    /// Gives the snapshot in force the number that other replicas gave the same content, where that is another one;
+    /// answers what is in force then. So replicas agree also after Redis was gone, or was emptied.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; what was in force stays.
+    pub async fn settle(&self, now_ms: u64) -> Result<Option<Arc<Published>>, PublishError> {
+        let mut inputs = self.inputs.lock().await;
+        let current = self.current();
+        let agrees = match self.shared.latest_snapshot().await {
+            Ok(Some(latest)) if latest.digest == current.digest => latest.number == current.version,
+            Ok(Some(_)) => current.is_numbered,
+            Ok(None) => !self.shared.health().is_shared,
+            Err(_) => true,
+        };
+        if agrees {
+            return Ok(None);
+        }
+        let same = inputs.clone();
+        self.put_in_force(&mut inputs, same, now_ms).await.map(Some)
     }
 
     /// Whether a snapshot with this model can be made.
@@ -143,6 +183,15 @@ impl Publisher {
         Ok(())
     }
 
+    /// How many bytes a snapshot with these lists has.
+    ///
+    /// # Errors
+    /// [`PublishError::Snapshot`] where it would be too large.
+    pub async fn try_lists(&self, lists: Lists) -> Result<usize, PublishError> {
+        let inputs = Contents { lists, ..self.inputs.lock().await.clone() };
+        Ok(snapshot::encode(&inputs.parts(&self.key, inputs.model.model.clone()))?.len())
+    }
+
     /// The checkpoint that judged in a version of the snapshot, if it is remembered.
     pub fn checkpoint_of(&self, version: u64) -> Option<i64> {
         let judged = self.judged.read().unwrap_or_else(PoisonError::into_inner);
@@ -151,11 +200,11 @@ impl Publisher {
 
     async fn put_in_force(
         &self,
-        inputs: &mut Inputs,
-        next: Inputs,
+        inputs: &mut Contents,
+        next: Contents,
         now_ms: u64,
     ) -> Result<Arc<Published>, PublishError> {
-        let published = Arc::new(make(&*self.store, &self.key, &next, now_ms).await?);
+        let published = Arc::new(make(&*self.store, &*self.shared, &self.key, &next, now_ms).await?);
         let mut judged = self.judged.write().unwrap_or_else(PoisonError::into_inner);
         judged.push_back((published.version, published.checkpoint));
         if judged.len() > REMEMBERED {
@@ -168,7 +217,12 @@ impl Publisher {
     }
 }
 
-impl Inputs {
+impl Contents {
+    /// What the configuration says, with these lists and this model.
+    pub fn of(loaded: &Loaded, lists: Lists, model: Arc<ReadyModel>) -> Self {
+        Self { policy: loaded.config.policy.clone(), ranges: loaded.ranges.compile(), lists, model }
+    }
+
     fn parts(&self, key: &HashKey, model: Model) -> Parts {
         Parts {
             version: 0,
@@ -177,16 +231,16 @@ impl Inputs {
             policy: self.policy.clone(),
             model,
             ranges: self.ranges.clone(),
-            lists: Lists::default(),
+            lists: self.lists.clone(),
         }
     }
 }
 
-/// Whether a snapshot of this configuration can be made with this model.
+/// Whether a snapshot of this configuration can be made with these lists and this model.
 ///
 /// # Errors
 /// [`PublishError::Snapshot`] where it would be too large, or the policy is wrong.
-pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
+pub fn try_with(loaded: &Loaded, lists: Lists, model: &Model) -> Result<(), PublishError> {
     let parts = Parts {
         version: 0,
         created_ms: 0,
@@ -194,13 +248,14 @@ pub fn try_with(loaded: &Loaded, model: &Model) -> Result<(), PublishError> {
         policy: loaded.config.policy.clone(),
         model: model.clone(),
         ranges: loaded.ranges.compile(),
-        lists: Lists::default(),
+        lists,
     };
     snapshot::encode(&parts)?;
     Ok(())
 }
 
 /// Version, time and content digest of the last snapshot, as kept in the store.
+#[derive(Clone, PartialEq)]
 struct Kept {
     version: u64,
     created_ms: u64,
@@ -225,22 +280,29 @@ impl Kept {
 
 async fn make(
     store: &dyn Store,
+    shared: &dyn SharedState,
     key: &HashKey,
-    inputs: &Inputs,
+    inputs: &Contents,
     now_ms: u64,
 ) -> Result<Published, PublishError> {
     let mut parts = inputs.parts(key, inputs.model.model.clone());
     let digest: [u8; 32] = Sha256::digest(snapshot::encode(&parts)?).into();
     let last = store.setting(SETTING).await?.and_then(|bytes| Kept::from_bytes(&bytes));
-    let kept = match last {
-        Some(last) if last.digest == digest => last,
-        last => {
-            let version = last.map_or(1, |last| last.version + 1);
-            let next = Kept { version, created_ms: now_ms, digest };
-            store.set_setting(SETTING, next.to_bytes()).await?;
-            next
-        }
+    let above = match &last {
+        Some(last) if last.digest == digest => last.version.saturating_sub(1),
+        Some(last) => last.version,
+        None => 0,
     };
+    // What all replicas call it; where they cannot be asked, what this one does, until `settle`.
+    let numbered = shared.number_snapshot(digest, above).await.ok().flatten();
+    let kept = match (numbered, &last) {
+        (Some(numbered), _) => Kept { version: numbered.number, created_ms: numbered.created_ms, digest },
+        (None, Some(last)) if last.digest == digest => last.clone(),
+        (None, _) => Kept { version: above + 1, created_ms: now_ms, digest },
+    };
+    if last.as_ref() != Some(&kept) {
+        store.set_setting(SETTING, kept.to_bytes()).await?;
+    }
     (parts.version, parts.created_ms) = (kept.version, kept.created_ms);
     let bytes = snapshot::encode(&parts)?;
     Ok(Published {
@@ -250,5 +312,7 @@ async fn make(
         etag: format!("\"{:x}\"", kept.version),
         engine: Arc::new(parts.into_engine()?),
         bytes: bytes.into(),
+        digest,
+        is_numbered: numbered.is_some(),
     })
 }

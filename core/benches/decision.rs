@@ -5,9 +5,10 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use sallyport_core::policy::{ListAction, ListEntry, ListTarget, Lists, ListsConfig};
 use sallyport_core::{
-    AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, Policy, Provider,
-    RangeKind, Ranges, RequestFacts, TreeNode, Trees, snapshot,
+    AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, Policy, PolicyConfig,
+    Provider, RangeKind, Ranges, RequestFacts, TreeNode, Trees, snapshot,
 };
 
 /// 28,000 /20 networks spread over the address space.
@@ -85,14 +86,45 @@ fn decision(c: &mut Criterion) {
         policy: Default::default(),
         model: model.clone(),
         ranges: set.clone(),
-        lists: sallyport_core::policy::Lists::default(),
+        lists: Lists::default(),
     };
-    let bytes = snapshot::encode(&parts).expect("encodes");
-    c.bench_function("snapshot with 28,000 ranges: decode and compile", |b| {
-        b.iter(|| {
-            snapshot::decode(black_box(&bytes)).and_then(snapshot::Parts::into_engine).expect("decodes")
+    let lists = Lists::compile(&entries());
+    let listed = snapshot::Parts { lists: lists.clone(), ..parts.clone() };
+    let denied =
+        (0..10_000_u32).map(|i| Ipv4Addr::from_bits(i.wrapping_mul(0x9E37_79B1) | 1 << 24).to_string());
+    let policy = PolicyConfig {
+        lists: ListsConfig { deny: denied.collect(), ..Default::default() },
+        ..Default::default()
+    };
+    let written = snapshot::Parts { policy, ..listed.clone() };
+    for (name, parts) in [
+        ("28,000 ranges", parts),
+        ("28,000 ranges and 50,000 list entries", listed),
+        ("28,000 ranges, 50,000 list entries and 10,000 in the policy", written),
+    ] {
+        let bytes = snapshot::encode(&parts).expect("encodes");
+        c.bench_function(&format!("snapshot with {name}: decode and compile"), |b| {
+            b.iter(|| {
+                snapshot::decode(black_box(&bytes)).and_then(snapshot::Parts::into_engine).expect("decodes")
+            });
         });
-    });
+    }
+}
+
+/// 50,000 entries: half networks, a quarter sessions, a quarter fingerprints, each with an end of its own hour.
+fn entries() -> Vec<ListEntry> {
+    (0..50_000_u32)
+        .map(|i| {
+            let spread = i.wrapping_mul(0x85EB_CA6B);
+            let target = match i % 4 {
+                0 => ListTarget::Session(u64::from(spread) << 32 | u64::from(i)),
+                1 => ListTarget::Fingerprint(u64::from(spread) << 32 | u64::from(i)),
+                _ => ListTarget::Network(ipnet::IpNet::from(IpAddr::V4(Ipv4Addr::from_bits(spread)))),
+            };
+            let expires_ms = 1_795_000_000_000 + u64::from(i % 1_000) * 3_600_000;
+            ListEntry { action: ListAction::Deny, target, expires_ms }
+        })
+        .collect()
 }
 
 /// Appends a tree of `depth` splits on every path, its thresholds in the middle of what is left of each feature.

@@ -183,6 +183,16 @@ impl ClientState {
         AgentVerdict::from_u8(self.agent_verdict).filter(|_| self.agent_until_ms > now_ms)
     }
 
+    /// The same of a client whose latest user agent still claims it: who has a session can change its user agent.
+    pub(crate) fn crawler_verdict(&self, now_ms: u64) -> Option<AgentVerdict> {
+        self.agent_verdict(now_ms).filter(|_| self.claims_crawler())
+    }
+
+    /// Whether the user agent claims to be a crawler that can be verified.
+    pub fn claims_crawler(&self) -> bool {
+        self.claims_crawler == 1
+    }
+
     /// Whether no request has been counted yet.
     pub fn is_new(&self) -> bool {
         self.first_seen_ms == 0

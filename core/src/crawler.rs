@@ -1,4 +1,4 @@
-//! Crawlers that can be verified: who claims to be one, and what came of looking.
+//! Crawlers that can be verified: who claims to be one, what came of looking, and what the policy makes of that.
 //!
 //! A user agent is only a claim. The control plane verifies it, by published ranges or by reverse DNS; its verdict is kept
 //! in the client's record.
@@ -8,7 +8,13 @@ use std::sync::LazyLock;
 use aho_corasick::nfa::contiguous::NFA;
 
 use crate::agent::{first_of, literal_set};
-use crate::policy::CrawlerCategory;
+use crate::check::{Check, Evidence};
+use crate::client::ClientState;
+use crate::decision::{Action, Basis, Decision};
+use crate::engine::Engine;
+use crate::features::Features;
+use crate::limiter;
+use crate::policy::{CrawlerCategory, CrawlerPolicy};
 
 /// How much of a user agent is read, in bytes.
 const READ_BYTES: usize = 512;
@@ -99,34 +105,74 @@ impl AgentVerdict {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_line_of_the_file_is_read() {
-        let text = include_str!("../data/known_crawlers.txt");
-        let lines = text.lines().filter(|line| !line.split('#').next().unwrap_or_default().trim().is_empty());
-        assert_eq!(lines.count(), known_crawlers().len());
+impl Engine {
+    /// Keeps what came of verifying the crawler that the client claims to be, for `ttl_s` seconds.
+    pub fn remember_agent(&self, verdict: AgentVerdict, ttl_s: u32, client: &mut ClientState, now_ms: u64) {
+        client.agent_verdict = verdict.to_u8();
+        client.agent_until_ms = now_ms.saturating_add(u64::from(ttl_s) * 1000);
     }
 
-    #[test]
-    fn claims_are_found_whatever_their_case() {
-        let name = |text: &[u8]| claimed_crawler(text).map(|crawler| crawler.name);
-        let google = b"Mozilla/5.0 (compatible; GoogleBOT/2.1; +http://www.google.com/bot.html)";
-        assert_eq!(name(google), Some("googlebot"));
-        assert_eq!(name(b"Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0"), None);
-        assert_eq!(name(&[0xff; 5000]), None);
-        assert_eq!(name(b""), None);
+    /// [`Engine::score`] of a client that claims to be a crawler, with what came of verifying it. Nothing is counted for the
+    /// limit of crawlers.
+    pub fn score_crawler(&self, features: &Features, evidence: &Evidence, verdict: AgentVerdict) -> Decision {
+        let mut nobody = ClientState::new(0);
+        self.judge_verdict(verdict, &mut nobody, *features).unwrap_or_else(|| {
+            let mut decision = self.score(features, evidence);
+            spare_pending(&mut decision, verdict);
+            decision
+        })
     }
 
-    #[test]
-    fn verdicts_come_back_from_their_numbers() {
-        for number in 0..=u8::MAX {
-            match AgentVerdict::from_u8(number) {
-                Some(verdict) => assert_eq!(verdict.to_u8(), number),
-                None => assert!(number == 0 || number >= VERIFIED + CrawlerCategory::ALL.len() as u8),
+    /// What the policy says of a crawler that was verified, or of one that was not what it says.
+    pub(crate) fn verified(
+        &self,
+        client: &mut ClientState,
+        features: Features,
+        now_ms: u64,
+    ) -> Option<Decision> {
+        self.judge_verdict(client.crawler_verdict(now_ms)?, client, features)
+    }
+
+    fn judge_verdict(
+        &self,
+        verdict: AgentVerdict,
+        client: &mut ClientState,
+        features: Features,
+    ) -> Option<Decision> {
+        let category = match verdict {
+            AgentVerdict::Unverifiable | AgentVerdict::Pending => return None,
+            AgentVerdict::Failed => return Some(self.blocked(features, Basis::Crawler, Check::Crawler)),
+            AgentVerdict::Verified(category) => category,
+        };
+        let mut spent = limiter::Spent::default();
+        let mut decision = match self.policy().config().crawlers.of(category) {
+            CrawlerPolicy::Block => self.blocked(features, Basis::Crawler, Check::Crawler),
+            CrawlerPolicy::Challenge => {
+                let score = self.policy().thresholds().challenge;
+                let check = Check::Crawler;
+                self.at_once(features, Action::Challenge, Basis::Crawler, check, score, score - 50.0)
             }
-        }
+            CrawlerPolicy::Limit => {
+                spent = limiter::spend_crawler(self.policy(), client);
+                match spent.wait_us {
+                    Some(wait_us) => self.over_limit(features, wait_us),
+                    None => self.passed(features, Basis::Crawler, Check::Crawler),
+                }
+            }
+            CrawlerPolicy::Allow => self.passed(features, Basis::Crawler, Check::Crawler),
+        };
+        (decision.limit, decision.charges) = (spent.over, spent.charges);
+        Some(decision)
     }
 }
+
+/// A genuine crawler is not refused by its score while somebody looks into its name.
+pub(crate) fn spare_pending(decision: &mut Decision, verdict: AgentVerdict) {
+    let rests_on_score = decision.basis == Basis::Score;
+    if verdict == AgentVerdict::Pending && rests_on_score && decision.action.refuses() {
+        decision.action = Action::Monitor;
+    }
+}
+
+#[cfg(test)]
+mod tests;

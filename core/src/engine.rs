@@ -4,7 +4,7 @@ use crate::address::AddressState;
 use crate::agent::Agent;
 use crate::check::{Check, Evidence};
 use crate::client::{ClientState, Visit, one_if};
-use crate::crawler::{AgentVerdict, claimed_crawler};
+use crate::crawler::{claimed_crawler, spare_pending};
 use crate::decision::{Action, Basis, Decision, Reasons};
 use crate::facts::RequestFacts;
 use crate::features::Features;
@@ -14,7 +14,7 @@ use crate::limiter;
 use crate::model::{Model, sigmoid};
 use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
 use crate::plain::plain;
-use crate::policy::{Consult, CrawlerPolicy, ListAction, Lists, Policy, Responses, Route};
+use crate::policy::{Consult, LimitRule, ListAction, Lists, Policy, Responses, Route};
 use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
 
@@ -133,15 +133,16 @@ impl Engine {
             *address = AddressState::new(address.key);
         }
         let is_new = client.is_new();
+        // A session that was made up for this request counts like none: its record is that of the client without one.
+        let by_session = !facts.session.is_empty() && client.key == self.key.session(facts.session);
         // Whose key is the session can change its user agent.
-        if is_new || !facts.session.is_empty() {
+        if is_new || by_session {
             let agent = Agent::judge(facts.user_agent, now_ms);
             client.agent_kind = agent.kind as u8;
             client.agent_suspicion = agent.suspicion;
             client.claims_crawler = u8::from(claimed_crawler(facts.user_agent).is_some());
         }
-        let login = self.policy.login_route(facts.method, &path);
-        let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
+        let (login, is_attempt) = self.attempt(facts, &path, class);
         let visit = Visit {
             class,
             path: facts.path,
@@ -161,7 +162,8 @@ impl Engine {
             .listed(facts, &path, features, now_ms)
             .or_else(|| self.verified(client, features, now_ms))
             .unwrap_or_else(|| {
-                let spent = limiter::spend(&self.policy, class, visit.is_attempt, facts, client, address);
+                let whose = if by_session { LimitRule::Session } else { LimitRule::Client };
+                let spent = limiter::spend(&self.policy, (class, is_attempt), whose, client, address);
                 let mut decision = if let Some(wait_us) = spent.wait_us {
                     self.over_limit(features, wait_us)
                 } else {
@@ -175,16 +177,15 @@ impl Engine {
                 (decision.limit, decision.charges) = (spent.over, spent.charges);
                 decision
             });
-        let is_pending = client.agent_verdict(now_ms) == Some(AgentVerdict::Pending);
-        if is_pending && decision.basis == Basis::Score && decision.action.refuses() {
-            // A genuine crawler is not refused while somebody looks into its name.
-            decision.action = Action::Monitor;
+        if let Some(verdict) = client.crawler_verdict(now_ms) {
+            spare_pending(&mut decision, verdict);
         }
         if !facts.session.is_empty() {
             let hits = visit.is_trap || visit.is_probe;
             decision.is_suspicious = match decision.basis {
                 Basis::Score => hits || decision.action.refuses(),
-                Basis::RateLimit => true,
+                // Many people may share an address, and its limit.
+                Basis::RateLimit => decision.limit.is_some_and(|over| over.rule != LimitRule::Address),
                 _ => false,
             };
             self.challenge_suspicious(&mut decision, marks.session);
@@ -197,6 +198,22 @@ impl Engine {
             *client = ClientState::new(client.key);
         }
         decision
+    }
+
+    /// Whether a request tries to sign in: only then [`Marks::network`] counts. Cheap for what only reads.
+    pub fn is_login_attempt(&self, facts: &RequestFacts<'_>) -> bool {
+        if facts.method != b"POST" && !self.policy.signs_in_by(facts.method) {
+            return false;
+        }
+        let path = plain(facts.path);
+        let class = self.policy.route_of(&path).class.unwrap_or_else(|| classify(facts, &path));
+        class != PathClass::Ignore && self.attempt(facts, &path, class).1
+    }
+
+    /// The place of the login route in the policy, where one is configured, and whether the request is an attempt.
+    fn attempt(&self, facts: &RequestFacts<'_>, path: &[u8], class: PathClass) -> (Option<u16>, bool) {
+        let login = self.policy.login_route(facts.method, path);
+        (login, login.is_some() || (class == PathClass::Login && facts.method == b"POST"))
     }
 
     /// Judges given features and evidence, without any record: the control plane's part in a consult.
@@ -234,7 +251,7 @@ impl Engine {
             Consult::Always => true,
             Consult::Uncertain => {
                 let thresholds = self.policy.thresholds();
-                if client.claims_crawler == 1 && client.agent_verdict(now_ms).is_none() {
+                if client.claims_crawler() && client.agent_verdict(now_ms).is_none() {
                     return true;
                 }
                 client.verdict_until_ms <= now_ms
@@ -275,22 +292,10 @@ impl Engine {
             }
             return None;
         }
-        client.pass_time(now_ms);
-        address.pass_time(now_ms);
-        client.attempts += 1.0;
-        address.attempts += 1.0;
-        if !self.policy.login_failed(watch.login, path, status, location) {
-            return Some(LoginOutcome::Passed);
-        }
-        client.failures += 1.0;
-        address.failures += 1.0;
-        Some(LoginOutcome::Failed)
-    }
-
-    /// Keeps what came of verifying the crawler that the client claims to be, for `ttl_s` seconds.
-    pub fn remember_agent(&self, verdict: AgentVerdict, ttl_s: u32, client: &mut ClientState, now_ms: u64) {
-        client.agent_verdict = verdict.to_u8();
-        client.agent_until_ms = now_ms.saturating_add(u64::from(ttl_s) * 1000);
+        let has_failed = self.policy.login_failed(watch.login, path, status, location);
+        let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
+        self.login_ended(outcome, client, address, now_ms);
+        Some(outcome)
     }
 
     /// What the lists say, those of the policy and those beside it; what allows comes first.
@@ -318,35 +323,6 @@ impl Engine {
         })
     }
 
-    /// What the policy says of a crawler that was verified, or of one that was not what it says.
-    fn verified(&self, client: &mut ClientState, features: Features, now_ms: u64) -> Option<Decision> {
-        let verdict = client.agent_verdict(now_ms)?;
-        let category = match verdict {
-            AgentVerdict::Unverifiable | AgentVerdict::Pending => return None,
-            AgentVerdict::Failed => return Some(self.blocked(features, Basis::Crawler, Check::Crawler)),
-            AgentVerdict::Verified(category) => category,
-        };
-        let mut spent = limiter::Spent::default();
-        let mut decision = match self.policy.config().crawlers.of(category) {
-            CrawlerPolicy::Block => self.blocked(features, Basis::Crawler, Check::Crawler),
-            CrawlerPolicy::Challenge => {
-                let score = self.policy.thresholds().challenge;
-                let check = Check::Crawler;
-                self.at_once(features, Action::Challenge, Basis::Crawler, check, score, score - 50.0)
-            }
-            CrawlerPolicy::Limit => {
-                spent = limiter::spend_crawler(&self.policy, client);
-                match spent.wait_us {
-                    Some(wait_us) => self.over_limit(features, wait_us),
-                    None => self.passed(features, Basis::Crawler, Check::Crawler),
-                }
-            }
-            CrawlerPolicy::Allow => self.passed(features, Basis::Crawler, Check::Crawler),
-        };
-        (decision.limit, decision.charges) = (spent.over, spent.charges);
-        Some(decision)
-    }
-
     /// A session with enough suspicious actions is challenged at least: the points that it takes are the check's.
     fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
         let threshold = self.policy.config().sessions.suspicious.max(1);
@@ -361,15 +337,15 @@ impl Engine {
         decision.basis = Basis::Session;
     }
 
-    fn passed(&self, features: Features, basis: Basis, check: Check) -> Decision {
+    pub(crate) fn passed(&self, features: Features, basis: Basis, check: Check) -> Decision {
         self.at_once(features, Action::Allow, basis, check, 0.0, -50.0)
     }
 
-    fn blocked(&self, features: Features, basis: Basis, check: Check) -> Decision {
+    pub(crate) fn blocked(&self, features: Features, basis: Basis, check: Check) -> Decision {
         self.at_once(features, Action::Block, basis, check, 100.0, 100.0)
     }
 
-    fn over_limit(&self, features: Features, wait_us: u64) -> Decision {
+    pub(crate) fn over_limit(&self, features: Features, wait_us: u64) -> Decision {
         let mut decision =
             self.at_once(features, Action::RateLimit, Basis::RateLimit, Check::RateLimit, 0.0, 0.0);
         decision.score = 100.0 * decision.ml_probability;
@@ -377,7 +353,7 @@ impl Engine {
         decision
     }
 
-    fn at_once(
+    pub(crate) fn at_once(
         &self,
         features: Features,
         action: Action,

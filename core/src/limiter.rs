@@ -4,12 +4,8 @@ use crate::address::AddressState;
 use crate::client::ClientState;
 use crate::decay::gcra;
 use crate::decision::{Charges, OverLimit};
-use crate::facts::RequestFacts;
 use crate::path::PathClass;
 use crate::policy::{LimitMode, LimitRule, Policy};
-
-/// A cell that is fuller than this part of its tolerance is worth sharing: lighter clients cost nobody anything.
-const SHARED_PART: u64 = 4;
 
 /// What became of a request at its limits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,17 +19,16 @@ pub(crate) struct Spent {
 }
 
 /// Counts a request for its limits, in this order: the address's, the client's (not for assets: one page loads many), its
-/// route class's. The first enforced one that it is over refuses it; the ones before have counted it.
+/// route class's. The first enforced one that it is over refuses it; the ones before have counted it. `whose` is the
+/// client's rule: [`LimitRule::Session`] where the client is a session.
 pub(crate) fn spend(
     policy: &Policy,
-    class: PathClass,
-    is_attempt: bool,
-    facts: &RequestFacts<'_>,
+    (class, is_attempt): (PathClass, bool),
+    whose: LimitRule,
     client: &mut ClientState,
     address: &mut AddressState,
 ) -> Spent {
     let mut spent = Spent::default();
-    let whose = if facts.session.is_empty() { LimitRule::Client } else { LimitRule::Session };
     let of_class = match class {
         _ if is_attempt => Some((LimitRule::Login, 2)),
         PathClass::Page | PathClass::Login => Some((LimitRule::Page, 0)),
@@ -68,7 +63,7 @@ impl Spent {
         match gcra(tat_us, now_ms, limit.rate) {
             Ok(()) => {
                 let ahead = tat_us.saturating_sub(now_ms.saturating_mul(1000));
-                if ahead > limit.rate.tolerance_us / SHARED_PART {
+                if ahead > limit.shared_from_us() {
                     self.charges.add(rule, key);
                 }
             }

@@ -7,7 +7,7 @@ const READ_BYTES: usize = 8192;
 
 /// The path with `%41` decoded once, without `;parameters`, empty segments, `.` and `..`; at most the first 8 KiB
 /// of it. Only judged, never sent on.
-pub(crate) fn plain(path: &[u8]) -> Cow<'_, [u8]> {
+pub fn plain(path: &[u8]) -> Cow<'_, [u8]> {
     let path = read(path);
     if is_plain(path) { Cow::Borrowed(path) } else { Cow::Owned(resolve(&decode(path))) }
 }

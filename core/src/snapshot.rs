@@ -104,7 +104,8 @@ pub fn encode(parts: &Parts) -> Result<Vec<u8>, SnapshotError> {
     if out.len() > MAX_BYTES { Err(SnapshotError::TooLarge(out.len())) } else { Ok(out) }
 }
 
-/// Reads the parts. Total: any bytes give parts or an error.
+/// Reads the parts. Total: any bytes give parts or an error. Whether the policy makes sense is left to
+/// [`Parts::into_engine`].
 ///
 /// # Errors
 /// See [`SnapshotError`].
@@ -138,9 +139,6 @@ pub fn decode(bytes: &[u8]) -> Result<Parts, SnapshotError> {
     let key = section(&mut reader, 1)?.try_into().map_err(|_| SnapshotError::Damaged("hash key"))?;
     let policy = PolicyConfig::from_json(section(&mut reader, 2)?)
         .map_err(|e| SnapshotError::Policy(e.to_string()))?;
-    if let Some(problem) = policy.problems().first() {
-        return Err(SnapshotError::Policy(format!("{}: {}", problem.key, problem.message)));
-    }
     let model = Model::from_bytes(section(&mut reader, 3)?)?;
     let ranges = Ranges::read(section(&mut reader, 4)?).ok_or(SnapshotError::Damaged("ranges"))?;
     let lists = Lists::read(section(&mut reader, 5)?).ok_or(SnapshotError::Damaged("lists"))?;

@@ -282,6 +282,7 @@ fn rotating_user_agents_show_at_the_address() {
 fn a_session_that_changes_its_user_agent_is_judged_by_it() {
     let engine = engine(PolicyConfig::default());
     let mut visitor = Visitor::new(&engine, CHROME);
+    visitor.client = ClientState::new(engine.key().session(b"s-1"));
     let mut suspicion = |user_agent: &str| {
         let user_agent = user_agent.as_bytes();
         let facts = RequestFacts { session: b"s-1", user_agent, ..visitor.facts("GET", "/") };

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use crate::gather::Sources;
 use crate::protobuf;
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "control_plane",
     "poll_interval_ms",
     "consult_deadline_ms",
@@ -17,6 +17,8 @@ const KEYS: [&str; 9] = [
     "address_header",
     "ja4_header",
     "session_cookie",
+    "session_header",
+    "account_header",
     "time_header",
 ];
 
@@ -53,6 +55,22 @@ impl ControlPlane {
     pub fn bearer(&self) -> String {
         format!("Bearer {}", self.token.0)
     }
+
+    /// The headers of a POST; `bearer` is [`ControlPlane::bearer`].
+    pub fn post<'a>(
+        &'a self,
+        path: &'a str,
+        bearer: &'a str,
+        content_type: &'a str,
+    ) -> Vec<(&'a str, &'a str)> {
+        vec![
+            (":method", "POST"),
+            (":path", path),
+            (":authority", &self.authority),
+            ("authorization", bearer),
+            ("content-type", content_type),
+        ]
+    }
 }
 
 /// Text that does not print itself.
@@ -83,9 +101,16 @@ impl Config {
                 address_header: token(&mut keys, "address_header", &mut problems).to_ascii_lowercase(),
                 ja4_header: token(&mut keys, "ja4_header", &mut problems).to_ascii_lowercase(),
                 session_cookie: token(&mut keys, "session_cookie", &mut problems),
+                session_header: token(&mut keys, "session_header", &mut problems).to_ascii_lowercase(),
+                account_header: token(&mut keys, "account_header", &mut problems).to_ascii_lowercase(),
                 time_header: token(&mut keys, "time_header", &mut problems).to_ascii_lowercase(),
             },
         };
+        let Sources { session_cookie, session_header, .. } = &config.sources;
+        if !session_cookie.is_empty() && !session_header.is_empty() {
+            problems
+                .push("session_header: leave it out, or session_cookie: a session has one name".to_owned());
+        }
         for key in keys.keys() {
             problems.push(format!("{key}: unknown key; known are {}", KEYS.join(", ")));
         }

@@ -5,15 +5,19 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use sallyport_core::{Action, Check, Decision, Reasons};
+use sallyport_core::policy::CrawlerCategory;
+use sallyport_core::{Action, AgentVerdict, Check, Reasons};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ControlPlane;
 use crate::gather::Gathered;
 use crate::host::{Call, Host};
+use crate::judge::Judged;
 
 /// Longer paths and user agents are cut for the control plane, in bytes.
 const LONGEST_TEXT: usize = 1024;
+/// What came of verifying a crawler holds no longer than this, in seconds (1 day).
+const LONGEST_AGENT_TTL_S: u32 = 86_400;
 /// A longer answer is not one, in bytes.
 const LARGEST_ANSWER: usize = 65_536;
 
@@ -26,6 +30,9 @@ struct Question<'a> {
     request_id: &'a str,
     features: &'a [f32],
     evidence: BTreeMap<&'static str, f32>,
+    /// Keyed hash, 16 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
 }
 
 /// What the control plane thinks of the request.
@@ -40,6 +47,23 @@ pub struct Verdict {
     /// Why, strongest first.
     #[serde(default)]
     pub reasons: Vec<Reason>,
+    /// What came of verifying the crawler that the client claims to be.
+    #[serde(default)]
+    agent: Option<AgentAnswer>,
+    /// With RATE_LIMIT: after how many seconds to try again.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
+}
+
+/// What the control plane found out about a crawler.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct AgentAnswer {
+    /// `verified`, `failed`, `pending` or `unverifiable`.
+    verdict: String,
+    /// With `verified`: what it crawls for.
+    #[serde(default)]
+    category: Option<String>,
+    ttl_s: u32,
 }
 
 /// One reason of a verdict.
@@ -52,6 +76,23 @@ pub struct Reason {
 }
 
 impl Verdict {
+    /// What came of verifying the crawler, and for how many seconds that holds; `None` where nothing came that this build
+    /// understands.
+    pub fn agent(&self) -> Option<(AgentVerdict, u32)> {
+        let answer = self.agent.as_ref()?;
+        let verdict = match answer.verdict.as_str() {
+            "verified" => {
+                let category = answer.category.as_deref().and_then(CrawlerCategory::from_name);
+                AgentVerdict::Verified(category.unwrap_or(CrawlerCategory::Other))
+            }
+            "failed" => AgentVerdict::Failed,
+            "pending" => AgentVerdict::Pending,
+            "unverifiable" => AgentVerdict::Unverifiable,
+            _ => return None,
+        };
+        Some((verdict, answer.ttl_s.min(LONGEST_AGENT_TTL_S)))
+    }
+
     /// The reasons whose checks this build knows.
     pub fn reasons(&self) -> Reasons {
         let mut reasons = Reasons::default();
@@ -71,9 +112,10 @@ pub fn ask(
     deadline_ms: u32,
     gathered: &Gathered<'_>,
     id: &str,
-    decision: &Decision,
+    judged: &Judged,
 ) -> Option<u32> {
     let facts = &gathered.facts;
+    let Judged { decision, keys, .. } = judged;
     let question = Question {
         ip: facts.address?.to_string(),
         user_agent: text(facts.user_agent),
@@ -82,16 +124,11 @@ pub fn ask(
         request_id: id,
         features: decision.features.values(),
         evidence: decision.evidence.found().map(|(check, strength)| (check.name(), strength)).collect(),
+        session: (keys.session != 0).then(|| format!("{:016x}", keys.session)),
     };
     let body = serde_json::to_vec(&question).ok()?;
     let bearer = control.bearer();
-    let headers = vec![
-        (":method", "POST"),
-        (":path", "/check"),
-        (":authority", control.authority.as_str()),
-        ("authorization", bearer.as_str()),
-        ("content-type", "application/json"),
-    ];
+    let headers = control.post("/check", &bearer, "application/json");
     host.call(&Call { cluster: &control.cluster, headers, body: &body, timeout_ms: deadline_ms })
 }
 

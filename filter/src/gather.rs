@@ -19,6 +19,11 @@ pub struct Sources {
     /// The cookie that names the session; empty for none. Who sends one counts as a client of its own from the
     /// session's second request on.
     pub session_cookie: String,
+    /// In the cookie's place, the request header that names the session, lower case; empty for none.
+    pub session_header: String,
+    /// The response header by which the origin tells, with the answer to a login, which account was tried, lower case;
+    /// empty for none. It is taken away from every answer.
+    pub account_header: String,
     /// The request header that holds the request's time, in Unix milliseconds; empty for none. Only for sending a
     /// log through Envoy faster than it happened: whoever can send it chooses when they came.
     pub time_header: String,
@@ -89,6 +94,7 @@ pub fn gather<'a>(
             header::LOOKALIKE => gathered.lookalike = true,
             other if other == sources.address_header => facts.address = parse_address_alone(value),
             other if other == sources.ja4_header => facts.ja4 = value,
+            other if other == sources.session_header => facts.session = value.trim_ascii(),
             other if other == sources.time_header => gathered.time_ms = parse_ms(value),
             _ => {}
         }

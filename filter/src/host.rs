@@ -79,6 +79,8 @@ pub trait Host {
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Replaces all copies of a response header. Only in the response phase.
     fn set_response_header(&self, name: &str, value: &str);
+    /// Removes all copies of a response header. Only in the response phase.
+    fn remove_response_header(&self, name: &str);
 
     /// Answers the request in the origin's place.
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]);

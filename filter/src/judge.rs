@@ -1,18 +1,21 @@
 //! One judgement on shared records: load, let the engine count and judge, store; again where another worker
 //! was quicker.
 
+use sallyport_core::policy::LimitRule;
 use sallyport_core::{
-    AddressState, Answer, Basis, ClientState, Decision, Engine, LoginOutcome, Marks, RequestFacts, Watch,
+    AddressState, AgentVerdict, Answer, Basis, ClientState, Decision, Engine, LoginOutcome, RequestFacts,
+    Watch,
 };
 
 use crate::host::Host;
 use crate::house::{Home, House};
+use crate::marks;
 use crate::metrics::Counter;
 use crate::state::{Held, Record};
 use crate::worker::Worker;
 
 /// After this many lost writes an update is given up: one request goes uncounted.
-const ATTEMPTS: usize = 3;
+pub(crate) const ATTEMPTS: usize = 3;
 
 /// Whose records: keyed hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub struct Judged {
     pub keys: Keys,
 }
 
-/// Counts the request in both records and judges it.
+/// Counts the request in both records and judges it; what others should know of it waits for the next exchange.
 pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Judged {
     let mut keys = Keys::of(engine, facts);
     let mut unmet = None;
@@ -67,11 +70,19 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
             unmet = Some(session);
         }
     }
+    let known = marks::find(worker, engine, facts, &keys, now_ms);
     let judged = update(worker, keys, now_ms, |client, address| {
-        let decision = engine.decide(facts, client, address, Marks::default(), now_ms);
+        let decision = engine.decide(facts, client, address, known, now_ms);
         Judged { decision, client: client.clone(), keys }
     });
-    let Decision { action, basis, .. } = judged.decision;
+    let Decision { action, basis, is_suspicious, .. } = judged.decision;
+    for (rule, key) in judged.decision.charges.iter() {
+        charge(worker, engine, rule, key, keys);
+    }
+    // Sessions made up faster than the limits allow would push out all others.
+    if is_suspicious && (unmet.is_none() || basis != Basis::RateLimit) {
+        marks::count_suspicious(worker, engine, keys.session, now_ms);
+    }
     if let Some(mut session) = unmet
         && basis != Basis::Ignored
         && !action.refuses()
@@ -93,10 +104,47 @@ pub fn feed_back<H: Host>(
     update(worker, keys, now_ms, |client, address| engine.answered(watch, answer, client, address, now_ms))
 }
 
-/// Keeps the control plane's score of a decision in the client's record.
-pub fn remember<H: Host>(worker: &Worker<H>, engine: &Engine, judged: &Judged, score: f32, now_ms: u64) {
+/// Keeps the control plane's verdict in the client's record: its score, and `agent`, what came of verifying the crawler that
+/// the client claims to be, with the seconds that this holds. Who was found out decides at once: there the score is not kept.
+pub fn remember<H: Host>(
+    worker: &Worker<H>,
+    engine: &Engine,
+    judged: &Judged,
+    (score, agent): (f32, Option<(AgentVerdict, u32)>),
+    now_ms: u64,
+) {
     update(worker, judged.keys, now_ms, |client, _| {
-        engine.remember_verdict(&judged.decision, score, client, now_ms);
+        if !matches!(agent, Some((AgentVerdict::Verified(_) | AgentVerdict::Failed, _))) {
+            engine.remember_verdict(&judged.decision, score, client, now_ms);
+        }
+        // A control plane that does not verify is not asked at each request.
+        let nobody_can_tell = (AgentVerdict::Unverifiable, engine.policy().config().consult_ttl_s.0);
+        if client.claims_crawler() {
+            let (verdict, ttl_s) = agent.unwrap_or(nobody_can_tell);
+            engine.remember_agent(verdict, ttl_s, client, now_ms);
+        }
+    });
+}
+
+/// Takes over how far a shared cell is ahead, µs, where the record still exists.
+pub fn settle<H: Host>(worker: &Worker<H>, keys: Keys, (rule, ahead_us): (LimitRule, u64), now_ms: u64) {
+    update(worker, keys, now_ms, |client, address| match rule {
+        LimitRule::Address if address.last_seen_ms() > 0 => address.settle(ahead_us, now_ms),
+        LimitRule::Address => {}
+        _ if client.is_new() => {}
+        _ => client.settle(rule, ahead_us, now_ms),
+    });
+}
+
+fn charge<H: Host>(worker: &Worker<H>, engine: &Engine, rule: LimitRule, key: u64, keys: Keys) {
+    if engine.version() == 0 {
+        // Nobody else knows these keys.
+        return;
+    }
+    worker.exchange(|exchange, _| {
+        if !exchange.charge(rule, key, keys) {
+            worker.metrics.count(Counter::ExchangeDropped);
+        }
     });
 }
 

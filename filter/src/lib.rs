@@ -2,20 +2,24 @@
 //!
 //! A request's way through the rooms: [`gather`] (facts) → [`judge`] (shared [`state`] and the engine) →
 //! [`request`] (acts, or holds the request for a [`consult`]). Beside it each machine keeps the snapshot current
-//! ([`sync`]), reports what it decided ([`observe`]) and counts ([`metrics`]). All of them reach the proxy
+//! ([`sync`]), settles limits and hears of [`marks`] ([`exchange`]), reports what it decided ([`observe`]) and counts
+//! ([`metrics`]). All of them reach the proxy
 //! through [`host`], so they run in tests without one; only this file and [`envoy`] know proxy-wasm.
 //!
 //! A panic here takes the site's proxy down: nothing a client sends may reach one.
 
+pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod consult;
 pub mod envoy;
+pub mod exchange;
 pub mod gather;
 pub mod header;
 pub mod host;
 pub mod house;
 pub mod judge;
+pub mod marks;
 pub mod metrics;
 pub mod observe;
 pub mod protobuf;

@@ -36,6 +36,8 @@ pub enum Counter {
     ConsultFailOpen,
     /// Consults without an answer on a route that fails closed.
     ConsultFailClosed,
+    /// Consults not started, because the last ones came to nothing.
+    ConsultSkipped,
     /// Polls that brought a new snapshot.
     PollNew,
     /// Polls that found nothing new.
@@ -48,13 +50,21 @@ pub enum Counter {
     ObservationSent,
     /// Observations lost: no room, no snapshot yet, refused by the control plane.
     ObservationDropped,
+    /// Exchanges with the control plane that were answered.
+    ExchangeSent,
+    /// Exchanges that failed: refused, late, not a 200, not understood.
+    ExchangeFailed,
+    /// Requests that could not be charged to shared limits, and suspicious actions not told: no room.
+    ExchangeDropped,
+    /// Requests over a limit that only watches.
+    RateLimitShadow,
     /// Records that were pushed out of shared state while still useful.
     StateEvicted,
     /// Updates of shared state given up after losing against other workers.
     StateConflict,
 }
 
-const COUNTERS: [(Counter, &str); 20] = [
+const COUNTERS: [(Counter, &str); 25] = [
     (Counter::Allow, "sallyport_decisions_allow"),
     (Counter::Monitor, "sallyport_decisions_monitor"),
     (Counter::Challenge, "sallyport_decisions_challenge"),
@@ -67,12 +77,17 @@ const COUNTERS: [(Counter, &str); 20] = [
     (Counter::ConsultFailed, "sallyport_consults_failed"),
     (Counter::ConsultFailOpen, "sallyport_consults_fail_open"),
     (Counter::ConsultFailClosed, "sallyport_consults_fail_closed"),
+    (Counter::ConsultSkipped, "sallyport_consults_skipped"),
     (Counter::PollNew, "sallyport_polls_new"),
     (Counter::PollUnchanged, "sallyport_polls_unchanged"),
     (Counter::PollFailed, "sallyport_polls_failed"),
     (Counter::SnapshotRefused, "sallyport_snapshots_refused"),
     (Counter::ObservationSent, "sallyport_observations_sent"),
     (Counter::ObservationDropped, "sallyport_observations_dropped"),
+    (Counter::ExchangeSent, "sallyport_exchange_sent"),
+    (Counter::ExchangeFailed, "sallyport_exchange_failed"),
+    (Counter::ExchangeDropped, "sallyport_exchange_dropped"),
+    (Counter::RateLimitShadow, "sallyport_rate_limit_shadow"),
     (Counter::StateEvicted, "sallyport_state_evictions"),
     (Counter::StateConflict, "sallyport_state_conflicts"),
 ];

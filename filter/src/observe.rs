@@ -12,7 +12,7 @@ use crate::clock::is_over;
 use crate::config::ControlPlane;
 use crate::gather::Gathered;
 use crate::host::{Call, Host, answer_status};
-use crate::judge::{Judged, Keys};
+use crate::judge::Judged;
 use crate::metrics::{Counter, Metrics};
 
 /// A batch is sealed at this many records.
@@ -81,7 +81,8 @@ impl Observer {
         self.batch = (version > 0).then(|| BatchBuilder::new(self.instance, version));
     }
 
-    /// Keeps a decision. ALLOW above the policy's rate is sampled; the record says how many it stands for.
+    /// Keeps a decision. ALLOW above the policy's rate is sampled, unless it was over a limit that only watches; the
+    /// record says how many it stands for.
     pub fn decided(
         &mut self,
         engine: &Engine,
@@ -92,7 +93,7 @@ impl Observer {
         metrics: &Metrics,
     ) {
         let Judged { decision, keys, .. } = judged;
-        let weight = if decision.action == Action::Allow {
+        let weight = if decision.action == Action::Allow && decision.limit.is_none() {
             match self.sample.take(engine.policy().config().observe_allow_per_second.0, now_ms) {
                 Some(weight) => weight,
                 None => return,
@@ -116,16 +117,8 @@ impl Observer {
     }
 
     /// Keeps a failed login.
-    pub fn login_failed(&mut self, engine: &Engine, keys: Keys, path: &[u8], now_ms: u64, metrics: &Metrics) {
-        let login = FailedLogin {
-            ts_ms: now_ms,
-            address: keys.address,
-            client: keys.client,
-            network: keys.network,
-            account: 0,
-            path,
-        };
-        self.add(engine, 1, metrics, |batch| batch.login_failure(&login));
+    pub fn login_failed(&mut self, engine: &Engine, login: &FailedLogin<'_>, metrics: &Metrics) {
+        self.add(engine, 1, metrics, |batch| batch.login_failure(login));
     }
 
     /// Seals what is due and posts the oldest batch that waits.
@@ -208,13 +201,7 @@ impl Observer {
         now_ms: u64,
     ) {
         let bearer = control.bearer();
-        let headers = vec![
-            (":method", "POST"),
-            (":path", "/v1/observations"),
-            (":authority", control.authority.as_str()),
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/octet-stream"),
-        ];
+        let headers = control.post("/v1/observations", &bearer, "application/octet-stream");
         let call =
             Call { cluster: &control.cluster, headers, body: &sealed.bytes, timeout_ms: POST_TIMEOUT_MS };
         let until_ms = now_ms + LONGEST_POST_MS;

@@ -1,11 +1,13 @@
 //! What a refused client gets: a page where a person looks, `application/problem+json` otherwise.
 //!
-//! A refusal is never cached and always has a real status. The page needs no script, loads nothing and says
+//! A refusal is never cached and always has a real status. A 429 names its limit and when to come back, in the fields of
+//! draft-ietf-httpapi-ratelimit-headers-11. The page needs no script, loads nothing and says
 //! what to do; its policy allows its own style by hash and nothing else.
 
 use std::fmt::Write as _;
 
-use sallyport_core::Action;
+use sallyport_core::policy::LimitRule;
+use sallyport_core::{Action, Decision, Policy};
 
 const PAGE: &str = include_str!("../assets/refusal.html");
 /// The style of the page. Its hash is part of [`PAGE_POLICY`]; a test compares them.
@@ -16,6 +18,9 @@ pub const PAGE_POLICY: &str = concat!(
     "1x4ZEI9cgdsELPBSaEF9ZO6cG+zPG8YL+lJ5r6K+CS8=",
     "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 );
+
+/// When to come back after a 503, in seconds.
+const UNAVAILABLE_S: u32 = 5;
 
 /// A refusal, ready to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +33,44 @@ pub struct Reply {
     pub body: String,
 }
 
+/// What is refused, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    /// What was decided.
+    pub action: Action,
+    /// Whether a person looks at it.
+    pub page: bool,
+    /// Shown as it is: pass it through [`printable_id`].
+    pub id: &'a str,
+    /// When to come back, in seconds.
+    pub retry_after_s: Option<u32>,
+    /// The limit that the request was over.
+    pub quota: Option<Quota>,
+}
+
+/// A limit as its client is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Which.
+    pub rule: LimitRule,
+    /// Requests at once.
+    pub burst: u32,
+    /// In so many seconds that many come back.
+    pub window_s: u64,
+}
+
+impl Quota {
+    /// The enforced limit that a decision rests on.
+    pub fn of(policy: &Policy, decision: &Decision) -> Option<Self> {
+        let over = decision.limit.filter(|over| !over.is_shadow)?;
+        let limit = policy.limit(over.rule)?;
+        Some(Self { rule: over.rule, burst: limit.burst, window_s: limit.window_s() })
+    }
+}
+
 /// The refusal for an action; `None` for the actions that let a request pass.
-///
-/// `id` is shown as it is: pass it through [`printable_id`]. `retry_after_s` is in seconds.
-pub fn refusal(action: Action, page: bool, id: &str, retry_after_s: Option<u32>) -> Option<Reply> {
-    words(action).map(|words| reply(&words, Some(action), page, id, retry_after_s))
+pub fn refusal(refusal: &Refusal<'_>) -> Option<Reply> {
+    words(refusal.action).map(|words| reply(&words, Some(refusal), refusal.page, refusal.id))
 }
 
 /// The refusal of a request that could not be cleared up, on a route that fails closed.
@@ -46,10 +84,12 @@ pub fn unavailable(page: bool, id: &str) -> Reply {
         text: "<p>Your request could not be checked just now, and this part of the site lets nothing pass \
                unchecked.</p>\n<p>Load the page again in a few seconds.</p>",
     };
-    reply(&words, None, page, id, Some(5))
+    reply(&words, None, page, id)
 }
 
-fn reply(words: &Words, action: Option<Action>, page: bool, id: &str, retry_after_s: Option<u32>) -> Reply {
+fn reply(words: &Words, refusal: Option<&Refusal<'_>>, page: bool, id: &str) -> Reply {
+    let retry_after_s = refusal.map_or(Some(UNAVAILABLE_S), |refusal| refusal.retry_after_s);
+    let quota = refusal.and_then(|refusal| refusal.quota);
     let mut headers = vec![
         ("cache-control", "no-store".to_owned()),
         ("x-content-type-options", "nosniff".to_owned()),
@@ -57,15 +97,20 @@ fn reply(words: &Words, action: Option<Action>, page: bool, id: &str, retry_afte
     ];
     if let Some(seconds) = retry_after_s {
         headers.push(("retry-after", seconds.to_string()));
+        if let Some(Quota { rule, burst, window_s }) = quota {
+            let name = rule.name();
+            headers.push(("ratelimit-policy", format!("\"{name}\";q={burst};w={window_s}")));
+            headers.push(("ratelimit", format!("\"{name}\";r=0;t={seconds}")));
+        }
     }
     let body = if page {
         headers.push(("content-type", "text/html; charset=utf-8".to_owned()));
         headers.push(("content-security-policy", PAGE_POLICY.to_owned()));
         headers.push(("referrer-policy", "no-referrer".to_owned()));
-        html(words, id)
+        html(words, quota, id)
     } else {
         headers.push(("content-type", "application/problem+json".to_owned()));
-        problem(action, words, id, retry_after_s)
+        problem(words, refusal.map(|refusal| refusal.action), quota, id, retry_after_s)
     };
     Reply { status: words.status, headers, body }
 }
@@ -105,9 +150,8 @@ fn words(action: Action) -> Option<Words> {
             status: 429,
             kind: "rate_limit",
             title: "Too many requests",
-            detail: "Your network sends more requests than this site accepts. Wait as long as Retry-After says.",
-            text: "<p>Your network sends more requests than this site accepts.</p>\n<p>Wait a moment, then load \
-                   the page again.</p>",
+            detail: "Wait as long as Retry-After says.",
+            text: "<p>Wait a moment, then load the page again.</p>",
         },
         Action::Block => Words {
             status: 403,
@@ -121,23 +165,49 @@ fn words(action: Action) -> Option<Words> {
     })
 }
 
-fn html(words: &Words, id: &str) -> String {
+/// Whose limit it was.
+fn too_many(rule: LimitRule) -> &'static str {
+    match rule {
+        LimitRule::Address => "Your network sends more requests than this site accepts.",
+        LimitRule::Login => "There were too many attempts to sign in.",
+        LimitRule::Crawler => "This crawler sends more requests than this site accepts.",
+        _ => "You send more requests than this site accepts.",
+    }
+}
+
+fn html(words: &Words, quota: Option<Quota>, id: &str) -> String {
     let status = words.status.to_string();
+    let text = match quota {
+        Some(quota) => format!("<p>{}</p>\n{}", too_many(quota.rule), words.text),
+        None => words.text.to_owned(),
+    };
     let filled = [
         ("{{title}}", words.title),
         ("{{style}}", STYLE),
-        ("{{text}}", words.text),
+        ("{{text}}", text.as_str()),
         ("{{status}}", status.as_str()),
         ("{{id}}", if id.is_empty() { "without a number" } else { id }),
     ];
     filled.iter().fold(PAGE.to_owned(), |page, (mark, value)| page.replace(mark, value))
 }
 
-fn problem(action: Option<Action>, words: &Words, id: &str, retry_after_s: Option<u32>) -> String {
+/// With the member `violated-policies` of the draft's problem types.
+fn problem(
+    words: &Words,
+    action: Option<Action>,
+    quota: Option<Quota>,
+    id: &str,
+    retry_after_s: Option<u32>,
+) -> String {
     let Words { status, kind, title, detail, .. } = words;
     let mut body =
-        format!(r#"{{"type":"urn:sallyport:{kind}","title":"{title}","status":{status},"detail":"{detail}""#);
+        format!(r#"{{"type":"urn:sallyport:{kind}","title":"{title}","status":{status},"detail":""#);
     // Writing to a String cannot fail.
+    if let Some(Quota { rule, .. }) = quota {
+        let _ = write!(body, r#"{} {detail}","violated-policies":["{}"]"#, too_many(rule), rule.name());
+    } else {
+        let _ = write!(body, r#"{detail}""#);
+    }
     if let Some(action) = action {
         let _ = write!(body, r#","action":"{}""#, action.as_str());
     }

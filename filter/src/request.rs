@@ -3,20 +3,25 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
+use sallyport_core::observation::FailedLogin;
 use sallyport_core::policy::{FailMode, HeaderPolicy};
-use sallyport_core::{Action, Answer, Basis, Engine, LoginOutcome, Watch};
+use sallyport_core::{Action, AgentVerdict, Answer, Basis, Engine, LoginOutcome, Watch};
 
 use crate::consult::{self, Verdict};
 use crate::gather::{Gathered, gather};
 use crate::header;
 use crate::host::{Headers, Host, answer_status, parse_status};
 use crate::judge::{Judged, Keys, feed_back, judge, remember};
+use crate::marks;
 use crate::metrics::Counter;
-use crate::reply::{Reply, printable_id, refusal, unavailable};
+use crate::reply::{Quota, Refusal, Reply, printable_id, refusal, unavailable};
 use crate::worker::Worker;
 
 /// The response header that tells what `enforcement: monitor` did not do.
 pub const WOULD_HEADER: &str = "x-sallyport-would";
+
+/// Of an account's name so many bytes count.
+const LONGEST_NAME: usize = 256;
 
 /// What the proxy does next with the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,12 +131,18 @@ impl<H: Host> Request<H> {
             (None, Some(504)) => Counter::ConsultLate,
             (None, _) => Counter::ConsultFailed,
         });
+        match verdict {
+            Some(_) => self.worker.breaker.answered(host),
+            None => self.worker.breaker.failed(host, host.now_ms()),
+        }
         self.go_on(verdict);
     }
 
     /// The deadline of the consult has passed.
     pub fn on_deadline(&mut self) {
-        self.worker.metrics.count(Counter::ConsultLate);
+        let Worker { host, metrics, breaker, .. } = &*self.worker;
+        metrics.count(Counter::ConsultLate);
+        breaker.failed(host, host.now_ms());
         self.go_on(None);
     }
 
@@ -147,14 +158,27 @@ impl<H: Host> Request<H> {
         {
             self.learn(&watched, status);
         }
+        let account_header = &self.worker.config.sources.account_header;
+        if !account_header.is_empty() {
+            host.remove_response_header(account_header);
+        }
     }
 
+    /// Starts a consult; `None` where there can be none, or none makes sense.
     fn ask(&self, gathered: &Gathered<'_>, judged: &Judged) -> Option<u32> {
         let worker = &self.worker;
         let control = worker.config.control_plane.as_ref()?;
+        gathered.facts.address?;
+        if !worker.breaker.lets(worker.host.recent_ms()) {
+            worker.metrics.count(Counter::ConsultSkipped);
+            return None;
+        }
         let deadline_ms = worker.config.consult_deadline_ms;
         let id = printable_id(gathered.request_id);
-        let token = consult::ask(&worker.host, control, deadline_ms, gathered, id, &judged.decision)?;
+        let Some(token) = consult::ask(&worker.host, control, deadline_ms, gathered, id, judged) else {
+            worker.breaker.failed(&worker.host, worker.host.now_ms());
+            return None;
+        };
         worker.metrics.count(Counter::ConsultSent);
         worker.hold(self.context, worker.host.now_ms() + u64::from(deadline_ms), self.me.clone());
         Some(token)
@@ -169,12 +193,20 @@ impl<H: Host> Request<H> {
         let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.recent_ms());
         let flow = match verdict {
             Some(verdict) => {
-                remember(&worker, &engine, &judged, verdict.score, now_ms);
+                let agent = verdict.agent();
+                remember(&worker, &engine, &judged, (verdict.score, agent), now_ms);
                 let decision = &mut judged.decision;
+                if judged.keys.session != 0 && !decision.is_suspicious && verdict.action.refuses() {
+                    marks::count_suspicious(&worker, &engine, judged.keys.session, now_ms);
+                }
+                if let Some((AgentVerdict::Verified(_) | AgentVerdict::Failed, _)) = agent {
+                    decision.basis = Basis::Crawler;
+                }
                 decision.action = verdict.action;
                 decision.score = verdict.score;
                 decision.ml_probability = verdict.ml_probability;
                 decision.reasons = verdict.reasons();
+                decision.retry_after_s = verdict.retry_after;
                 self.act(&engine, &gathered, judged, now_ms)
             }
             None => self.fail(&engine, &gathered, judged, now_ms),
@@ -213,13 +245,24 @@ impl<H: Host> Request<H> {
         let enforced = policy.enforces(policy.route(gathered.facts.path));
         if decision.basis != Basis::Ignored {
             worker.metrics.decided(action);
+            if decision.limit.is_some_and(|over| over.is_shadow) {
+                worker.metrics.count(Counter::RateLimitShadow);
+            }
             worker.observe(|observer, _| {
                 observer.decided(engine, gathered, &judged, enforced, now_ms, &worker.metrics);
             });
         }
 
         let id = printable_id(gathered.request_id);
-        if enforced && let Some(reply) = refusal(action, gathered.is_navigation(), id, decision.retry_after_s)
+        let is_refused = enforced && action.refuses();
+        if is_refused
+            && let Some(reply) = refusal(&Refusal {
+                action,
+                page: gathered.is_navigation(),
+                id,
+                retry_after_s: decision.retry_after_s,
+                quota: Quota::of(policy, decision),
+            })
         {
             return self.refuse(&reply);
         }
@@ -261,9 +304,23 @@ impl<H: Host> Request<H> {
         let whose = (watched.keys, watched.watch);
         let outcome = feed_back(worker, &watched.engine, whose, answer, now_ms);
         if outcome == Some(LoginOutcome::Failed) {
-            worker.observe(|observer, _| {
-                observer.login_failed(&watched.engine, watched.keys, &watched.path, now_ms, &worker.metrics);
-            });
+            self.login_failed(watched, now_ms);
         }
+    }
+
+    fn login_failed(&self, watched: &Watched, now_ms: u64) {
+        let worker = &self.worker;
+        let Watched { engine, keys, path, .. } = watched;
+        if keys.session != 0 {
+            marks::count_suspicious(worker, engine, keys.session, now_ms);
+        }
+        let name = match worker.config.sources.account_header.as_str() {
+            "" => None,
+            header => worker.host.response_header(header),
+        };
+        let account = name.map_or(0, |name| engine.key().account(name.get(..LONGEST_NAME).unwrap_or(&name)));
+        let Keys { address, client, network, .. } = *keys;
+        let login = FailedLogin { ts_ms: now_ms, address, client, network, account, path };
+        worker.observe(|observer, _| observer.login_failed(engine, &login, &worker.metrics));
     }
 }

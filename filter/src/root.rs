@@ -8,7 +8,6 @@ use sallyport_core::{Engine, HashKey, Model, Policy, Ranges};
 use crate::config::Config;
 use crate::host::{Host, Level};
 use crate::metrics::{Gauge, Metrics};
-use crate::observe::Observer;
 use crate::request::Request;
 use crate::sync::{Bench, Sync, adopt};
 use crate::worker::Worker;
@@ -69,7 +68,7 @@ impl<H: Host + Clone> Root<H> {
             None => IDLE_TICK_MS,
         };
         let engine = Engine::new(policy, model, Ranges::default(), key, 0);
-        let worker = Worker::new(host.clone(), config, metrics, engine, Observer::new(instance));
+        let worker = Worker::new(host.clone(), config, metrics, engine, instance);
         // Until then the gauge keeps what the other machines wrote.
         let untold = TICKS_TO_TELL;
         if worker.config.control_plane.is_some() {
@@ -88,7 +87,7 @@ impl<H: Host + Clone> Root<H> {
         self.configured.as_ref().map(|configured| Request::new(configured.worker.clone(), context))
     }
 
-    /// The tick: ends overdue waits, looks for snapshots, posts observations, hands over metrics.
+    /// The tick: ends overdue waits, looks for snapshots, posts observations, settles limits, hands over metrics.
     pub fn tick(&mut self) {
         let Some(Configured { worker, sync, untold }) = &mut self.configured else { return };
         let host = &worker.host;
@@ -109,6 +108,7 @@ impl<H: Host + Clone> Root<H> {
                 *untold = TICKS_TO_TELL;
             }
         }
+        worker.exchange(|exchange, control| exchange.step(worker, control, sync.leads(), now_ms));
         worker.metrics.flush(host);
     }
 
@@ -125,6 +125,11 @@ impl<H: Host + Clone> Root<H> {
                 *untold = TICKS_TO_TELL;
             }
         } else {
+            worker.exchange(|exchange, _| {
+                if exchange.awaits(token) {
+                    exchange.answered(worker, header_count, body_bytes, now_ms);
+                }
+            });
             worker.observe(|observer, _| {
                 if observer.awaits(token) {
                     observer.answered(host, &worker.metrics, header_count, now_ms);

@@ -34,7 +34,7 @@ pub trait Record: Clone + PartialEq {
 impl Record for ClientState {
     const BYTES: usize = Self::BYTES;
     const WAYS: usize = 8;
-    const TABLE: &'static str = "sallyport/2/client/";
+    const TABLE: &'static str = "sallyport/3/client/";
 
     fn new(key: u64) -> Self {
         Self::new(key)

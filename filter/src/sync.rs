@@ -33,6 +33,8 @@ pub struct Sync {
     refused: Option<String>,
     /// Why, to say it once.
     refusing: Option<SnapshotError>,
+    /// Whether this machine held the lease when it looked last.
+    leads: bool,
     /// Whether the last poll was answered; `None` before the first.
     reachable: Option<bool>,
     confirmed_ms: u64,
@@ -67,6 +69,7 @@ impl Sync {
             asked: None,
             refused: None,
             refusing: None,
+            leads: false,
             reachable: None,
             confirmed_ms: 0,
         }
@@ -82,7 +85,8 @@ impl Sync {
         }
         if is_over(self.next_poll_ms, self.every_ms, bench.now_ms) && self.asked.is_none() {
             self.next_poll_ms = bench.now_ms + self.every_ms;
-            if self.hold_lease(bench) {
+            self.leads = self.hold_lease(bench);
+            if self.leads {
                 let age_s = bench.now_ms.saturating_sub(self.confirmed_ms) / 1000;
                 if self.confirmed_ms > 0 {
                     bench.metrics.set(bench.host, Gauge::SnapshotAge, age_s);
@@ -91,6 +95,11 @@ impl Sync {
             }
         }
         adopted
+    }
+
+    /// Whether this machine asks for all of the process.
+    pub fn leads(&self) -> bool {
+        self.leads
     }
 
     /// Whether an answer is this room's.
@@ -257,7 +266,8 @@ fn announced(host: &impl Host) -> Option<(u64, String)> {
     Some((u64::from_le_bytes(*version), String::from_utf8_lossy(etag).into_owned()))
 }
 
-fn pair(first: u64, second: u64) -> [u8; 16] {
+/// Two numbers as shared data holds them.
+pub(crate) fn pair(first: u64, second: u64) -> [u8; 16] {
     let mut bytes = [0; 16];
     let (left, right) = bytes.split_at_mut(8);
     left.copy_from_slice(&first.to_le_bytes());
@@ -265,7 +275,8 @@ fn pair(first: u64, second: u64) -> [u8; 16] {
     bytes
 }
 
-fn read_pair(bytes: &[u8]) -> Option<(u64, u64)> {
+/// The two numbers of [`pair`].
+pub(crate) fn read_pair(bytes: &[u8]) -> Option<(u64, u64)> {
     let (first, rest) = bytes.split_first_chunk()?;
     let (second, _) = rest.split_first_chunk()?;
     Some((u64::from_le_bytes(*first), u64::from_le_bytes(*second)))

@@ -5,8 +5,10 @@ use std::rc::{Rc, Weak};
 
 use sallyport_core::Engine;
 
+use crate::breaker::Breaker;
 use crate::clock::is_over;
 use crate::config::{Config, ControlPlane};
+use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
@@ -21,8 +23,11 @@ pub struct Worker<H: Host> {
     pub config: Config,
     /// The metrics.
     pub metrics: Metrics,
+    /// Whether consults make sense.
+    pub breaker: Breaker,
     engine: RefCell<Rc<Engine>>,
     observer: RefCell<Observer>,
+    exchange: RefCell<Exchange>,
     held: RefCell<Vec<HeldRequest<H>>>,
 }
 
@@ -36,13 +41,17 @@ struct HeldRequest<H: Host> {
 
 impl<H: Host> Worker<H> {
     /// A machine that judges with `engine`.
-    pub fn new(host: H, config: Config, metrics: Metrics, engine: Engine, observer: Observer) -> Self {
+    /// `instance` tells it from all others.
+    pub fn new(host: H, config: Config, metrics: Metrics, engine: Engine, instance: u64) -> Self {
+        let exchange = Exchange::new(instance, u64::from(config.poll_interval_ms));
         Self {
             host,
             config,
             metrics,
+            breaker: Breaker::default(),
             engine: RefCell::new(Rc::new(engine)),
-            observer: RefCell::new(observer),
+            observer: RefCell::new(Observer::new(instance)),
+            exchange: RefCell::new(exchange),
             held: RefCell::new(Vec::new()),
         }
     }
@@ -62,6 +71,14 @@ impl<H: Host> Worker<H> {
     pub fn observe(&self, work: impl FnOnce(&mut Observer, &ControlPlane)) {
         if let Some(control) = &self.config.control_plane {
             work(&mut self.observer.borrow_mut(), control);
+        }
+    }
+
+    /// Works with the exchange, where there is a control plane to settle with that knows the same keys and time.
+    pub fn exchange(&self, work: impl FnOnce(&mut Exchange, &ControlPlane)) {
+        let own_time = self.config.sources.time_header.is_empty();
+        if let Some(control) = self.config.control_plane.as_ref().filter(|_| own_time) {
+            work(&mut self.exchange.borrow_mut(), control);
         }
     }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: formatting, lints, licences, then every test against a real Envoy.
+//! `cargo xtask test`: formatting, lints, licences, then every test against a real Envoy and Redis.
 
 use anyhow::Result;
 use xtask::tools;
@@ -22,6 +22,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         run_command(cargo().args(["fmt", "--all", "--check"]))?;
     }
     let envoy = tools::envoy()?;
+    let redis = tools::redis_server()?;
     let filter = wasm::build()?;
     if !args.no_checks {
         lint()?;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     run_command(
         test.env("SALLYPORT_ENVOY", envoy)
+            .env("SALLYPORT_REDIS_SERVER", redis)
             .env("SALLYPORT_WASM", filter)
             .env("SALLYPORT_BIN", target_dir().join("debug/sallyport")),
     )

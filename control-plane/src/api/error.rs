@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::lists::Fault;
 use crate::store::StoreError;
 
 /// RFC 9457 problem details.
@@ -26,6 +27,9 @@ pub(super) struct Problem {
     /// The field of the body, or the parameter, that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// Of several faults, the first hundred; the first is in `field` and `detail` too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<Fault>,
 }
 
 /// A kind of problem: status, the end of its `type`, title.
@@ -40,6 +44,7 @@ const FORBIDDEN: Kind = Kind(StatusCode::FORBIDDEN, "forbidden", "The token's ro
 const NOT_FOUND: Kind = Kind(StatusCode::NOT_FOUND, "not-found", "There is no such thing");
 const METHOD: Kind = Kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Another method is needed");
 const CONFLICT: Kind = Kind(StatusCode::CONFLICT, "conflict", "It contradicts what is on record");
+const TOO_MANY: Kind = Kind(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests");
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later");
 const INTERNAL: Kind = Kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here");
 
@@ -49,12 +54,13 @@ pub(super) struct ApiError {
     kind: Kind,
     detail: String,
     field: Option<String>,
-    private: Option<String>,
+    faults: Box<[Fault]>,
+    private: Option<Box<str>>,
 }
 
 impl ApiError {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, private: None }
+        Self { kind, detail: detail.into(), field: None, faults: Box::default(), private: None }
     }
 
     /// 400: not JSON, or a damaged batch.
@@ -65,6 +71,21 @@ impl ApiError {
     /// 422: readable, but a field is wrong.
     pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(INVALID, detail) }
+    }
+
+    /// 422: readable, but fields are wrong; `more` besides these.
+    pub(super) fn faulty(faults: Vec<Fault>, more: usize) -> Self {
+        let Some(Fault { field, detail }) = faults.first().cloned() else {
+            return Self::new(INVALID, "something is wrong");
+        };
+        let others = faults.len() - 1 + more;
+        let detail = match others {
+            0 => detail,
+            1 => format!("{detail}; 1 more fault"),
+            others => format!("{detail}; {others} more faults"),
+        };
+        let faults = if others == 0 { Box::default() } else { faults.into() };
+        Self { faults, ..Self::invalid(field, detail) }
     }
 
     /// Names the field of the body that it is about.
@@ -102,6 +123,11 @@ impl ApiError {
         Self::new(CONFLICT, detail)
     }
 
+    /// 429; when to try again stands in `Retry-After`.
+    pub(super) fn rate_limited(detail: impl Into<String>) -> Self {
+        Self::new(TOO_MANY, detail)
+    }
+
     /// 503.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(UNAVAILABLE, detail)
@@ -110,13 +136,13 @@ impl ApiError {
     /// 500; the reason goes to the log only.
     pub(super) fn internal(private: impl ToString) -> Self {
         let detail = "the log of the control plane tells more";
-        Self { private: Some(private.to_string()), ..Self::new(INTERNAL, detail) }
+        Self { private: Some(private.to_string().into()), ..Self::new(INTERNAL, detail) }
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let private = Some(error.to_string());
+        let private = Some(error.to_string().into());
         match error {
             StoreError::Unavailable(_) => {
                 let detail = "the database cannot be used at the moment; nothing was stored";
@@ -139,6 +165,7 @@ impl IntoResponse for ApiError {
             status: status.as_u16(),
             detail: self.detail,
             field: self.field,
+            faults: self.faults.into(),
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, body).into_response();

@@ -11,8 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::ApiError;
+use super::limits::{Group, Taken};
 use crate::app::App;
-use crate::auth::{Caller, Role};
+use crate::auth::Role;
 
 /// Lets filters, applications and operators pass.
 pub(super) async fn filter(
@@ -35,27 +36,48 @@ pub(super) async fn admin(
 async fn pass(app: &App, needed: Role, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let for_page = asks_for_page(request.headers());
     let refuse = |detail: &str| unauthorized(detail, for_page);
-    let Some(presented) = Presented::of(request.headers()) else {
-        return Ok(refuse(
-            "send `Authorization: Bearer <token>`, or in a browser any user name and the token as password; \
-             `sallyport token create` makes one",
-        ));
-    };
-    if presented.by_browser && !is_own(&request) {
+    let presented = Presented::of(request.headers());
+    if presented.as_ref().is_some_and(|presented| presented.by_browser) && !is_own(&request) {
         return Err(ApiError::forbidden(
             "another site's page sent this; use `Authorization: Bearer <token>`",
         ));
     }
-    match app.keyring.identify(&presented.token).await {
-        None => Ok(refuse("the token is unknown or revoked")),
-        Some(Caller { role, .. }) if !role.allows(needed) => {
-            Err(ApiError::forbidden(format!("this needs a token of role {needed}, not {role}")))
+    let token = presented.map(|presented| presented.token);
+    let caller = match token.as_deref().and_then(|token| app.keyring.known(token)) {
+        Some(caller) => caller,
+        // A valid token is never refused for what others at its address try, who are many behind a proxy. What they
+        // try costs a comparison in memory; whether the token is new is asked of the store only within the limit.
+        None => {
+            if let Some(refusal) = app.api_limits.take_unknown(&request).and_then(Taken::refusal) {
+                return Ok(refusal);
+            }
+            let Some(token) = token else {
+                return Ok(refuse(
+                    "send `Authorization: Bearer <token>`, or in a browser any user name and the token as password; \
+                     `sallyport token create` makes one",
+                ));
+            };
+            match app.keyring.identify(&token).await {
+                Some(caller) => caller,
+                None => return Ok(refuse("the token is unknown or revoked")),
+            }
         }
-        Some(caller) => {
-            request.extensions_mut().insert(caller);
-            Ok(next.run(request).await)
-        }
+    };
+    let taken = app.api_limits.take(Group::of(&request), caller.id);
+    if let Some(refusal) = taken.and_then(Taken::refusal) {
+        return Ok(refusal);
     }
+    let role = caller.role;
+    let mut response = if role.allows(needed) {
+        request.extensions_mut().insert(caller);
+        next.run(request).await
+    } else {
+        ApiError::forbidden(format!("this needs a token of role {needed}, not {role}")).into_response()
+    };
+    if let Some(taken) = taken {
+        taken.describe(&mut response);
+    }
+    Ok(response)
 }
 
 /// The token of a request.

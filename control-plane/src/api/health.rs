@@ -40,7 +40,7 @@ pub(super) async fn health() -> Json<HealthResponse> {
 
 /// Whether rows can be written and read, and the promoted checkpoint judges.
 #[utoipa::path(get, path = "/ready", tag = "operation", responses(
-    (status = 200, description = "Ready", body = ReadyResponse),
+    (status = 200, description = "Ready; or degraded, where only what replicas share is wrong: this one goes on alone", body = ReadyResponse),
     (status = 503, description = "Degraded: decisions go on, but rows are not stored, or not by the promoted checkpoint", body = ReadyResponse),
 ))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<ReadyResponse>) {
@@ -55,10 +55,14 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
             .push(format!("writing: {reason}; {waiting} rows wait, {dropped} were dropped since the start"));
     }
     reasons.extend(app.models.trouble());
-    let (code, status) = match reasons.is_empty() {
-        true => (StatusCode::OK, "ready"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
-    };
+    reasons.extend(app.lists.trouble());
+    let can_work = reasons.is_empty();
+    // Without the others each replica does all of its work alone. All of them lose Redis at once: were they called
+    // unavailable for that, nobody would be left to ask.
+    reasons.extend(app.shared.health().degraded);
+    reasons.extend(app.replicas.trouble());
+    let code = if can_work { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if reasons.is_empty() { "ready" } else { "degraded" };
     let snapshot_version = app.publisher.current().version;
     (code, Json(ReadyResponse { status, reasons, snapshot_version }))
 }

@@ -3,20 +3,28 @@
 mod body;
 mod check;
 mod conflicts;
+mod crawlers;
 mod docs;
 mod error;
+mod events;
+mod exchange;
 mod feedback;
 mod gate;
 mod health;
+mod lists;
+mod limits;
+mod logins;
 mod metrics;
 mod models;
 mod observations;
 mod ranges;
 mod reputation;
 mod router;
+mod sessions;
 mod snapshot;
 mod stats;
 mod train;
 
 pub use docs::document;
+pub use limits::ApiLimits;
 pub use router::router;

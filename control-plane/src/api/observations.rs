@@ -26,11 +26,16 @@ pub(super) async fn observations(State(app): State<Arc<App>>, body: RawBody) -> 
     app.metrics.batches.inc();
     app.metrics.dropped_by_filters.inc_by(batch.dropped.into());
     let version = batch.snapshot_version;
-    let mut rows = app.detector.observe(batch, unix_ms());
+    let now_ms = unix_ms();
+    let mut rows = app.detector.observe(batch, now_ms);
     for row in &mut rows {
-        if let Row::Request(row) = row {
-            app.models.complete(row, version);
-            app.metrics.decided(Source::Filter, row.action, row.weight.into());
+        match row {
+            Row::Request(row) => {
+                app.models.complete(row, version);
+                app.metrics.decided(Source::Filter, row.action, row.weight.into());
+            }
+            Row::LoginFailure(row) => app.logins.failed(row.network, row.account, now_ms),
+            Row::Fingerprint(_) => {}
         }
     }
     app.store.record(&mut rows.into_iter());

@@ -10,8 +10,10 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, docs, feedback, gate, health, metrics, models, observations, ranges, reputation,
-    snapshot, stats, train,
+    check, conflicts, crawlers, docs, events, feedback, gate, health, lists, logins, metrics, models, observations,
+    ranges, reputation, snapshot, stats, train,
+    check, conflicts, docs, exchange, feedback, gate, health, metrics, models, observations, reputation, sessions, snapshot,
+    stats, train,
 };
 use crate::app::App;
 
@@ -24,6 +26,9 @@ pub fn router(app: Arc<App>) -> Router {
 
     let filter = Router::new()
         .route("/check", post(check::check))
+        .route("/v1/logins", post(logins::ended))
+        .route("/v1/logins", post(logins::ended))
+        .route("/v1/exchange", post(exchange::exchange).layer(kib(exchange::LIMIT_KIB)))
         .route("/v1/snapshot", get(snapshot::snapshot))
         .route(
             "/v1/observations",
@@ -36,7 +41,17 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/feedback", post(feedback::feedback))
         .route("/stats", get(stats::stats))
         .route("/reputation/{ip}", get(reputation::reputation))
+        .route("/v1/reputation", get(reputation::providers))
         .route("/train", post(train::train))
+        .route("/v1/crawlers", get(crawlers::crawler))
+        .route(
+            "/v1/lists",
+            get(lists::list).post(lists::add).delete(lists::remove_all).layer(kib(lists::LIMIT_KIB)),
+        )
+        .route("/v1/lists/check", post(lists::check))
+        .route("/v1/lists/{id}", get(lists::show).delete(lists::remove))
+        .route("/v1/events", get(events::events))
+        .route("/v1/logins/failed", get(logins::failed))
         .route("/v1/models", get(models::list))
         .route("/v1/models/conflicts", get(conflicts::conflicts))
         .route("/v1/models/rollback", post(models::rollback))
@@ -50,6 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{id}/export", get(models::export))
         .route("/v1/ranges", get(ranges::ranges))
         .route("/v1/ranges/update", post(ranges::update))
+        .route("/v1/sessions/{session_id}", get(sessions::show).delete(sessions::forgive))
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/docs", get(docs::page))

@@ -10,17 +10,27 @@ pub struct LimitsConfig {
     pub clients: u32,
     /// Addresses (IPv4, or IPv6 /64) it remembers, and whose reputation is kept at hand. Default: 32768.
     pub addresses: u32,
+    /// Rate cells shared with other replicas whose state is kept at hand; the longest unused makes room. Default: 65536.
+    pub cells: u32,
+    /// Sessions whose suspicious actions are kept at hand; the longest quiet makes room. Default: 65536.
+    pub sessions: u32,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { clients: 65_536, addresses: 32_768 }
+        Self { clients: 65_536, addresses: 32_768, cells: 65_536, sessions: 65_536 }
     }
 }
 
 impl LimitsConfig {
     pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
-        [("limits.clients", self.clients), ("limits.addresses", self.addresses)]
+        let sizes = [
+            ("limits.clients", self.clients),
+            ("limits.addresses", self.addresses),
+            ("limits.cells", self.cells),
+            ("limits.sessions", self.sessions),
+        ];
+        sizes
             .into_iter()
             .filter(|(_, value)| !(1024..=16_777_216).contains(value))
             .map(|(key, value)| (key, format!("{value}: write 1024 to 16777216")))

@@ -4,14 +4,18 @@
 //! mistake of the run, each with its line and key. Each section has a file of its own here, with unit and
 //! default in the doc of each field; `config.example.yaml` shows them all.
 
+mod crawlers;
 mod environment;
 mod fetch;
 mod files;
 mod limits;
+mod lists;
 mod model;
 mod problem;
 mod ranges;
 mod redis;
+mod reputation;
+mod rate_limits;
 mod secret;
 mod server;
 mod store;
@@ -26,14 +30,20 @@ use std::path::{Path, PathBuf};
 use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
+pub use crawlers::CrawlersConfig;
 pub use fetch::FetchConfig;
 pub use files::Files;
 pub use limits::LimitsConfig;
+pub use lists::ListsConfig;
 pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, RangesConfig, SourceConfig};
 pub use redis::RedisConfig;
+pub use reputation::{
+    AbuseIpdbConfig, BreakerConfig, IpQualityScoreConfig, KeyPlace, Nets, ProviderName, ReputationConfig,
+};
+pub use rate_limits::{ApiLimit, RateLimitsConfig};
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};
@@ -68,8 +78,14 @@ pub struct Config {
     pub redis: RedisConfig,
     /// What the detector may keep in memory.
     pub limits: LimitsConfig,
+    /// How claimed crawlers are verified.
+    pub crawlers: CrawlersConfig,
+    /// The lists that operators change while it runs.
+    pub lists: ListsConfig,
     /// How the Internet is asked.
     pub fetch: FetchConfig,
+    /// What providers are asked about addresses.
+    pub reputation: ReputationConfig,
     /// Values that must not be shown.
     pub secrets: Secrets,
 }
@@ -126,12 +142,17 @@ impl Sources {
             config.server.problems(),
             config.store.problems(),
             config.limits.problems(),
+            config.crawlers.problems(),
             config.model.problems(),
             config.redis.settle(&self.folder()),
             config.fetch.problems(),
+            config.reputation.problems(&config.secrets),
+            config.fetch.problems(),
+            config.redis.settle(&self.folder()),
             config.secrets.problems(),
         ];
         faults.extend(sections.into_iter().flatten().map(|(key, message)| (key.to_owned(), message)));
+        faults.extend(config.lists.problems(&config.policy.lists));
         faults.extend(config.policy.problems().into_iter().map(|p| (format!("policy.{}", p.key), p.message)));
         let read = config.ranges.read(&self.folder(), &config.store.path, &mut files);
         let ranges = read.unwrap_or_else(|found| {

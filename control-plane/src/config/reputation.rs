@@ -159,11 +159,7 @@ impl Default for IpQualityScoreConfig {
 
 impl Default for AbuseIpdbConfig {
     fn default() -> Self {
-        Self {
-            url: "https://api.abuseipdb.com/api/v2/check".to_owned(),
-            max_age_days: 30,
-            daily_quota: 1000,
-        }
+        Self { url: "https://api.abuseipdb.com/api/v2/check".to_owned(), max_age_days: 30, daily_quota: 1000 }
     }
 }
 

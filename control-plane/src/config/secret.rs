@@ -59,6 +59,10 @@ pub struct Secrets {
     pub hash_key: Secret,
     /// Password for Redis (environment: `SALLYPORT_REDIS_PASSWORD`). Default: the one in `redis.url`, if any.
     pub redis_password: Secret,
+    /// Key of the account at IPQualityScore (environment: `SALLYPORT_SECRETS__IPQUALITYSCORE_KEY`). Default: none.
+    pub ipqualityscore_key: Secret,
+    /// Key of the account at AbuseIPDB (environment: `SALLYPORT_SECRETS__ABUSEIPDB_KEY`). Default: none.
+    pub abuseipdb_key: Secret,
 }
 
 impl Secrets {

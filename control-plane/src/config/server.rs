@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
 
+use super::RateLimitsConfig;
+
 /// Address and limits of the HTTP server.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
     /// Address to listen on (environment: `API_HOST`). Default: 127.0.0.1, this machine only.
@@ -16,6 +18,13 @@ pub struct ServerConfig {
     pub body_limit_kib: u32,
     /// Largest batch of observations, in KiB. Default: 4096, which is also the most the format allows.
     pub observations_limit_kib: u32,
+    /// Longest time that a connection may take to send a request's headers, and that it may lie idle before, in
+    /// milliseconds. Default: 60000.
+    pub header_timeout_ms: u32,
+    /// Connections at the same time; further ones wait to be accepted. Default: 4096.
+    pub max_connections: u32,
+    /// How often each caller may ask.
+    pub rate_limits: RateLimitsConfig,
     /// How long requests in flight may take to end when the server stops, in seconds. Default: 10.
     pub shutdown_grace_s: u32,
 }
@@ -27,6 +36,9 @@ impl Default for ServerConfig {
             port: 8000,
             body_limit_kib: 64,
             observations_limit_kib: 4096,
+            header_timeout_ms: 60_000,
+            max_connections: 4096,
+            rate_limits: RateLimitsConfig::default(),
             shutdown_grace_s: 10,
         }
     }
@@ -42,6 +54,15 @@ impl ServerConfig {
             let message = format!("{}: write 1 to 4096", self.observations_limit_kib);
             problems.push(("server.observations_limit_kib", message));
         }
+        if !(50..=3_600_000).contains(&self.header_timeout_ms) {
+            let message = format!("{}: write 50 to 3600000 (an hour)", self.header_timeout_ms);
+            problems.push(("server.header_timeout_ms", message));
+        }
+        if !(1..=1_000_000).contains(&self.max_connections) {
+            let message = format!("{}: write 1 to 1000000", self.max_connections);
+            problems.push(("server.max_connections", message));
+        }
+        problems.extend(self.rate_limits.problems());
         if self.shutdown_grace_s > 600 {
             problems.push(("server.shutdown_grace_s", "write at most 600 (ten minutes)".into()));
         }

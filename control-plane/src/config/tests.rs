@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use sallyport_core::Check;
+use sallyport_core::policy::RateLimitConfig;
 use serde_json::Value;
 
 use super::*;
@@ -60,8 +61,10 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(loaded.config.store, default.store);
     assert_eq!(loaded.config.limits, default.limits);
     assert_eq!(loaded.config.fetch, default.fetch);
+    assert_eq!(loaded.config.reputation, default.reputation);
     assert_eq!(loaded.config.secrets, default.secrets);
     assert_eq!(loaded.config.redis, default.redis);
+    assert_eq!(loaded.config.crawlers, default.crawlers);
     assert_eq!(loaded.config.model, default.model);
     assert!(loaded.config.ranges.bundled && loaded.config.ranges.update_every_h == 0);
     assert_eq!(loaded.ranges.inputs.files.iter().map(|(_, nets)| nets.len()).sum::<usize>(), 3);
@@ -71,7 +74,16 @@ fn the_example_loads_and_shows_the_defaults() {
         assert!(loaded.config.policy.weights.contains_key(check.name()), "{} is not shown", check.name());
         assert_eq!(shown.weight(check), builtin.weight(check), "{}", check.name());
     }
+    let limits = RateLimitConfig {
+        session: None,
+        page: None,
+        api: None,
+        login: None,
+        asset: None,
+        ..loaded.config.policy.rate_limit
+    };
     let without_samples = PolicyConfig {
+        rate_limit: limits,
         weights: Default::default(),
         lists: Default::default(),
         login: Default::default(),

@@ -7,23 +7,28 @@
 mod attribution;
 mod observe;
 mod reputation;
-mod table;
+pub(crate) mod table;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sallyport_core::policy::LimitRule;
 use sallyport_core::{
-    AddressState, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
-    RequestFacts,
+    AddressState, AgentVerdict, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT,
+    Features, LoginOutcome, Marks, RequestFacts,
 };
 
 use self::attribution::{Budget, Judged};
 use self::reputation::Past;
 use self::table::{Record, Table};
 use crate::config::LimitsConfig;
+use crate::providers::Known;
 use crate::store::{AddressRow, Standing};
 
-pub use reputation::{decayed, outcome, strength};
+pub use reputation::{LOGIN_FAILURE, decayed, outcome, strength};
+
+/// How long a client's record keeps what came of verifying it, seconds; it is told anew with each request.
+const VERDICT_KEEP_S: u32 = 2;
 
 /// A verdict and who it is about.
 pub struct Verdict {
@@ -61,6 +66,7 @@ pub struct Detector {
     clients: Table<ClientState>,
     addresses: Table<AddressState>,
     pasts: Table<Past>,
+    known: Arc<Known>,
 }
 
 /// The engine in force, and the one before: filters tell of decisions that it made.
@@ -78,7 +84,14 @@ impl Detector {
             clients: Table::new(limits.clients as usize),
             addresses: Table::new(limits.addresses as usize),
             pasts: Table::new(limits.addresses as usize),
+            known: Arc::default(),
         }
+    }
+
+    /// Also counts what providers said of addresses, as far as it is known in memory.
+    #[must_use]
+    pub fn knowing(self, known: Arc<Known>) -> Self {
+        Self { known, ..self }
     }
 
     /// The engine in force.
@@ -109,17 +122,40 @@ impl Detector {
         }
     }
 
-    /// Counts a request and judges it, at Unix milliseconds `now_ms`.
-    pub fn check(&self, facts: &RequestFacts<'_>, now_ms: u64) -> Verdict {
+    /// Takes over how far a shared rate cell is ahead of `now_ms` (Unix milliseconds), µs, where its client or address is
+    /// known here.
+    pub fn settle(&self, rule: LimitRule, key: u64, ahead_us: u64, now_ms: u64) {
+        if rule == LimitRule::Address {
+            self.addresses.change(key, |address| address.settle(ahead_us, now_ms));
+        } else {
+            self.clients.change(key, |client| client.settle(rule, ahead_us, now_ms));
+        }
+    }
+
+    /// Counts a request and judges it, at Unix milliseconds `now_ms`; `marks` is what is known of its session and network,
+    /// `crawler` what came of verifying the crawler that it claims to be.
+    pub fn check(
+        &self,
+        facts: &RequestFacts<'_>,
+        marks: Marks,
+        crawler: Option<AgentVerdict>,
+        now_ms: u64,
+    ) -> Verdict {
         let engine = self.engine();
         let address = engine.key().address(facts.address);
         let client = engine.key().client(facts);
         let decision = self.clients.with(client, |client_state| {
             self.addresses.with(address, |address_state| {
-                engine.decide(facts, client_state, address_state, Marks::default(), now_ms)
+                if let Some(verdict) = crawler {
+                    engine.remember_agent(verdict, VERDICT_KEEP_S, client_state, now_ms);
+                }
+                engine.decide(facts, client_state, address_state, marks, now_ms)
             })
         });
-        let decision = self.with_reputation(&engine, decision, address, now_ms);
+        let mut decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
+        // The reputation may have made it one.
+        decision.is_suspicious |=
+            !facts.session.is_empty() && decision.basis == Basis::Score && decision.action.refuses();
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
@@ -137,18 +173,41 @@ impl Detector {
         ip: IpAddr,
         features: &Features,
         mut evidence: Evidence,
+        crawler: Option<AgentVerdict>,
         now_ms: u64,
     ) -> Decision {
         let address = engine.key().address(Some(ip));
         evidence.set(Check::IpReputation, self.reputation(address, now_ms));
         // The filter's cached verdict came from here; it must not confirm itself.
         evidence.set(Check::ControlPlane, 0.0);
-        engine.score(features, &evidence)
+        score(engine, features, &evidence, crawler)
     }
 
-    /// The strength of `ip_reputation` for an address's keyed hash.
+    /// Judges a verdict's request once more, as more is known of its address now; counts nothing.
+    pub fn again(&self, verdict: Verdict, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
+        let decision =
+            self.with_reputation(&verdict.engine, verdict.decision, verdict.address, crawler, now_ms);
+        Verdict { decision, ..verdict }
+    }
+
+    /// Counts how a login attempt ended that somebody tells of, and answers the keyed hashes of its address and client.
+    pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> (u64, u64) {
+        let engine = self.engine();
+        let (address, client) = (engine.key().address(facts.address), engine.key().client(facts));
+        self.clients.with(client, |client| {
+            self.addresses.with(address, |address| engine.login_ended(outcome, client, address, now_ms));
+        });
+        if outcome == LoginOutcome::Failed {
+            self.pasts.with(address, |past| past.add(LOGIN_FAILURE, now_ms));
+        }
+        (address, client)
+    }
+
+    /// The strength of `ip_reputation` for an address's keyed hash, in [-0.5, 1]: what its past says plus what a
+    /// provider says, where that is known in memory.
     pub fn reputation(&self, address: u64, now_ms: u64) -> f32 {
-        strength(self.standing(address, now_ms))
+        let own = strength(self.standing(address, now_ms));
+        (own + self.known.strength(address, now_ms)).clamp(-1.0, 1.0)
     }
 
     /// The decayed outcomes of an address in memory.
@@ -166,17 +225,39 @@ impl Detector {
     }
 
     /// Adds reputation to a decision that rests on the score.
-    fn with_reputation(&self, engine: &Engine, decision: Decision, address: u64, now_ms: u64) -> Decision {
+    fn with_reputation(
+        &self,
+        engine: &Engine,
+        decision: Decision,
+        address: u64,
+        crawler: Option<AgentVerdict>,
+        now_ms: u64,
+    ) -> Decision {
         if decision.basis != Basis::Score {
             return decision;
         }
         let strength = self.reputation(address, now_ms);
-        if strength == 0.0 {
+        if strength == decision.evidence.get(Check::IpReputation) {
             return decision;
         }
         let mut evidence = decision.evidence;
         evidence.set(Check::IpReputation, strength);
-        Decision { watch: decision.watch, ..engine.score(&decision.features, &evidence) }
+        let scored = score(engine, &decision.features, &evidence, crawler);
+        let Decision { action, score, reasons, evidence, .. } = scored;
+        Decision { action, score, reasons, evidence, ..decision }
+    }
+}
+
+/// The engine's score, with what came of verifying a claimed crawler.
+fn score(
+    engine: &Engine,
+    features: &Features,
+    evidence: &Evidence,
+    crawler: Option<AgentVerdict>,
+) -> Decision {
+    match crawler {
+        Some(verdict) => engine.score_crawler(features, evidence, verdict),
+        None => engine.score(features, evidence),
     }
 }
 

@@ -27,11 +27,19 @@ impl Detector {
                     engine.as_deref().and_then(|engine| self.attributed(engine, &decision, now_ms));
                 Row::Request(RequestRow { attributions, ..self.request(decision, ts_ms, challenge) })
             }
-            Record::LoginFailure { ts_ms, address, client, path, .. } => {
+            Record::LoginFailure { ts_ms, address, client, network, account, path } => {
                 let ts_ms = time(ts_ms);
                 self.pasts.with(address, |past| past.add(LOGIN_FAILURE, ts_ms));
                 let path = path.into_boxed_str();
-                Row::LoginFailure(LoginFailureRow { ts_ms, address, client, path, outcome: LOGIN_FAILURE })
+                Row::LoginFailure(LoginFailureRow {
+                    ts_ms,
+                    address,
+                    client,
+                    network,
+                    account,
+                    path,
+                    outcome: LOGIN_FAILURE,
+                })
             }
         });
         rows.collect()
@@ -76,6 +84,8 @@ impl Detector {
             checkpoint: None,
             shadow_probability: None,
             attributions: None,
+            session: record.session,
+            limit: record.limit,
         }
     }
 }

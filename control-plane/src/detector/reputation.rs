@@ -22,7 +22,7 @@ const TAINTED_SHARE: f32 = 0.2;
 const MOST_GOOD: f32 = 0.5;
 
 /// What a failed login adds.
-pub(super) const LOGIN_FAILURE: Standing = Standing { good: 0.0, bad: 0.5 };
+pub const LOGIN_FAILURE: Standing = Standing { good: 0.0, bad: 0.5 };
 
 /// A count of outcomes after `elapsed_ms`: count · exp(−elapsed / 24 h). Time running backwards changes nothing.
 pub fn decayed(count: f64, elapsed_ms: i64) -> f64 {

@@ -13,13 +13,13 @@ const WAYS: usize = 8;
 /// Shards, each with a lock of its own.
 const SHARDS: usize = 256;
 
-/// What a table can hold.
-pub(super) trait Record {
+/// What a table can hold: something about a client, a session, a rate cell.
+pub(crate) trait Record {
     /// The record of a client not seen before.
     fn new(key: u64) -> Self;
     /// Its key.
     fn key(&self) -> u64;
-    /// Unix ms.
+    /// On whatever clock; the least makes room.
     fn last_seen_ms(&self) -> u64;
 }
 
@@ -27,7 +27,7 @@ pub(super) trait Record {
 type Places<T> = Box<[Option<T>]>;
 
 /// The table.
-pub(super) struct Table<T> {
+pub(crate) struct Table<T> {
     shards: Box<[Mutex<Places<T>>]>,
     sets: usize,
     held: AtomicU64,
@@ -36,14 +36,14 @@ pub(super) struct Table<T> {
 
 impl<T: Record> Table<T> {
     /// Room for at least `capacity` records.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let sets = capacity.div_ceil(SHARDS * WAYS).max(1);
         let shards = (0..SHARDS).map(|_| Mutex::new(Box::default())).collect();
         Self { shards, sets, held: AtomicU64::new(0), evicted: AtomicU64::new(0) }
     }
 
     /// Works on the record of `key`, made new where there is none.
-    pub(super) fn with<R>(&self, key: u64, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, key: u64, work: impl FnOnce(&mut T) -> R) -> R {
         let shard = &self.shards[key as usize % SHARDS];
         // A panic under the lock leaves a record as it was at that moment: plain numbers, still usable.
         let mut places = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,21 +57,37 @@ impl<T: Record> Table<T> {
         work(set[place].get_or_insert_with(|| T::new(key)))
     }
 
+    /// Works on the record of `key`, if there is one.
+    pub(crate) fn change<R>(&self, key: u64, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut places = self.shards[key as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
+        let first = (key >> 32) as usize % self.sets * WAYS;
+        let set = places.get_mut(first..first + WAYS)?;
+        set.iter_mut().flatten().find(|record| record.key() == key).map(work)
+    }
+
     /// Reads the record of `key`, if there is one.
-    pub(super) fn read<R>(&self, key: u64, read: impl FnOnce(&T) -> R) -> Option<R> {
+    pub(crate) fn read<R>(&self, key: u64, read: impl FnOnce(&T) -> R) -> Option<R> {
         let places = self.shards[key as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
         let first = (key >> 32) as usize % self.sets * WAYS;
         let set = places.get(first..first + WAYS)?;
         set.iter().flatten().find(|record| record.key() == key).map(read)
     }
 
+    /// Reads every record; each shard is locked for as long as its own are read.
+    pub(crate) fn each(&self, mut read: impl FnMut(&T)) {
+        for shard in &self.shards {
+            let places = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            places.iter().flatten().for_each(&mut read);
+        }
+    }
+
     /// Records held.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
     /// Records that made room for others since the start.
-    pub(super) fn evicted(&self) -> u64 {
+    pub(crate) fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address belongs to the Internet, by the registries of special-purpose addresses (RFC 6890). IPv6
 /// addresses that stand for an IPv4 one (mapped, NAT64 of RFC 6052, 6to4 of RFC 3056) count as that one.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),

@@ -19,6 +19,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode, Url};
 
 use crate::config::FetchConfig;
+pub(crate) use address::is_public;
 pub use error::FetchError;
 use error::Unresolved;
 

@@ -14,6 +14,7 @@ use super::registry::{promote, set_shadow};
 use super::{ModelDetails, ModelLine, ModelsError, PromotionView, checkpoint, file, lines, ready};
 use crate::clock::unix_ms;
 use crate::config::Loaded;
+use crate::lists::InForce;
 use crate::snapshot;
 use crate::store::{CheckpointContent, Promote, Promotion, SqliteStore, Store, StoreError};
 use crate::table::Table;
@@ -135,7 +136,8 @@ pub async fn promote_by_hand(
     reason: String,
 ) -> Result<Promotion, ModelsError> {
     let model = ready(store, id).await?;
-    snapshot::try_with(loaded, &model.model)?;
+    let lists = InForce::read(store, unix_ms()).await?.lists;
+    snapshot::try_with(loaded, lists, &model.model)?;
     promote(store, Promote { checkpoint: id, by: BY.to_owned(), reason, only_after: None }).await
 }
 

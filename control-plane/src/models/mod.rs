@@ -17,7 +17,10 @@ mod view;
 
 pub use error::ModelsError;
 pub use judging::Judging;
+#[cfg(test)]
+pub(crate) use ready::built_in_content;
 pub use ready::{ReadyModel, checkpoint, lines, ready};
 pub use registry::{Registry, watch};
 pub use shadow::{Comparison, Shadow};
+pub(crate) use view::time;
 pub use view::{ComparisonView, ModelDetails, ModelLine, PromotionView};

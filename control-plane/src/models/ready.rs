@@ -98,6 +98,12 @@ fn built_in() -> Result<Checkpoint, ModelError> {
     })
 }
 
+/// The model that ships, as what is stored of a checkpoint.
+#[cfg(test)]
+pub(crate) fn built_in_content() -> CheckpointContent {
+    built_in().expect("it can be read").content
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

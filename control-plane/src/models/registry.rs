@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use sallyport_core::{Basis, Engine, FEATURE_COUNT, Features};
+use tokio::sync::watch;
 
 use super::{Judging, ModelsError, ready};
 use crate::clock::unix_ms;
@@ -32,6 +33,8 @@ pub struct Registry {
     /// Why the last look failed.
     failure: Mutex<Option<String>>,
     turn: tokio::sync::Mutex<()>,
+    /// The newest promotion that judges.
+    promoted: watch::Sender<i64>,
 }
 
 impl Registry {
@@ -43,9 +46,10 @@ impl Registry {
         judging: Judging,
         config: ModelConfig,
     ) -> Self {
+        let promoted = watch::Sender::new(judging.promotion_id());
         let (judging, config) = (RwLock::new(Arc::new(judging)), RwLock::new(config));
         let (observed, failure, turn) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self { store, publisher, detector, judging, config, observed, failure, turn }
+        Self { store, publisher, detector, judging, config, observed, failure, turn, promoted }
     }
 
     /// What judges and what looks on.
@@ -69,6 +73,11 @@ impl Registry {
     /// Puts a changed section `model` in force.
     pub fn set_config(&self, config: ModelConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// The number of the newest promotion that judges, and when that changes.
+    pub fn promoted(&self) -> watch::Receiver<i64> {
+        self.promoted.subscribe()
     }
 
     /// What is wrong: a promoted checkpoint that cannot judge, promotions that cannot be read.
@@ -223,7 +232,9 @@ impl Registry {
         if changed {
             let (checkpoint, version) = (judging.active.id, published.version);
             let shadow = judging.shadow.as_ref().map(|shadow| shadow.candidate.id);
+            let promotion = judging.promotion_id();
             *self.judging.write().unwrap_or_else(PoisonError::into_inner) = judging;
+            self.promoted.send_replace(promotion);
             tracing::info!(checkpoint, shadow, version, "models changed");
         }
         Ok(changed)

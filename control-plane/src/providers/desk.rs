@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -23,7 +24,11 @@ const MOST_LOOKUPS: usize = 1024;
 const LATELY_MS: u64 = 10_000;
 
 /// What is kept under an address's name where a lookup failed.
-const NOTHING: &[u8] = b"null";
+#[derive(Serialize, Deserialize)]
+struct Nothing {
+    /// Unix ms.
+    failed_at: u64,
+}
 
 /// Everything that a lookup needs.
 pub(super) struct Desk {
@@ -179,7 +184,8 @@ impl Desk {
             Err(_) if case.anew => {}
             Err(error) if error.was_asked() => {
                 self.hold_nothing(case, u64::from(self.negative_cache_s) * 1000);
-                self.store(case.address, NOTHING.to_vec(), self.negative_cache_s).await;
+                let bytes = serde_json::to_vec(&Nothing { failed_at: case.now_ms() }).unwrap_or_default();
+                self.store(case.address, bytes, self.negative_cache_s).await;
             }
             Err(_) => self.hold_nothing(case, LATELY_MS),
         }
@@ -203,12 +209,7 @@ impl Desk {
 
     async fn keep(&self, case: Case, reputation: IpReputation) {
         let now_ms = case.now_ms();
-        self.known.hold(
-            case.address,
-            Some(reputation),
-            now_ms,
-            now_ms + u64::from(self.cache_s) * 1000,
-        );
+        self.known.hold(case.address, Some(reputation), now_ms, now_ms + u64::from(self.cache_s) * 1000);
         self.store(case.address, reputation.to_bytes(), self.cache_s).await;
     }
 
@@ -222,14 +223,13 @@ impl Desk {
     async fn shared_word(&self, address: u64, now_ms: u64) -> Option<Option<IpReputation>> {
         let name = name(address);
         let bytes = timeout(self.timeout, self.shared.cached(&name)).await.ok()?.ok()??;
-        let word = match bytes.as_slice() {
-            NOTHING => None,
-            bytes => Some(IpReputation::from_bytes(bytes)?),
+        let word = IpReputation::from_bytes(&bytes);
+        let (since_ms, keep_s) = match word {
+            Some(reputation) => (reputation.fetched_at, self.cache_s),
+            None => (serde_json::from_slice::<Nothing>(&bytes).ok()?.failed_at, self.negative_cache_s),
         };
-        let until_ms = match word {
-            Some(reputation) => reputation.fetched_at.saturating_add(u64::from(self.cache_s) * 1000),
-            None => now_ms + LATELY_MS,
-        };
+        // The clock of whoever asked may be ahead.
+        let until_ms = since_ms.min(now_ms) + u64::from(keep_s) * 1000;
         if until_ms <= now_ms {
             return None;
         }

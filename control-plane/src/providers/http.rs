@@ -72,3 +72,42 @@ pub(super) fn score(field: &'static str, value: Option<f32>) -> Result<f32, Look
     let outside = || LookupError::Malformed(format!("the field `{field}` does not lie between 0 and 100"));
     (0.0..=100.0).contains(&value).then_some(value).ok_or_else(outside)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Told {
+        #[expect(dead_code, reason = "only whether it can be read matters")]
+        flag: bool,
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_is_repeated_in_an_error(text in "[a-z0-9 :.]{1,20}", is_json: bool) {
+            let secret = format!("k3y{text}");
+            let body = match is_json {
+                true => serde_json::json!({ "flag": secret, "other": [secret] }).to_string(),
+                false => format!("<p>{secret}</p>"),
+            };
+            let error = read::<Told>(body.as_bytes()).expect_err("no such answer");
+            let told = [error.to_string(), format!("{error:?}")].concat();
+            prop_assert!(!told.contains("k3y"), "{}", told);
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert!(read::<Told>(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_score_lies_in_its_range(value: f32) {
+            let read = score("x", Some(value));
+            prop_assert_eq!(read.is_ok(), (0.0..=100.0).contains(&value));
+        }
+    }
+}

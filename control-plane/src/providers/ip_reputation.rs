@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_connection_of_any_kind_alone_gets_nobody_challenged() {
         let model = Model::built_in().expect("built-in model");
-        let ranges = sallyport_core::AddressSet::new(Vec::new());
+        let ranges = sallyport_core::Ranges::default();
         let engine = Engine::new(Policy::default(), model, ranges, HashKey::from_bytes([1; 16]), 1);
         // A person's first page, and one who is looked at a little already: rate and referer.
         let first = Features::new([0.09, 0.0, 0.18, 0.0, 0.3, 0.0, 0.0]).expect("in range");

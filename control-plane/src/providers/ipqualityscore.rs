@@ -63,8 +63,7 @@ impl IpQualityScore {
     async fn ask(&self, ip: IpAddr, now_ms: u64) -> Result<IpReputation, LookupError> {
         let mut headers = HeaderMap::new();
         if self.config.key_in == KeyPlace::Header {
-            let mut key =
-                HeaderValue::from_str(self.key.reveal()).map_err(|_| LookupError::Unauthorized)?;
+            let mut key = HeaderValue::from_str(self.key.reveal()).map_err(|_| LookupError::Unauthorized)?;
             key.set_sensitive(true);
             headers.insert(HeaderName::from_static("ipqs-key"), key);
         }

@@ -1,6 +1,7 @@
 //! What is known of addresses, in bounded memory: what decisions read. Nothing waits here.
 
 use super::IpReputation;
+use crate::config::ReputationConfig;
 use crate::detector::table::{Record, Table};
 
 /// An entry that seems to come from this far in the future is of a clock that was set back.
@@ -19,6 +20,11 @@ struct Entry {
 }
 
 impl Known {
+    /// As much room as is configured; none where nobody is asked.
+    pub fn of(config: &ReputationConfig) -> Self {
+        if config.providers.is_empty() { Self::default() } else { Self::new(config.addresses as usize) }
+    }
+
     /// Room for at least `addresses`; the longest kept makes room.
     pub fn new(addresses: usize) -> Self {
         Self(Some(Table::new(addresses)))

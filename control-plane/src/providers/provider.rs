@@ -26,7 +26,9 @@ pub enum LookupError {
     #[error("no provider is configured; name one in `reputation.providers`")]
     Disabled,
     /// The address must not leave.
-    #[error("this address is told to nobody: it is not public, or `reputation.only` or `reputation.never` keeps it here")]
+    #[error(
+        "this address is told to nobody: it is not public, or `reputation.only` or `reputation.never` keeps it here"
+    )]
     Kept,
     /// Too many lookups wait already.
     #[error("too many lookups are under way")]

@@ -82,6 +82,6 @@ pub async fn update_and_publish(app: &App, wanted: &Wanted) -> Result<(Vec<Repor
     let renewed = app.ranges.current().renewed();
     let published = app.publisher.publish_ranges(renewed.compile(), unix_ms()).await?;
     app.detector.replace_engine(Arc::clone(&published.engine));
-    app.ranges.replace(renewed);
+    app.set_ranges(renewed);
     Ok((reports, published.version))
 }

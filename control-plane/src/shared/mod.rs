@@ -11,6 +11,8 @@ mod memory;
 mod open;
 mod recent;
 mod redis;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +23,8 @@ pub use fallback::Fallback;
 pub use memory::Memory;
 pub use open::{choose_hash_key, open};
 pub use redis::Redis;
+#[cfg(test)]
+pub(crate) use redis::testing;
 
 /// A rate cell is never further ahead than this, µs: 30 days.
 const MOST_AHEAD_US: u64 = 30 * 86_400 * 1_000_000;
@@ -33,6 +37,9 @@ const QUOTA_KEEP_S: u32 = 2 * 86_400;
 
 /// Longest name, bytes.
 const NAME_BYTES: usize = 200;
+
+/// Largest record of a set, bytes.
+pub const MOST_RECORD_BYTES: usize = 4 << 20;
 
 /// Largest value that is kept under a name, bytes.
 const KEPT_BYTES: usize = 64 << 10;
@@ -54,6 +61,8 @@ pub struct Charge {
     pub key: u64,
     /// How far the requests push the cell: their number times the emission interval, µs.
     pub cost_us: u64,
+    /// How far the cell was ahead of now before them at least, µs: what a replica let through before it began to tell.
+    pub least_us: u64,
 }
 
 /// Suspicious actions of a session.
@@ -136,7 +145,7 @@ pub struct SharedHealth {
 /// A backend of shared state.
 pub trait SharedState: Send + Sync + 'static {
     /// Adds requests to rate cells; for each, in order, how far the cell is ahead of now, µs. A cell is the theoretical
-    /// arrival time of GCRA: `tat = max(tat, now) + cost`. Kept for at least 60 s.
+    /// arrival time of GCRA: `tat = max(tat, now + least) + cost`. Kept for at least 60 s.
     fn charge<'a>(&'a self, charges: &'a [Charge]) -> Answer<'a, Vec<u64>>;
 
     /// Adds suspicious actions to sessions (`suspicious:{session_id}`), which are forgotten `keep_s` after the last;

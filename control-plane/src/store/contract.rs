@@ -1,5 +1,7 @@
 //! What every backend must do. A backend's tests call each of these with a fresh store; none knows of SQL.
 
+pub(super) mod lists;
+pub(super) mod events;
 pub(super) mod models;
 
 use sallyport_core::{Action, Basis, Check};
@@ -33,6 +35,8 @@ pub(super) fn row(number: u128, action: Action) -> RequestRow {
         checkpoint: Some(BUILT_IN),
         shadow_probability: Some(0.75),
         attributions: Some([0.5, -0.5, 0.0, 0.0, 0.0, 0.0, 1.0]),
+        session: 0,
+        limit: None,
     }
 }
 
@@ -85,6 +89,8 @@ pub(super) async fn addresses_have_a_past(store: &dyn Store) {
         ts_ms: NOW_MS,
         address: 9,
         client: 1,
+        network: 0,
+        account: 0,
         path: "/login".into(),
         outcome: Standing { good: 0.0, bad: 0.5 },
     };

@@ -8,6 +8,8 @@
 mod buffer;
 #[cfg(test)]
 mod contract;
+mod list;
+mod event;
 mod model;
 mod row;
 mod sqlite;
@@ -15,13 +17,21 @@ mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use list::{
+    ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow, MOST_ENTRIES, MOST_PATTERNS,
+    NewListEntry, TOMBSTONE_MS,
+};
+pub use event::{EventKey, EventPage, EventQuery, EventRow, LoginQuery};
 use model::SHADOW_SETTING;
 pub use model::{
     BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, CheckpointSummary, InForce, LabelConflict,
     Promote, PromoteOutcome, Promotion, TrainingRow,
 };
 pub use row::{FingerprintRow, LoginFailureRow, RequestId, RequestRow, Row, Source, Standing};
+pub use sallyport_core::policy::ListAction;
 pub use sqlite::SqliteStore;
+
+use uuid::Uuid;
 
 use crate::auth::Role;
 
@@ -175,6 +185,12 @@ pub trait Store: Send + Sync + 'static {
     /// The newest decision of this name, with the reasons that raised its score.
     fn request(&self, id: RequestId) -> Answer<'_, Option<RequestRow>>;
 
+    /// Events, newest first, by place in the order of pages.
+    fn events(&self, query: EventQuery) -> Answer<'_, EventPage>;
+
+    /// The newest failed logins of an account or a network, newest first, at most `limit`.
+    fn login_failures(&self, query: LoginQuery, limit: u32) -> Answer<'_, Vec<LoginFailureRow>>;
+
     /// Labels in the order of arrival: those with a number above `after_id`, at most `limit`.
     fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>>;
 
@@ -212,6 +228,41 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lets a checkpoint look on, or none; durable when it answers whether there is such a checkpoint.
     fn set_shadow(&self, checkpoint: Option<i64>) -> Answer<'_, bool>;
+
+    /// Puts entries on the lists, all or none; of one that is there already, reason, author and expiry are renewed.
+    /// Durable when it answers.
+    fn add_list_entries(&self, entries: Vec<NewListEntry>, now_ms: u64) -> Answer<'_, ListAddition>;
+
+    /// Removes the entries that fit; durable when it answers their ids.
+    fn remove_list_entries(&self, filter: ListFilter, now_ms: u64) -> Answer<'_, Vec<Uuid>>;
+
+    /// The entries that fit and count at `now_ms`, newest first, at most `limit`, those older than `after` (an id).
+    fn list_entries(
+        &self,
+        filter: ListFilter,
+        after: Option<Uuid>,
+        limit: u32,
+        now_ms: u64,
+    ) -> Answer<'_, Vec<ListRow>>;
+
+    /// The entries of these values that count at `now_ms`, in the order of making.
+    fn list_entries_of(&self, values: Vec<(ListKind, String)>, now_ms: u64) -> Answer<'_, Vec<ListRow>>;
+
+    /// What the lists changed to after a revision (0: all of it, removed entries too), at most `limit` in the order of
+    /// change, and the revision of the last of them.
+    fn list_changes(&self, after: u64, limit: u32) -> Answer<'_, (u64, Vec<ListRow>)>;
+
+    /// The revision of the lists: grows with every change, whoever makes it.
+    fn list_revision(&self) -> Answer<'_, u64>;
+
+    /// Takes another replica's entries where they are newer; durable when it answers.
+    fn merge_list_entries(&self, rows: Vec<ListRow>, now_ms: u64) -> Answer<'_, ListMerge>;
+
+    /// How many entries count at `now_ms`, of those lists and kinds that have any.
+    fn list_counts(&self, now_ms: u64) -> Answer<'_, Vec<ListCount>>;
+
+    /// Forgets entries that were removed or expired [`TOMBSTONE_MS`] ago or longer, and answers how many.
+    fn prune_list_entries(&self, now_ms: u64) -> Answer<'_, u64>;
 
     /// Totals since the first start.
     fn totals(&self) -> Answer<'_, Totals>;

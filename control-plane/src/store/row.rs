@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sallyport_core::{Action, Basis, Check, FEATURE_COUNT};
+use sallyport_core::{Action, Basis, Check, FEATURE_COUNT, OverLimit};
 use uuid::Uuid;
 
 /// The name of a decision: a UUID of ours or of Envoy, or whatever else a proxy calls its requests.
@@ -98,6 +98,23 @@ pub struct RequestRow {
     pub shadow_probability: Option<f32>,
     /// What each feature adds to the model's log-odds, of a refused request.
     pub attributions: Option<[f32; FEATURE_COUNT]>,
+    /// Keyed hash of the session; 0 where there was none.
+    pub session: u64,
+    /// The rate limit that it went over.
+    pub limit: Option<OverLimit>,
+}
+
+impl RequestRow {
+    /// Whether it makes an event: above ALLOW, or over a rate limit that only looks on.
+    pub fn is_event(&self) -> bool {
+        self.action != Action::Allow || self.limit.is_some()
+    }
+
+    /// What of its reasons an event tells: what raised the score, and the rate limit, which has no points.
+    pub fn failed_checks(&self) -> impl Iterator<Item = (Check, f32)> + '_ {
+        let limit = |check: Check| check == Check::RateLimit;
+        self.reasons.iter().copied().filter(move |(check, points)| *points > 0.0 || limit(*check))
+    }
 }
 
 /// One failed login.
@@ -109,6 +126,10 @@ pub struct LoginFailureRow {
     pub address: u64,
     /// Keyed hash of the client.
     pub client: u64,
+    /// Keyed hash of the network (IPv4 /24, IPv6 /48); 0 where it is not known.
+    pub network: u64,
+    /// Keyed hash of the account; 0 where it is not known.
+    pub account: u64,
     /// Path without query.
     pub path: Box<str>,
     /// What it adds to the address's standing.

@@ -50,6 +50,84 @@ fn tokens_are_made_shown_and_revoked() {
 }
 
 #[test]
+fn crawlers_are_checked_by_hand() {
+    let folder = TempDir::new().expect("a folder");
+    let check = |user_agent| {
+        run(
+            &folder,
+            &["--set", "crawlers.dns=false", "crawlers", "check", "192.0.2.1", "--user-agent", user_agent],
+        )
+    };
+    let claimed = check("Mozilla/5.0 (compatible; YandexBot/3.0)");
+    let told = text(&claimed.stdout);
+    assert!(told.starts_with("claims   yandexbot (search)\nverdict  unverifiable\nbecause  "), "{claimed:?}");
+    let none = check("Firefox");
+    assert!(!none.status.success() && text(&none.stderr).contains("claims no crawler"), "{none:?}");
+}
+
+#[test]
+fn lists_are_filled_shown_asked_and_emptied() {
+    let folder = TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("config.yaml"), "lists: { trusted_proxies: [203.0.113.16/28] }")
+        .expect("written");
+    let told = |arguments: &[&str]| {
+        let output = run(&folder, arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        text(&output.stdout).to_owned()
+    };
+    let refused = |arguments: &[&str]| {
+        let output = run(&folder, arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        text(&output.stderr).to_owned()
+    };
+    let listed = |arguments: &[&str]| -> serde_json::Value {
+        let arguments = [&["list", "show", "--json"], arguments].concat();
+        serde_json::from_str(&told(&arguments)).expect("JSON")
+    };
+    let added =
+        told(&["list", "add", "deny", "192.0.2.0/24", "/private/*", "--reason", "scans", "--for", "2h"]);
+    let id = added.split('\t').next().expect("an id").to_owned();
+    assert!(added.lines().count() == 2 && added.contains("\tadded\t192.0.2.0/24"), "{added}");
+    assert!(told(&["list", "add", "deny", "192.0.2.0/24"]).contains("renewed"));
+    let entry = &listed(&["--kind", "range"])[0];
+    assert_eq!(
+        (&entry["id"], &entry["author"], &entry["expires"]),
+        (&id.into(), &"command line".into(), &().into())
+    );
+
+    let feed = "# a feed\n192.0.2.1 # one\n\n2001:db8::/48\n";
+    std::fs::write(folder.path().join("feed.txt"), feed).expect("written");
+    told(&["list", "add", "allow", "--file", "feed.txt", "--reason", "feed"]);
+    told(&["list", "add", "deny", "s3cret", "--kind", "session"]);
+    let all = told(&["list", "show"]);
+    assert!(all.lines().count() == 6 && !all.contains("s3cret") && all.contains("hash:"), "{all}");
+    let first = |arguments: &[&str]| told(arguments).lines().next().unwrap_or_default().to_owned();
+    assert_eq!(first(&["list", "check", "--ip", "192.0.2.1"]), "allow");
+    assert_eq!(first(&["list", "check", "--ip", "192.0.2.2"]), "deny");
+    assert_eq!(first(&["list", "check", "--session", "s3cret", "--path", "/"]), "deny");
+    assert_eq!(told(&["list", "check", "--ip", "198.51.100.1"]), "on no list");
+
+    for (arguments, fault) in [
+        (&["add", "deny", "192.0.2.1/24"][..], "write 192.0.2.0/24"),
+        (&["add", "deny", "0.0.0.0/0"], "whole Internet"),
+        (&["add", "deny", "203.0.113.17"], "trusted proxy 203.0.113.16/28"),
+        (&["add", "deny", "Mozilla"], "ordinary browsers"),
+        (&["add", "deny", "x", "--until", "2020-01-01T00:00:00Z"], "is past"),
+        (&["add", "deny", "--file", "missing.txt"], "missing.txt"),
+        (&["remove", "198.51.100.1"], "is on no list"),
+        (&["remove"], "say which entries"),
+    ] {
+        let said = refused(&[&["list"], arguments].concat());
+        assert!(said.contains(fault), "{arguments:?}: {said}");
+    }
+    told(&["list", "add", "deny", "203.0.113.17", "--force"]);
+    assert_eq!(told(&["list", "remove", "/private/*", "203.0.113.17"]), "2 removed");
+    assert_eq!(told(&["list", "remove", "--contains", "feed"]), "2 removed");
+    assert_eq!(told(&["list", "remove", "--kind", "session"]), "1 removed");
+    assert_eq!(listed(&[]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
 fn models_are_exchanged_promoted_and_rolled_back() {
     let folder = TempDir::new().expect("a folder");
     let told = |arguments: &[&str]| {

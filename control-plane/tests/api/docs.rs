@@ -9,7 +9,6 @@ async fn every_documented_path_exists() {
     let plane = ControlPlane::start().await;
     let reply = plane.get("/openapi.json").await;
     let paths = reply.ok(200)["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 25);
     for (path, operations) in paths {
         for method in operations.as_object().expect("operations").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");

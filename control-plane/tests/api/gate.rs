@@ -5,13 +5,17 @@ use sallyport::auth::{Role, Token};
 
 use crate::harness::{ControlPlane, send};
 
-const PATHS: [(Method, &str, Role); 11] = [
+const PATHS: [(Method, &str, Role); 15] = [
     (Method::POST, "/check", Role::Filter),
     (Method::GET, "/v1/snapshot", Role::Filter),
     (Method::POST, "/v1/observations", Role::Filter),
     (Method::POST, "/feedback", Role::Admin),
     (Method::GET, "/stats", Role::Admin),
     (Method::GET, "/reputation/192.0.2.1", Role::Admin),
+    (Method::GET, "/v1/crawlers", Role::Admin),
+    (Method::POST, "/v1/logins", Role::Filter),
+    (Method::GET, "/v1/events", Role::Admin),
+    (Method::GET, "/v1/logins/failed", Role::Admin),
     (Method::GET, "/ready", Role::Admin),
     (Method::GET, "/metrics", Role::Admin),
     (Method::GET, "/docs", Role::Admin),

@@ -9,6 +9,7 @@ use sallyport::app::App;
 use sallyport::auth::{Role, Token};
 use sallyport::config::{Loaded, Sources};
 use sallyport::serve;
+use sallyport::{limits, sessions};
 use sallyport::store::{SqliteStore, Store};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -67,6 +68,9 @@ impl ControlPlane {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = serve::run(listener, Arc::clone(&app), async move { drop(stopped.await) });
         tokio::spawn(serving);
+        sallyport::fetch::install_tls();
+        tokio::spawn(limits::run(Arc::clone(&app.limits)));
+        tokio::spawn(sessions::run(Arc::clone(&app.sessions)));
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
         let stop = Some(stop);
         Self { app, sources, loaded, filter_token, admin_token, folder, base, client, stop }
@@ -75,6 +79,11 @@ impl ControlPlane {
     pub(crate) fn request(&self, method: Method, path: &str, token: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         if token.is_empty() { request } else { request.bearer_auth(token) }
+    }
+
+    /// Where it listens, as host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -30,6 +30,8 @@ pub(crate) fn decision(number: u64, ts_ms: u64) -> RequestRow {
         checkpoint: None,
         shadow_probability: None,
         attributions: None,
+        session: 0,
+        limit: None,
     }
 }
 

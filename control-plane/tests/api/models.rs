@@ -11,7 +11,7 @@ use crate::harness::{ControlPlane, FIREFOX, Reply, send};
 use crate::labels::{decision, label};
 
 /// The bytes of a model that gives every visitor this probability.
-fn always(probability: f32) -> Vec<u8> {
+pub(crate) fn always(probability: f32) -> Vec<u8> {
     let trees = Trees::new([1.0, 0.0, 0.0], &[vec![TreeNode::leaf(probability)]]).expect("a tree");
     Model::random_forest(trees, Features::default()).to_bytes()
 }

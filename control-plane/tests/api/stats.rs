@@ -27,8 +27,11 @@ async fn totals_agree_with_what_was_sent() {
         "blocked_ips": 1, "training_examples": 0, "deep_learning_enabled": true,
     });
     assert_eq!(plane.get("/stats").await.ok(200), &expected);
-    let day = plane.sql("SELECT total_requests, bot_requests, human_requests, blocked FROM daily_stats");
-    assert_eq!(day, ["8|2|6|2"]);
+    let columns =
+        "total_requests, bot_requests, human_requests, bot_percentage, allowed + monitored, challenged,
+        rate_limited, blocked";
+    let day = plane.sql(&format!("SELECT {columns} FROM daily_stats"));
+    assert_eq!(day, ["8|2|6|25|6|0|0|2"], "what GET /stats says");
 }
 
 #[tokio::test]

@@ -111,13 +111,16 @@ impl Drop for RedisServer {
 }
 
 /// `$SALLYPORT_REDIS_SERVER`, else `redis-server` on `PATH`.
-fn program() -> PathBuf {
+pub(crate) fn found() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("SALLYPORT_REDIS_SERVER").filter(|given| !given.is_empty()) {
-        return given.into();
+        return Some(given.into());
     }
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&paths).map(|folder| folder.join("redis-server"));
-    found.into_iter().find(|path| path.is_file()).expect(
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths).map(|folder| folder.join("redis-server")).find(|path| path.is_file())
+}
+
+fn program() -> PathBuf {
+    found().expect(
         "these tests need a redis-server (6.2 or later): install it (`apt-get install redis-server`), let \
          SALLYPORT_REDIS_SERVER name it, or run `cargo xtask test`, which does both",
     )

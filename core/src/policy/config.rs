@@ -249,7 +249,7 @@ impl Limit {
 }
 
 /// When a session is suspicious: an action is one that is judged CHALLENGE or worse, hits a trap or a scanner's path,
-/// is over a limit, or fails to sign in.
+/// is over a limit of its own (not its address's), or fails to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionsConfig {

@@ -95,6 +95,17 @@ impl CompiledLimit {
         self.rate.interval_us
     }
 
+    /// A cell further ahead than this, µs, is worth sharing with other replicas: lighter clients cost nobody anything. A
+    /// quarter of the tolerance.
+    pub fn shared_from_us(&self) -> u64 {
+        self.rate.tolerance_us / 4
+    }
+
+    /// How far a cell of this limit can be ahead of the clock, in µs: the burst and what came last.
+    pub fn most_ahead_us(&self) -> u64 {
+        self.rate.tolerance_us.saturating_add(self.rate.interval_us)
+    }
+
     /// The window in which the burst comes back, in whole seconds, at least 1.
     pub fn window_s(&self) -> u64 {
         self.rate.interval_us.saturating_mul(u64::from(self.burst)).div_ceil(1_000_000).max(1)

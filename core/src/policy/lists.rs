@@ -1,5 +1,7 @@
 //! The allow and deny lists, compiled: networks, sessions, fingerprints, user agents and paths.
 
+use std::collections::HashMap;
+
 use ipnet::IpNet;
 
 use super::config::ListsConfig;
@@ -23,6 +25,24 @@ pub enum ListAction {
     Allow = 0,
     /// Is always refused.
     Deny = 1,
+}
+
+impl ListAction {
+    /// Both.
+    pub const ALL: [ListAction; 2] = [Self::Allow, Self::Deny];
+
+    /// The name in database and API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// The action of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
 }
 
 /// Whom an entry is about.
@@ -60,6 +80,42 @@ pub struct Lists {
     ends: Vec<u64>,
 }
 
+/// The ends while they are collected, and their places.
+struct Ends {
+    all: Vec<u64>,
+    places: HashMap<u64, u16>,
+}
+
+impl Ends {
+    /// The place of an end; 0, never, where there are too many.
+    fn label(&mut self, end: u64) -> u16 {
+        *self.places.entry(end).or_insert_with(|| match u16::try_from(self.all.len()) {
+            Ok(label) if label < 65_000 => {
+                self.all.push(end);
+                label
+            }
+            _ => 0,
+        })
+    }
+}
+
+/// The networks, each ending no earlier than those that hold it (0 for never): of nested ones only the innermost is found,
+/// and when it ended the others would be lost.
+fn outlasting(mut networks: Vec<(IpNet, u64)>) -> Vec<(IpNet, u64)> {
+    networks.reverse();
+    networks.sort_by_key(|(net, _)| (net.network(), net.prefix_len()));
+    networks.dedup_by_key(|(net, _)| *net);
+    let mut open: Vec<(IpNet, u64)> = Vec::new();
+    for (net, end) in &mut networks {
+        open.retain(|(around, _)| around.contains(&*net));
+        if let Some((_, around)) = open.last() {
+            *end = if *end == 0 || *around == 0 { 0 } else { (*end).max(*around) };
+        }
+        open.push((*net, *end));
+    }
+    networks
+}
+
 /// The entries of one action; each with a label.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Entries {
@@ -72,24 +128,17 @@ struct Entries {
 }
 
 impl Lists {
-    /// Compiles entries. Of two about the same whom, the last counts. Beyond 256 patterns of one kind and action, the
+    /// Compiles entries. Of two about the same whom, the last counts; within a range that goes on longer, its part does too. Beyond 256 patterns of one kind and action, the
     /// further ones are left out; beyond 65,000 different ends, later ends count as never.
     pub fn compile<'a>(entries: impl IntoIterator<Item = &'a ListEntry>) -> Self {
-        let mut lists = Self { ends: vec![0], ..Self::default() };
-        let mut networks = [Vec::new(), Vec::new()];
-        let mut places = std::collections::HashMap::from([(0, 0)]);
+        let (mut allow, mut deny) = (Entries::default(), Entries::default());
+        let (mut allowed, mut denied) = (Vec::new(), Vec::new());
+        let mut ends = Ends { all: vec![0], places: HashMap::from([(0, 0)]) };
         for ListEntry { action, target, expires_ms } in entries {
-            let label = *places.entry(*expires_ms).or_insert_with(|| match u16::try_from(lists.ends.len()) {
-                Ok(label) if label < 65_000 => {
-                    lists.ends.push(*expires_ms);
-                    label
-                }
-                _ => 0,
-            });
-            let [allowed, denied] = &mut networks;
+            let label = ends.label(*expires_ms);
             let (entries, networks) = match action {
-                ListAction::Allow => (&mut lists.allow, allowed),
-                ListAction::Deny => (&mut lists.deny, denied),
+                ListAction::Allow => (&mut allow, &mut allowed),
+                ListAction::Deny => (&mut deny, &mut denied),
             };
             let add = |patterns: &mut Vec<(String, u16)>, pattern: String| {
                 if patterns.len() < MOST_PATTERNS && pattern.len() <= PATTERN_BYTES {
@@ -97,38 +146,37 @@ impl Lists {
                 }
             };
             match target {
-                ListTarget::Network(net) => networks.push((*net, label)),
+                ListTarget::Network(net) => networks.push((net.trunc(), *expires_ms)),
                 ListTarget::Session(hash) => entries.sessions.0.push((*hash, label)),
                 ListTarget::Fingerprint(hash) => entries.fingerprints.0.push((*hash, label)),
                 ListTarget::UserAgent(text) => add(&mut entries.user_agents, text.to_ascii_lowercase()),
                 ListTarget::Path(path) => add(&mut entries.paths, path.clone()),
             }
         }
-        let [allowed, denied] = networks;
-        for (entries, networks) in [(&mut lists.allow, allowed), (&mut lists.deny, denied)] {
-            entries.networks = AddressSet::new(networks);
+        for (entries, networks) in [(&mut allow, allowed), (&mut deny, denied)] {
+            let labelled = outlasting(networks).into_iter().map(|(net, end)| (net, ends.label(end)));
+            entries.networks = AddressSet::new(labelled.collect::<Vec<_>>());
             entries.sessions.sort();
             entries.fingerprints.sort();
         }
-        lists
+        Self { allow, deny, ends: ends.all }
     }
 
     /// The lists of the policy. Entries that do not parse are left out: [`super::PolicyConfig::problems`] names them.
+    /// Not by way of [`Lists::compile`], which the filter has no other use for.
     pub(super) fn of_config(config: &ListsConfig) -> Self {
-        let entry = |action, target| ListEntry { action, target, expires_ms: 0 };
-        let nets = |action, texts: &[String]| -> Vec<ListEntry> {
-            texts
-                .iter()
-                .filter_map(|t| parse_net(t))
-                .map(|net| entry(action, ListTarget::Network(net)))
-                .collect()
+        let networks = |texts: &[String]| {
+            AddressSet::new(
+                texts.iter().filter_map(|text| parse_net(text)).map(|net| (net, 0)).collect::<Vec<_>>(),
+            )
         };
-        let agents = config.allow_user_agents.iter();
-        let mut entries: Vec<_> =
-            agents.map(|part| entry(ListAction::Allow, ListTarget::UserAgent(part.clone()))).collect();
-        entries.extend(nets(ListAction::Allow, &config.allow));
-        entries.extend(nets(ListAction::Deny, &config.deny));
-        Self::compile(&entries)
+        let parts = config.allow_user_agents.iter().filter(|part| part.len() <= PATTERN_BYTES);
+        let user_agents = parts.take(MOST_PATTERNS).map(|part| (part.to_ascii_lowercase(), 0)).collect();
+        Self {
+            allow: Entries { networks: networks(&config.allow), user_agents, ..Entries::default() },
+            deny: Entries { networks: networks(&config.deny), ..Entries::default() },
+            ends: vec![0],
+        }
     }
 
     /// What the lists say of a request whose plain path is `path`.
@@ -256,11 +304,11 @@ impl Hashes {
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let count = reader.u32()?;
-        let mut hashes = Vec::new();
-        for _ in 0..count {
-            hashes.push((reader.u64()?, reader.u16()?));
-        }
+        let count = reader.u32()? as usize;
+        let hash = |[a, b, c, d, e, f, g, h, i, j]: &[u8; 10]| {
+            (u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), u16::from_le_bytes([*i, *j]))
+        };
+        let hashes: Vec<_> = reader.bytes(count.checked_mul(10)?)?.as_chunks().0.iter().map(hash).collect();
         hashes.is_sorted_by(|(a, _), (b, _)| a < b).then_some(Self(hashes))
     }
 }
@@ -297,7 +345,11 @@ fn fits_path(pattern: &str, path: &[u8]) -> bool {
 /// A range in CIDR notation, or a single address.
 pub(super) fn parse_net(text: &str) -> Option<IpNet> {
     let text = text.trim();
-    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+    if text.contains('/') {
+        text.parse().ok()
+    } else {
+        text.parse::<std::net::IpAddr>().ok().map(IpNet::from)
+    }
 }
 
 #[cfg(test)]
@@ -349,6 +401,28 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Lists::read(&bytes);
+        }
+
+        #[test]
+        fn an_address_is_on_a_list_as_long_as_any_range_that_holds_it(
+            nets in prop::collection::vec((any::<u8>(), 24_u8..=32, 1_u64..50), 0..12),
+            address in any::<u8>(),
+            now_ms in 0_u64..50,
+        ) {
+            let net = |last: u8, length| ipnet::Ipv4Net::new([192, 0, 2, last].into(), length).expect("a range").trunc();
+            let mut last_of_each = HashMap::new();
+            let entries: Vec<_> = nets.iter().map(|(last, length, end)| {
+                let net = IpNet::from(net(*last, *length));
+                let end = if *end == 49 { 0 } else { *end };
+                last_of_each.insert(net, end);
+                entry(ListAction::Deny, ListTarget::Network(net), end)
+            }).collect();
+            let address: std::net::IpAddr = [192, 0, 2, address].into();
+            let is_on = |(net, end): (&IpNet, &u64)| net.contains(&address) && (*end == 0 || *end > now_ms);
+            let expected = last_of_each.iter().any(is_on).then_some(ListAction::Deny);
+            let facts = RequestFacts { address: Some(address), ..Default::default() };
+            let found = Lists::compile(&entries).find(&facts, b"/", &HashKey::from_bytes([1; 16]), now_ms);
+            prop_assert_eq!(found, expected);
         }
 
         #[test]

@@ -94,6 +94,18 @@ fn deep_nesting_is_refused() {
     assert_eq!(read_struct(&structure(&deep)), None);
 }
 
+#[test]
+fn a_session_has_one_name() {
+    let parse = |config: Value| Config::parse(config.to_string().as_bytes());
+    let problems = parse(json!({ "session_cookie": "sid", "session_header": "X-Session" })).expect_err("two");
+    assert!(problems.len() == 1 && problems[0].starts_with("session_header: "), "{problems:?}");
+    let config = parse(json!({ "session_header": "X-Session", "account_header": "X-Account" })).expect("one");
+    assert_eq!(
+        (config.sources.session_header, config.sources.account_header),
+        ("x-session".into(), "x-account".into())
+    );
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

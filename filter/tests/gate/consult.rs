@@ -1,15 +1,17 @@
 //! Asking the control plane about one request.
 
+use sallyport_filter::breaker::{FAILURES, PAUSE_MS};
 use sallyport_filter::request::Flow;
 use serde_json::{Value, json};
 
 use crate::fake::Sent;
 use crate::machine::{Machine, connected};
 
-/// Asks about everything and carries out.
+/// Asks about everything, carries out, and refuses nobody by itself.
 fn asking(fail_mode: &str) -> Machine {
-    let routes = json!([{ "prefix": "/", "fail_mode": fail_mode }]);
-    Machine::start(&connected(json!({ "enforcement": "enforce", "consult": "always", "routes": routes })))
+    Machine::start(&connected(json!({ "enforcement": "enforce", "consult": "always",
+        "thresholds": { "monitor": 99, "challenge": 99.9, "block": 100 },
+        "routes": [{ "prefix": "/", "fail_mode": fail_mode }] })))
 }
 
 /// Sends one request; gives the question that it waits for.
@@ -17,6 +19,7 @@ fn ask(machine: &mut Machine) -> (u32, Sent) {
     let (context, flow) = machine.browse("192.0.2.1:1000", "/");
     assert_eq!(flow, Flow::Pause);
     let mut calls = machine.calls();
+    calls.retain(|call| call.headers[":path"] == "/check");
     assert_eq!(calls.len(), 1);
     (context, calls.remove(0))
 }
@@ -43,6 +46,133 @@ fn the_question_carries_facts_features_and_evidence() {
     );
     assert_eq!(question["features"].as_array().expect("features").len(), 7);
     assert!(question["evidence"].is_object());
+}
+
+#[test]
+fn a_session_is_asked_about_by_its_hash() {
+    let mut config = connected(json!({ "consult": "always" }));
+    config["session_cookie"] = json!("sid");
+    let mut machine = Machine::start(&config);
+    machine.browse_as("192.0.2.1:1", ("cookie", "a=1; sid=secret-session"), "/");
+    let call = machine.calls().remove(0);
+    let body = String::from_utf8(call.body).expect("UTF-8");
+    assert!(!body.contains("secret-session"), "{body}");
+    let question: Value = serde_json::from_str(&body).expect("JSON");
+    let hash = question["session"].as_str().expect("a hash");
+    assert!(hash.len() == 16 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()), "{hash}");
+    machine.browse("192.0.2.2:1", "/");
+    let question: Value = serde_json::from_slice(&machine.calls().remove(0).body).expect("JSON");
+    assert!(question.get("session").is_none());
+}
+
+/// The answer to a claimed crawler; gives the machine after it.
+fn crawler(agent: &Value, action: &str, score: f32) -> (Machine, u32) {
+    let mut machine = Machine::start(&connected(json!({ "enforcement": "enforce" })));
+    let (context, flow) = machine.crawl("192.0.2.1:1", "/");
+    assert_eq!(flow, Flow::Pause, "a claim is looked into whatever the score");
+    let call = machine.calls().remove(0);
+    let mut answer: Value = serde_json::from_slice(&verdict(action, score)).expect("JSON");
+    answer["agent"] = agent.clone();
+    machine.answer_stream(context, &call, 200, answer.to_string().as_bytes());
+    (machine, context)
+}
+
+#[test]
+fn a_verified_crawler_passes_from_then_on() {
+    let agent = json!({ "verdict": "verified", "category": "search", "ttl_s": 3600 });
+    let (mut machine, context) = crawler(&agent, "ALLOW", 0.0);
+    assert!(machine.resumed(context));
+    for page in 0..30 {
+        let (context, flow) = machine.crawl("192.0.2.1:1", &format!("/{page}"));
+        assert_eq!(flow, Flow::Continue, "{page}");
+        assert!(machine.verdict_header(context).expect("told").starts_with("action=ALLOW"));
+    }
+    machine.fake.pass_ms(3_600_000);
+    assert_eq!(machine.crawl("192.0.2.1:1", "/").1, Flow::Pause, "it runs out");
+}
+
+#[test]
+fn a_false_crawler_is_blocked_at_once_and_later() {
+    let (mut machine, context) = crawler(&json!({ "verdict": "failed", "ttl_s": 300 }), "BLOCK", 100.0);
+    assert_eq!(machine.reply(context).expect("refused").status, 403);
+    let (context, _) = machine.crawl("192.0.2.1:1", "/b");
+    assert_eq!(machine.reply(context).expect("refused").status, 403);
+    assert_eq!(machine.calls().len(), 0);
+}
+
+#[test]
+fn a_claim_that_nobody_looks_into_is_asked_about_once() {
+    for agent in [
+        json!(null),
+        json!({ "verdict": "unverifiable", "ttl_s": 600 }),
+        json!({ "verdict": "of the future", "ttl_s": 600 }),
+    ] {
+        let (mut machine, _) = crawler(&agent, "MONITOR", 55.0);
+        machine.crawl("192.0.2.1:1", "/b");
+        assert_eq!(machine.calls().len(), 0, "{agent}");
+    }
+    let pending = json!({ "verdict": "pending", "ttl_s": 2 });
+    let (mut machine, context) = crawler(&pending, "MONITOR", 75.0);
+    assert!(machine.resumed(context));
+    assert_eq!(machine.crawl("192.0.2.1:1", "/b").1, Flow::Continue);
+    machine.fake.pass_ms(2_001);
+    assert_eq!(machine.crawl("192.0.2.1:1", "/c").1, Flow::Pause, "by now somebody may know");
+}
+
+#[test]
+fn a_damaged_agent_is_a_failure() {
+    for agent in [json!(7), json!({ "verdict": "verified" }), json!({ "verdict": 1, "ttl_s": -1 })] {
+        let (mut machine, _) = crawler(&agent, "ALLOW", 1.0);
+        assert_eq!(machine.metric("consults_failed"), 1, "{agent}");
+    }
+    let agent = json!({ "verdict": "verified", "category": "of the future", "ttl_s": u32::MAX });
+    let (mut machine, _) = crawler(&agent, "ALLOW", 1.0);
+    assert_eq!(machine.crawl("192.0.2.1:1", "/").1, Flow::Continue);
+    machine.fake.pass_ms(86_400_001);
+    assert_eq!(machine.crawl("192.0.2.1:1", "/").1, Flow::Pause, "nothing holds for years");
+}
+
+#[test]
+fn a_control_plane_that_does_not_answer_is_left_alone_for_a_while() {
+    let mut machine = asking("open");
+    for _ in 0..FAILURES {
+        let (context, _) = ask(&mut machine);
+        machine.tick_after(50);
+        assert!(machine.resumed(context));
+    }
+    assert_eq!(machine.fake.logged("came to nothing"), 1);
+    for _ in 0..20 {
+        assert_eq!(machine.browse("192.0.2.9:1000", "/").1, Flow::Continue);
+    }
+    assert_eq!(machine.metric("consults_skipped"), 20);
+    machine.calls();
+    machine.fake.pass_ms(PAUSE_MS);
+    let (context, _) = ask(&mut machine);
+    assert_eq!(machine.browse("192.0.2.9:1000", "/").1, Flow::Continue, "one is tried at a time");
+    machine.tick_after(50);
+    assert!(machine.resumed(context));
+    machine.calls();
+    machine.fake.pass_ms(PAUSE_MS);
+    let (context, call) = ask(&mut machine);
+    machine.answer_stream(context, &call, 200, &verdict("ALLOW", 1.0));
+    assert_eq!(machine.browse("192.0.2.9:1000", "/").1, Flow::Pause);
+    assert_eq!(machine.fake.logged("answers consults again"), 1);
+    assert_eq!(machine.fake.logged("came to nothing"), 1);
+}
+
+#[test]
+fn where_nobody_is_asked_the_fail_mode_counts() {
+    let mut machine = asking("closed");
+    machine.fake.refuse_calls.set(true);
+    for _ in 0..FAILURES {
+        machine.browse("192.0.2.1:1000", "/");
+    }
+    machine.fake.refuse_calls.set(false);
+    let (context, _) = machine.browse("192.0.2.1:1000", "/");
+    assert_eq!(machine.reply(context).expect("refused").status, 503);
+    assert_eq!((machine.calls().len(), machine.metric("consults_skipped")), (0, 1));
+    machine.fake.process.now_ms.set(machine.fake.process.now_ms.get() - 86_400_000);
+    assert_eq!(machine.browse("192.0.2.1:1000", "/").1, Flow::Pause, "a clock set back ends the pause");
 }
 
 #[test]

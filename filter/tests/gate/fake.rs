@@ -13,6 +13,8 @@ pub(crate) struct Process {
     pub(crate) shared: RefCell<HashMap<String, (Vec<u8>, u32)>>,
     pub(crate) metrics: RefCell<Vec<(String, u64)>>,
     pub(crate) log: RefCell<Vec<String>>,
+    /// Which keys of shared data were read.
+    pub(crate) read: RefCell<Vec<String>>,
     /// The next writes with a cas lose, as if another worker had been quicker.
     pub(crate) lost_writes: Cell<u32>,
 }
@@ -80,6 +82,11 @@ impl Fake {
         let matching: Vec<_> = metrics.iter().filter(|(other, _)| other == name).collect();
         assert!(!matching.is_empty(), "no metric {name}");
         matching.iter().map(|(_, value)| value).sum()
+    }
+
+    /// The keys of shared data with this beginning that were read.
+    pub(crate) fn asked_for(&self, beginning: &str) -> Vec<String> {
+        self.process.read.borrow().iter().filter(|key| key.starts_with(beginning)).cloned().collect()
     }
 
     pub(crate) fn logged(&self, part: &str) -> usize {
@@ -152,6 +159,10 @@ impl Host for Fake {
         self.with(|stream| set(&mut stream.response, name, value));
     }
 
+    fn remove_response_header(&self, name: &str) {
+        self.with(|stream| stream.response.retain(|(other, _)| other != name));
+    }
+
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         self.with(|stream| {
             assert!(stream.reply.is_none() && stream.resumed == 0, "reply once, or resume once, never both");
@@ -176,6 +187,7 @@ impl Host for Fake {
     }
 
     fn shared(&self, key: &str) -> Shared {
+        self.process.read.borrow_mut().push(key.to_owned());
         match self.process.shared.borrow().get(key) {
             Some((value, cas)) => Shared { value: value.clone(), cas: Some(*cas) },
             None => Shared::default(),

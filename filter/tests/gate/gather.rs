@@ -42,6 +42,9 @@ fn fingerprint_and_session_count_only_where_configured() {
     let map = headers(&[("x-ja4", "t13d"), ("cookie", "a=1; sid=abc;b=2"), ("cookie", "sid=late")]);
     let plain = gather(&map, None, &Sources::default()).facts;
     assert_eq!((plain.ja4, plain.session), (b"".as_slice(), b"".as_slice()));
+    let by_header = Sources { session_header: "x-session".into(), ..Default::default() };
+    let named = headers(&[("x-session", " s-1 "), ("cookie", "x-session=s-2"), ("x-session", "late")]);
+    assert_eq!(gather(&named, None, &by_header).facts.session, b"s-1");
     let sources = Sources { ja4_header: "x-ja4".into(), session_cookie: "sid".into(), ..Default::default() };
     let told = gather(&map, None, &sources).facts;
     assert_eq!((told.ja4, told.session), (b"t13d".as_slice(), b"abc".as_slice()));

@@ -56,6 +56,29 @@ impl Machine {
         Self::start_on(Fake::new(), config)
     }
 
+    /// The first machine of a process, with this plugin configuration beside the control plane's, that judges with
+    /// snapshot 7.
+    pub(crate) fn with_snapshot(config: &Value, policy: Value) -> Self {
+        let mut all = connected(json!({ "consult": "never" }));
+        for (key, value) in config.as_object().expect("an object") {
+            all[key] = value.clone();
+        }
+        let mut machine = Self::start(&all);
+        machine.tick_after(1_000);
+        let call = machine.calls().remove(0);
+        machine.answer(&call, 200, &[("etag", "\"7\"")], &snapshot(7, policy));
+        machine
+    }
+
+    /// Another machine of the same process, which has taken over what the first laid down.
+    pub(crate) fn start_after(&self, config: &Value) -> Self {
+        let mut all = connected(json!({ "consult": "never" }));
+        for (key, value) in config.as_object().expect("an object") {
+            all[key] = value.clone();
+        }
+        self.start_beside(&all)
+    }
+
     /// Another machine of the same process.
     pub(crate) fn start_beside(&self, config: &Value) -> Self {
         Self::start_on(self.fake.sibling(), config)
@@ -116,6 +139,53 @@ impl Machine {
         )
     }
 
+    /// A page view of what claims to be a crawler.
+    pub(crate) fn crawl(&mut self, source: &str, path: &str) -> (u32, Flow) {
+        let agent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+        let headers = [
+            (":method", "GET"),
+            (":path", path),
+            (":authority", "site.example"),
+            ("user-agent", agent),
+            ("accept", "text/html"),
+        ];
+        self.request(source, &headers)
+    }
+
+    /// A page view with this header that names a session.
+    pub(crate) fn browse_as(
+        &mut self,
+        source: &str,
+        (name, session): (&str, &str),
+        path: &str,
+    ) -> (u32, Flow) {
+        self.with_session(source, (name, session), "GET", path)
+    }
+
+    /// A browser's request with this header that names a session.
+    pub(crate) fn with_session(
+        &mut self,
+        source: &str,
+        (name, session): (&str, &str),
+        method: &str,
+        path: &str,
+    ) -> (u32, Flow) {
+        self.request(
+            source,
+            &[
+                (":method", method),
+                (":path", path),
+                (":authority", "site.example"),
+                ("user-agent", CHROME),
+                ("accept", "text/html"),
+                ("accept-language", "en"),
+                ("accept-encoding", "gzip"),
+                (name, session),
+                ("x-request-id", "id-3"),
+            ],
+        )
+    }
+
     /// A request of a tool that says what it is.
     pub(crate) fn tool(&mut self, source: &str, method: &str, path: &str) -> (u32, Flow) {
         self.request(
@@ -138,8 +208,19 @@ impl Machine {
         status: u16,
         location: Option<&str>,
     ) -> Vec<(String, Vec<u8>)> {
+        let location: Vec<_> = location.map(|to| ("location", to)).into_iter().collect();
+        self.respond_with(context, status, &location)
+    }
+
+    /// The same with any headers.
+    pub(crate) fn respond_with(
+        &mut self,
+        context: u32,
+        status: u16,
+        headers: &[(&str, &str)],
+    ) -> Vec<(String, Vec<u8>)> {
         let mut response = vec![(":status".to_owned(), status.to_string().into_bytes())];
-        response.extend(location.map(|to| ("location".to_owned(), to.as_bytes().to_vec())));
+        response.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
         self.fake.streams.borrow_mut().get_mut(&context).expect("a stream").response = response;
         self.fake.current.set(context);
         self.streams[&context].borrow_mut().on_response_headers();

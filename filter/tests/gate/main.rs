@@ -9,10 +9,13 @@
 
 mod config;
 mod consult;
+mod exchange;
 mod fake;
 mod gather;
 mod house;
+mod limits;
 mod machine;
+mod marks;
 mod observe;
 mod reply;
 mod request;

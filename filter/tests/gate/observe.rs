@@ -5,15 +5,10 @@ use sallyport_core::{Action, Basis};
 use serde_json::json;
 
 use crate::fake::Sent;
-use crate::machine::{Machine, connected, snapshot};
+use crate::machine::{Machine, connected};
 
-/// A machine that judges with snapshot 7.
 fn machine(policy: serde_json::Value) -> Machine {
-    let mut machine = Machine::start(&connected(json!({})));
-    machine.tick_after(1_000);
-    let call = machine.calls().remove(0);
-    machine.answer(&call, 200, &[("etag", "\"7\"")], &snapshot(7, policy));
-    machine
+    Machine::with_snapshot(&json!({}), policy)
 }
 
 fn enforcing() -> serde_json::Value {
@@ -52,6 +47,50 @@ fn failed_logins_are_told() {
     assert!(
         matches!(&batch.records[..], [Record::Decision(_), Record::LoginFailure { path, .. }] if path == "/login")
     );
+}
+
+#[test]
+fn a_failed_login_tells_of_account_and_network_but_the_client_hears_of_no_account() {
+    let config = json!({ "account_header": "X-Account" });
+    let mut machine = Machine::with_snapshot(&config, json!({ "consult": "never" }));
+    let long = "a".repeat(5_000);
+    for (source, name) in
+        [("192.0.2.1:1", " Ada "), ("192.0.2.77:1", "ada"), ("192.0.3.1:1", &long), ("192.0.3.1:1", "")]
+    {
+        let (context, _) = machine.browser(source, "POST", "/login");
+        let answer = machine.respond_with(context, 401, &[("x-account", name), ("x-other", "1")]);
+        let names: Vec<_> = answer.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, [":status", "x-other"]);
+    }
+    let (context, _) = machine.browse("192.0.2.1:1", "/");
+    assert_eq!(machine.respond_with(context, 200, &[("x-account", "ada")]).len(), 1);
+    let (_, batch) = posts(&mut machine).remove(0);
+    let logins = batch.records.iter().filter_map(|record| match record {
+        Record::LoginFailure { network, account, .. } => Some((*network, *account)),
+        Record::Decision(_) => None,
+    });
+    let logins: Vec<_> = logins.collect();
+    assert_eq!(logins.len(), 4);
+    assert!(logins[0] == logins[1] && logins[0].1 != 0, "{logins:?}");
+    assert!(logins[2].0 != logins[0].0 && logins[2].1 != logins[0].1, "{logins:?}");
+    assert_eq!(logins[3].1, 0);
+}
+
+#[test]
+fn what_a_watching_limit_saw_is_never_sampled_away() {
+    let policy = json!({ "consult": "never", "observe_allow_per_second": 1, "rate_limit": {
+        "client": { "per_second": 0.01, "burst": 1, "mode": "shadow" } } });
+    let mut machine = machine(policy);
+    for _ in 0..30 {
+        let (context, _) = machine.browse("192.0.2.1:1", "/site.html");
+        assert!(machine.reply(context).is_none());
+    }
+    let (_, batch) = posts(&mut machine).remove(0);
+    let over = batch.records.iter().filter(|record| {
+        matches!(record, Record::Decision(decision) if decision.limit.is_some_and(|over| over.is_shadow))
+    });
+    assert_eq!(over.count(), 29);
+    assert_eq!(machine.metric("rate_limit_shadow"), 29);
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! What refused clients see.
 
 use sallyport_core::Action;
-use sallyport_filter::reply::{PAGE_POLICY, STYLE, printable_id, refusal};
+use sallyport_core::policy::LimitRule;
+use sallyport_filter::reply::{PAGE_POLICY, Quota, Refusal, Reply, STYLE, printable_id};
+
+fn refusal(action: Action, page: bool, id: &str, retry_after_s: Option<u32>) -> Option<Reply> {
+    sallyport_filter::reply::refusal(&Refusal { action, page, id, retry_after_s, quota: None })
+}
 
 #[test]
 fn passing_actions_have_no_refusal() {
@@ -31,6 +36,25 @@ fn a_program_gets_a_problem() {
     assert_eq!(problem["action"], "RATE_LIMIT");
     assert_eq!(problem["request_id"], "id-1");
     assert_eq!(problem["retry_after"], 7);
+}
+
+#[test]
+fn a_limit_is_named_in_header_and_body() {
+    let quota = Some(Quota { rule: LimitRule::Client, burst: 60, window_s: 12 });
+    let action = Action::RateLimit;
+    for page in [true, false] {
+        let told = Refusal { action, page, id: "id-1", retry_after_s: Some(3), quota };
+        let reply = sallyport_filter::reply::refusal(&told).expect("a refusal");
+        assert!(reply.headers.contains(&("ratelimit-policy", "\"client\";q=60;w=12".into())));
+        assert!(reply.headers.contains(&("ratelimit", "\"client\";r=0;t=3".into())));
+        assert!(reply.body.contains("You send more requests"), "{}", reply.body);
+    }
+    let told = Refusal { action, page: false, id: "id-1", retry_after_s: Some(3), quota };
+    let body = sallyport_filter::reply::refusal(&told).expect("a refusal").body;
+    let problem: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(problem["violated-policies"], serde_json::json!(["client"]));
+    let unnamed = refusal(action, false, "id-1", Some(3)).expect("a refusal");
+    assert!(!unnamed.headers.iter().any(|(name, _)| name.starts_with("ratelimit")));
 }
 
 #[test]

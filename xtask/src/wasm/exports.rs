@@ -1,4 +1,4 @@
-//! Taking away the exports that the filter does not use.
+//! Taking away the exports that the filter does not use, and the code behind them.
 //!
 //! The SDK exports every callback of the ABI, and Envoy calls whatever is exported: for each piece of a body, for
 //! the log, at the end of a stream. Each call into the machine costs about a microsecond even where nothing
@@ -23,18 +23,45 @@ const KEPT: [&str; 12] = [
 ];
 /// Magic number and version of the binary format (WebAssembly Core Specification, 5.5.16).
 const PREAMBLE: &[u8] = b"\0asm\x01\0\0\0";
-/// Number of the export section.
+/// Numbers of the sections that are read.
+const IMPORTS: u8 = 2;
 const EXPORTS: u8 = 7;
+const ELEMENTS: u8 = 9;
+const CODE: u8 = 10;
+/// The kind of an import or export that is a function.
+const FUNCTION: u8 = 0;
+/// A body without locals that only traps: `unreachable`, `end`.
+const NOTHING: [u8; 3] = [0, 0, 0x0b];
+/// The instruction `call`; the function's number follows.
+const CALL: u8 = 0x10;
 
-/// The module with only the exports of [`KEPT`].
+/// The module with only the exports of [`KEPT`]; what was exported, and is called from nowhere else, does nothing.
 pub(super) fn reduce(module: &[u8]) -> Result<Vec<u8>> {
     let mut rest = module.strip_prefix(PREAMBLE).context("not a WebAssembly module")?;
     let mut reduced = PREAMBLE.to_vec();
+    let (mut imports, mut dropped, mut elements) = (0, Vec::new(), Vec::new());
     while let Some((id, after)) = rest.split_first() {
         rest = after;
         let size = take_number(&mut rest)?;
         let section = take(&mut rest, size)?;
-        let section = if *id == EXPORTS { keep(section)? } else { section.to_vec() };
+        let section = match *id {
+            IMPORTS => {
+                imports = functions_of(section)?;
+                section.to_vec()
+            }
+            EXPORTS => keep(section, &mut dropped)?,
+            ELEMENTS => {
+                elements = section.to_vec();
+                section.to_vec()
+            }
+            CODE => {
+                dropped.retain(|number| {
+                    !mentions(&elements, &[], *number) && !mentions(section, &[CALL], *number)
+                });
+                empty(section, imports, &dropped)?
+            }
+            _ => section.to_vec(),
+        };
         reduced.push(*id);
         put_number(&mut reduced, section.len());
         reduced.extend(section);
@@ -42,21 +69,64 @@ pub(super) fn reduce(module: &[u8]) -> Result<Vec<u8>> {
     Ok(reduced)
 }
 
-/// An export is a name (length, bytes), a kind (one byte) and an index.
-fn keep(mut section: &[u8]) -> Result<Vec<u8>> {
+/// How many functions are imported; of those of a proxy, nothing but functions is.
+fn functions_of(mut section: &[u8]) -> Result<usize> {
     let count = take_number(&mut section)?;
-    let (mut kept, mut entries) = (0, Vec::<u8>::new());
+    for _ in 0..count {
+        for _ in ["module", "name"] {
+            let length = take_number(&mut section)?;
+            take(&mut section, length)?;
+        }
+        if take(&mut section, 1)?[0] != FUNCTION {
+            bail!("the filter imports something that is no function");
+        }
+        take_number(&mut section)?;
+    }
+    Ok(count)
+}
+
+/// Whether the bytes hold the number of a function behind `before`. They may hold it by chance; then the function stays.
+fn mentions(bytes: &[u8], before: &[u8], number: usize) -> bool {
+    let mut mention = before.to_vec();
+    put_number(&mut mention, number);
+    bytes.windows(mention.len()).any(|window| window == mention)
+}
+
+/// The code section, a count and bodies behind their lengths, with the bodies of these functions replaced.
+fn empty(mut section: &[u8], imports: usize, functions: &[usize]) -> Result<Vec<u8>> {
+    let count = take_number(&mut section)?;
+    let mut out = Vec::with_capacity(section.len());
+    put_number(&mut out, count);
+    for number in imports..imports + count {
+        let length = take_number(&mut section)?;
+        let body = take(&mut section, length)?;
+        let body = if functions.contains(&number) { &NOTHING } else { body };
+        put_number(&mut out, body.len());
+        out.extend(body);
+    }
+    Ok(out)
+}
+
+/// An export is a name (length, bytes), a kind (one byte) and an index. The functions among those that go are added to
+/// `dropped`, unless another name of theirs stays.
+fn keep(mut section: &[u8], dropped: &mut Vec<usize>) -> Result<Vec<u8>> {
+    let count = take_number(&mut section)?;
+    let (mut kept, mut entries, mut stay) = (0, Vec::<u8>::new(), Vec::new());
     for _ in 0..count {
         let entry = section;
         let length = take_number(&mut section)?;
         let name = std::str::from_utf8(take(&mut section, length)?)?;
-        take(&mut section, 1)?;
-        take_number(&mut section)?;
+        let kind = take(&mut section, 1)?[0];
+        let index = take_number(&mut section)?;
         if KEPT.contains(&name) {
             kept += 1;
             entries.extend(&entry[..entry.len() - section.len()]);
+            stay.push(index);
+        } else if kind == FUNCTION {
+            dropped.push(index);
         }
     }
+    dropped.retain(|index| !stay.contains(index));
     if kept != KEPT.len() {
         bail!("the filter lacks an export: {kept} of {} were found", KEPT.len());
     }
@@ -117,6 +187,23 @@ mod tests {
     fn only_the_kept_stay() {
         let with_more: Vec<_> = KEPT.iter().copied().chain(["proxy_on_log", "proxy_on_done"]).collect();
         assert_eq!(reduce(&module(&with_more)).unwrap(), module(&KEPT));
+    }
+
+    #[test]
+    fn code_behind_dropped_exports_goes_unless_it_is_called() {
+        // Two imports, so functions 2 to 4 have bodies: 2 calls 3, nobody calls 4.
+        let bodies: [&[u8]; 3] = [&[0, CALL, 3, 0x0b], &[0, 1, 1, 1, 0x0b], &[0, 1, 1, 1, 1, 0x0b]];
+        let mut code = vec![3];
+        for body in bodies {
+            put_number(&mut code, body.len());
+            code.extend(body);
+        }
+        assert!(mentions(&code, &[CALL], 3) && !mentions(&code, &[CALL], 4));
+        let emptied = empty(&code, 2, &[4]).unwrap();
+        assert_eq!(emptied, [&code[..code.len() - 7], &[3], &NOTHING].concat());
+        assert!(empty(&code[..9], 2, &[]).is_err());
+        let import = [1, b'm', 1, b'n', FUNCTION, 7];
+        assert_eq!(functions_of(&[&[2][..], &import, &import].concat()).unwrap(), 2);
     }
 
     #[test]

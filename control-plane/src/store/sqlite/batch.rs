@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
-use sallyport_core::{Action, Check};
+use sallyport_core::Action;
 
 use super::signed;
 use crate::store::buffer::DailyCounts;
@@ -31,13 +31,17 @@ fn write_rows(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     let mut event = transaction.prepare_cached(
-        "INSERT INTO bot_detection_events (request, ts_ms, client, action, score) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR REPLACE INTO bot_detection_events
+         (id, ts_ms, client, address, session, action, score, limit_rule, limit_shadow)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     let mut check = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO failed_checks (event, check_name, points) VALUES (?1, ?2, ?3)",
+        "INSERT OR REPLACE INTO failed_checks (event, check_name, ts_ms, points) VALUES (?1, ?2, ?3, ?4)",
     )?;
-    let mut login = transaction
-        .prepare_cached("INSERT INTO failed_logins (ts_ms, address, client, path) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut login = transaction.prepare_cached(
+        "INSERT INTO failed_logins (ts_ms, address, client, path, network, account)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
     let mut device = transaction.prepare_cached(
         "INSERT INTO device_fingerprints (fingerprint, client, requests, first_seen_ms, last_seen_ms)
          VALUES (?1, ?2, 1, ?3, ?3)
@@ -48,13 +52,19 @@ fn write_rows(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<(
         match row {
             Row::Request(row) => {
                 let id = insert_request(transaction, &mut request, row)?;
-                if row.action != Action::Allow {
-                    insert_event(transaction, &mut event, &mut check, row, id)?;
+                if row.is_event() {
+                    insert_event(&mut event, &mut check, row, id)?;
                 }
             }
             Row::LoginFailure(row) => {
-                let values = params![row.ts_ms, signed(row.address), signed(row.client), row.path];
-                login.execute(values)?;
+                login.execute(params![
+                    row.ts_ms,
+                    signed(row.address),
+                    signed(row.client),
+                    row.path,
+                    known(row.network),
+                    known(row.account),
+                ])?;
             }
             Row::Fingerprint(row) => {
                 device.execute(params![signed(row.fingerprint), signed(row.client), row.ts_ms])?;
@@ -92,21 +102,33 @@ fn insert_request(
     Ok(transaction.last_insert_rowid())
 }
 
+/// An event has the number of its request.
 fn insert_event(
-    transaction: &Transaction<'_>,
     event: &mut CachedStatement<'_>,
     check: &mut CachedStatement<'_>,
     row: &RequestRow,
-    request: i64,
+    id: i64,
 ) -> rusqlite::Result<()> {
-    event.execute(params![request, row.ts_ms, signed(row.client), row.action as u8, row.score])?;
-    let id = transaction.last_insert_rowid();
-    for (name, points) in
-        row.reasons.iter().filter(|(check, points)| *points > 0.0 || *check == Check::RateLimit)
-    {
-        check.execute(params![id, name.name(), points])?;
+    event.execute(params![
+        id,
+        row.ts_ms,
+        signed(row.client),
+        signed(row.address),
+        known(row.session),
+        row.action as u8,
+        row.score,
+        row.limit.map(|over| over.rule as u8),
+        row.limit.map(|over| over.is_shadow),
+    ])?;
+    for (failed, points) in row.failed_checks() {
+        check.execute(params![id, failed.name(), row.ts_ms, points])?;
     }
     Ok(())
+}
+
+/// A keyed hash that may be unknown: 0 is stored as NULL.
+fn known(hash: u64) -> Option<i64> {
+    (hash != 0).then(|| signed(hash))
 }
 
 /// What one batch adds to an address.

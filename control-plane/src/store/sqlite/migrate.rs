@@ -5,9 +5,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::StoreError;
 
 /// In order; what was released is never changed.
-pub(super) const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../migrations/0001_first_tables.sql"),
     include_str!("../../../../migrations/0002_models.sql"),
+    include_str!("../../../../migrations/0003_lists.sql"),
+    include_str!("../../../../migrations/0004_events.sql"),
 ];
 
 /// Brings the schema up to date. Two processes may do so at once: the second finds it done.

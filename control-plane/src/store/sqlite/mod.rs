@@ -2,7 +2,9 @@
 
 mod batch;
 mod connection;
+mod events;
 mod feedback;
+mod lists;
 mod migrate;
 mod models;
 mod read;
@@ -19,11 +21,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
 
 use super::buffer::Buffer;
 use super::{
-    AddressRow, Answer, Checkpoint, CheckpointContent, CheckpointSummary, Feedback, FeedbackOutcome, Health,
-    InForce, LabelConflict, Promote, PromoteOutcome, Promotion, RequestId, RequestRow, Row, Store,
+    AddressRow, Answer, Checkpoint, CheckpointContent, CheckpointSummary, EventPage, EventQuery, Feedback,
+    FeedbackOutcome, Health, InForce, LabelConflict, ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow,
+    LoginFailureRow, LoginQuery, NewListEntry, Promote, PromoteOutcome, Promotion, RequestId, RequestRow, Row, Store,
     StoreError, TokenRow, Totals, TrainingRow,
 };
 use crate::auth::Role;
@@ -157,6 +161,14 @@ impl Store for SqliteStore {
         self.read(move |reader| requests::request(reader, &id))
     }
 
+    fn events(&self, query: EventQuery) -> Answer<'_, EventPage> {
+        self.read(move |reader| events::page(reader, &query))
+    }
+
+    fn login_failures(&self, query: LoginQuery, limit: u32) -> Answer<'_, Vec<LoginFailureRow>> {
+        self.read(move |reader| events::login_failures(reader, query, limit))
+    }
+
     fn training_rows(&self, after_id: i64, limit: u32) -> Answer<'_, Vec<TrainingRow>> {
         self.read(move |reader| feedback::rows(reader, after_id, limit))
     }
@@ -203,6 +215,48 @@ impl Store for SqliteStore {
 
     fn set_shadow(&self, checkpoint: Option<i64>) -> Answer<'_, bool> {
         self.write(move |transaction| models::set_shadow(transaction, checkpoint))
+    }
+
+    fn add_list_entries(&self, entries: Vec<NewListEntry>, now_ms: u64) -> Answer<'_, ListAddition> {
+        self.write(move |transaction| lists::add(transaction, &entries, now_ms))
+    }
+
+    fn remove_list_entries(&self, filter: ListFilter, now_ms: u64) -> Answer<'_, Vec<Uuid>> {
+        self.write(move |transaction| lists::remove(transaction, &filter, now_ms))
+    }
+
+    fn list_entries(
+        &self,
+        filter: ListFilter,
+        after: Option<Uuid>,
+        limit: u32,
+        now_ms: u64,
+    ) -> Answer<'_, Vec<ListRow>> {
+        self.read(move |reader| lists::page(reader, &filter, after, limit, now_ms))
+    }
+
+    fn list_entries_of(&self, values: Vec<(ListKind, String)>, now_ms: u64) -> Answer<'_, Vec<ListRow>> {
+        self.read(move |reader| lists::of_values(reader, &values, now_ms))
+    }
+
+    fn list_changes(&self, after: u64, limit: u32) -> Answer<'_, (u64, Vec<ListRow>)> {
+        self.read(move |reader| lists::changes(reader, after, limit))
+    }
+
+    fn list_revision(&self) -> Answer<'_, u64> {
+        self.read(lists::revision)
+    }
+
+    fn merge_list_entries(&self, rows: Vec<ListRow>, now_ms: u64) -> Answer<'_, ListMerge> {
+        self.write(move |transaction| lists::merge(transaction, rows, now_ms))
+    }
+
+    fn list_counts(&self, now_ms: u64) -> Answer<'_, Vec<ListCount>> {
+        self.read(move |reader| lists::counts(reader, now_ms))
+    }
+
+    fn prune_list_entries(&self, now_ms: u64) -> Answer<'_, u64> {
+        self.write(move |transaction| lists::prune(transaction, now_ms))
     }
 
     fn totals(&self) -> Answer<'_, Totals> {

@@ -2,24 +2,25 @@
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sallyport_core::{Action, Basis, Check};
+use sallyport_core::{Action, Basis};
 
-use super::batch;
+use super::{batch, events};
 use crate::store::{RequestId, RequestRow, Source, Standing};
 
 /// The newest decision of this name. Of its reasons those that raised the score, strongest first; what it added
 /// to its address's standing is not on record.
 pub(super) fn request(reader: &Connection, id: &RequestId) -> rusqlite::Result<Option<RequestRow>> {
-    let sql = "SELECT id, ts_ms, request_id, address, client, action, enforced, basis, source, score,
+    let sql = "SELECT r.id, r.ts_ms, request_id, r.address, r.client, r.action, enforced, basis, source, r.score,
                       ml_probability, weight, features, method, path, user_agent, checkpoint, shadow_probability,
-                      attributions
-               FROM requests WHERE request_id = ?1 ORDER BY id DESC LIMIT 1";
+                      attributions, session, limit_rule, limit_shadow
+               FROM (SELECT * FROM requests WHERE request_id = ?1 ORDER BY id DESC LIMIT 1) r
+               LEFT JOIN bot_detection_events e ON e.id = r.id";
     let found = reader
         .prepare_cached(sql)?
         .query_row(params![id], |row| Ok((row.get::<_, i64>(0)?, request_row(row)?)))
         .optional()?;
     let Some((number, mut row)) = found else { return Ok(None) };
-    row.reasons = reasons(reader, number, row.ts_ms)?;
+    row.reasons = events::checks(reader, number)?.into();
     Ok(Some(row))
 }
 
@@ -46,22 +47,9 @@ fn request_row(row: &Row<'_>) -> rusqlite::Result<RequestRow> {
         checkpoint: row.get(16)?,
         shadow_probability: row.get(17)?,
         attributions: row.get::<_, Option<[u8; 28]>>(18)?.as_ref().map(batch::floats),
+        session: row.get::<_, Option<i64>>(19)?.unwrap_or(0).cast_unsigned(),
+        limit: events::over_limit(row, 20)?,
         reasons: [].into(),
         outcome: Standing::default(),
     })
-}
-
-/// Events are found by their time: they have no index by request.
-fn reasons(reader: &Connection, request: i64, ts_ms: u64) -> rusqlite::Result<Box<[(Check, f32)]>> {
-    let sql = "SELECT check_name, points FROM failed_checks JOIN bot_detection_events e ON e.id = event
-               WHERE e.ts_ms = ?1 AND e.request = ?2 ORDER BY points DESC, check_name";
-    let mut statement = reader.prepare_cached(sql)?;
-    let rows = statement
-        .query_map(params![ts_ms, request], |row| Ok((row.get::<_, String>(0)?, row.get::<_, f32>(1)?)))?;
-    let mut reasons = Vec::new();
-    for row in rows {
-        let (name, points) = row?;
-        reasons.extend(Check::from_name(&name).map(|check| (check, points)));
-    }
-    Ok(reasons.into())
 }

@@ -70,14 +70,12 @@ fn span(transaction: &Connection, table: &str) -> rusqlite::Result<Option<(i64, 
     Ok(first.zip(last))
 }
 
-/// Events leave with their requests, in whose order they came.
+/// Events and their checks leave in the same step as their requests, which have the same numbers; so none is left
+/// when numbers begin anew in an empty table.
 fn events_without_request(transaction: &Connection) -> rusqlite::Result<usize> {
-    let Some((first, _)) = span(transaction, "bot_detection_events")? else { return Ok(0) };
     let first_request = span(transaction, "requests")?.map_or(i64::MAX, |(first, _)| first);
-    transaction.execute(
-        "DELETE FROM bot_detection_events WHERE id < ?1 AND request < ?2",
-        params![first + STEP_ROWS, first_request],
-    )
+    transaction.execute("DELETE FROM failed_checks WHERE event < ?1", params![first_request])?;
+    transaction.execute("DELETE FROM bot_detection_events WHERE id < ?1", params![first_request])
 }
 
 /// A device is seen with a request, so devices not seen since the oldest request leave, and there are never

@@ -1,0 +1,76 @@
+//! What a refused client is told of its limit.
+
+use serde_json::{Value, json};
+
+use crate::fake::Reply;
+use crate::machine::Machine;
+
+/// Refuses for rates only.
+fn limiting(limits: &Value) -> Machine {
+    Machine::start(&json!({ "session_header": "x-session", "policy": {
+        "enforcement": "enforce", "thresholds": { "monitor": 99, "challenge": 99.9, "block": 100 },
+        "rate_limit": limits } }))
+}
+
+/// The first refusal among so many requests.
+fn refused(machine: &mut Machine, method: &str, path: &str, requests: usize) -> Option<Reply> {
+    (0..requests).find_map(|_| {
+        let (context, _) = machine.browser("192.0.2.1:1000", method, path);
+        machine.reply(context)
+    })
+}
+
+#[test]
+fn each_limit_names_itself() {
+    let tight = json!({ "per_second": 0.25, "burst": 3 });
+    for (rule, method, path) in [
+        ("address", "GET", "/"),
+        ("client", "GET", "/"),
+        ("page", "GET", "/"),
+        ("api", "GET", "/api/items"),
+        ("login", "POST", "/login"),
+        ("asset", "GET", "/site.css"),
+    ] {
+        let mut machine = limiting(&json!({ rule: tight }));
+        let reply = refused(&mut machine, method, path, 4).expect(rule);
+        assert_eq!(reply.status, 429, "{rule}");
+        assert_eq!(reply.headers["retry-after"], "4", "{rule}");
+        assert_eq!(reply.headers["ratelimit-policy"], format!("\"{rule}\";q=3;w=12"));
+        assert_eq!(reply.headers["ratelimit"], format!("\"{rule}\";r=0;t=4"));
+    }
+}
+
+#[test]
+fn only_a_429_tells_of_limits() {
+    let mut machine = limiting(&json!({}));
+    let (context, _) = machine.browse("192.0.2.1:1000", "/");
+    assert_eq!(machine.respond(context, 200, None).len(), 1);
+    let mut machine = Machine::start(
+        &json!({ "policy": { "enforcement": "enforce", "lists": { "deny": ["192.0.2.0/24"] } } }),
+    );
+    let reply = refused(&mut machine, "GET", "/", 1).expect("denied");
+    assert_eq!(reply.status, 403);
+    assert!(!reply.headers.keys().any(|name| name.starts_with("ratelimit") || name == "retry-after"));
+}
+
+#[test]
+fn a_watching_limit_refuses_nobody_and_is_counted() {
+    let mut machine = limiting(&json!({ "api": { "per_second": 1, "burst": 1, "mode": "shadow" } }));
+    assert!(refused(&mut machine, "GET", "/api/items", 20).is_none());
+    assert_eq!(machine.metric("rate_limit_shadow"), 19);
+    assert_eq!(machine.metric("decisions_rate_limit"), 0);
+}
+
+#[test]
+fn a_session_that_is_known_has_its_own_limit_and_made_up_ones_have_not() {
+    let limits =
+        json!({ "client": { "per_second": 0.1, "burst": 2 }, "session": { "per_second": 0.1, "burst": 6 } });
+    let mut machine = limiting(&limits);
+    let mut passed = |session: &str| {
+        let (context, _) = machine.browse_as("192.0.2.1:1000", ("x-session", session), "/");
+        machine.reply(context).is_none()
+    };
+    assert!(passed("mine"));
+    assert_eq!((0..10).filter(|_| passed("mine")).count(), 6);
+    assert_eq!((0..10).filter(|number| passed(&format!("made-up-{number}"))).count(), 1);
+}
