@@ -14,9 +14,9 @@ use crate::crawlers::{CrawlerRanges, Verifier};
 use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
+use crate::limits::Limits;
 use crate::lists::{self, OperatorLists};
 use crate::logins::Logins;
-use crate::limits::Limits;
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
@@ -24,10 +24,9 @@ use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
 use crate::ranges::{Assembly, Catalogue};
 use crate::replicas::Replicas;
+use crate::sessions::Sessions;
 use crate::shared::{self, SharedState};
 use crate::snapshot::{Contents, Publisher};
-use crate::sessions::Sessions;
-use crate::snapshot::Publisher;
 use crate::store::{Store, StoreError};
 
 /// The setting that holds the key of all keyed hashes.
@@ -130,8 +129,7 @@ impl App {
         let marks = Arc::new(Marks::new().context("no random bytes")?);
         let sizes = &loaded.config.limits;
         let limits = Arc::new(Limits::new(Arc::clone(&shared), Arc::clone(&detector), sizes));
-        let sessions =
-            Sessions::new(Arc::clone(&shared), Arc::clone(&detector), Arc::clone(&marks), sizes);
+        let sessions = Sessions::new(Arc::clone(&shared), Arc::clone(&detector), Arc::clone(&marks), sizes);
         let metrics = Metrics::default();
         let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
         let replicas = Replicas::new(loaded.config.server.port, interval);

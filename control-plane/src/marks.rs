@@ -2,11 +2,13 @@
 //! that each exchange carries those that a filter has not seen.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sallyport_core::exchange::{MOST, Mark};
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, unix_ms};
+use crate::logins::Logins;
 
 /// Marks that are kept, 24 bytes each.
 const KEPT: usize = 10_000;
@@ -95,6 +97,20 @@ impl Marks {
     fn lock(&self) -> MutexGuard<'_, Ring> {
         // A panic under the lock leaves a ring of plain numbers, still usable.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells filters of networks with many failed logins, for as long as it runs.
+pub async fn of_networks(marks: Arc<Marks>, logins: Arc<Logins>) {
+    let mut news = logins.marks();
+    loop {
+        match news.recv().await {
+            Ok(mark) => marks.tell(mark),
+            Err(RecvError::Lagged(_)) => {
+                logins.network_marks(MOST, unix_ms()).into_iter().for_each(|mark| marks.tell(mark));
+            }
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

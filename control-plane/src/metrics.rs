@@ -245,7 +245,11 @@ fn register_state(registry: &mut Registry, app: &App) {
         ("rate_merge_failures", "Merges of rate cells that shared state failed at", limits.failures),
         ("suspicious_actions", "Suspicious actions of sessions", sessions.counted),
         ("suspicious_sessions_evicted", "Sessions that made room for others", sessions.evicted),
-        ("suspicious_sessions_refused", "Sessions that found no room to wait for shared state", sessions.refused),
+        (
+            "suspicious_sessions_refused",
+            "Sessions that found no room to wait for shared state",
+            sessions.refused,
+        ),
         ("session_merge_failures", "Merges of sessions that shared state failed at", sessions.failures),
         ("marks_told", "Marks told to filters", app.marks.told()),
         ("records_evicted", "Client and address records that made room for others", occupancy.evicted),

@@ -90,8 +90,6 @@ pub async fn reload(app: &App, sources: &Sources, old: &Loaded) -> anyhow::Resul
         ("redis", was.redis != is.redis),
         ("fetch", was.fetch != is.fetch),
         ("reputation", was.reputation != is.reputation),
-        ("fetch", was.fetch != is.fetch),
-        ("redis", was.redis != is.redis),
         ("secrets", was.secrets != is.secrets),
     ];
     for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {

@@ -17,8 +17,7 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, listen, lists, logins, models, ranges, reload, replicas};
-use crate::{learning, limits, models, reload, sessions};
+use crate::{learning, limits, listen, lists, logins, marks, models, ranges, reload, replicas, sessions};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -43,12 +42,6 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
         );
     }
     let tasks = background(&app, sources, loaded);
-    let refresh = tokio::spawn(refresh_tokens(Arc::clone(&app)));
-    let models = tokio::spawn(models::watch(Arc::clone(&app.models)));
-    let learning = tokio::spawn(learning::run(Arc::clone(&app)));
-    let limits = tokio::spawn(limits::run(Arc::clone(&app.limits)));
-    let sessions = tokio::spawn(sessions::run(Arc::clone(&app.sessions)));
-    let reload = tokio::spawn(reload::watch(Arc::clone(&app), sources, loaded));
     let ending = Arc::clone(&app);
     let stop = async move {
         stop.await;
@@ -57,13 +50,6 @@ pub async fn serve(sources: Sources, loaded: Loaded) -> anyhow::Result<()> {
     };
     run(listener, Arc::clone(&app), stop).await;
     drop(tasks);
-    run(listener, Arc::clone(&app), stop).await?;
-    refresh.abort();
-    models.abort();
-    learning.abort();
-    limits.abort();
-    sessions.abort();
-    reload.abort();
     if let Err(error) = app.store.flush().await {
         tracing::error!(%error, "the last rows could not be written");
     }
@@ -82,7 +68,10 @@ fn background(app: &Arc<App>, sources: Sources, loaded: Loaded) -> JoinSet<()> {
     tasks.spawn(ranges::schedule::run(Arc::clone(app)));
     tasks.spawn(lists::watch(Arc::clone(&app.lists)));
     tasks.spawn(lists::replicate(Arc::clone(&app.lists), shared(), interval));
+    tasks.spawn(limits::run(Arc::clone(&app.limits)));
+    tasks.spawn(sessions::run(Arc::clone(&app.sessions)));
     tasks.spawn(logins::share(Arc::clone(&app.logins), shared()));
+    tasks.spawn(marks::of_networks(Arc::clone(&app.marks), Arc::clone(&app.logins)));
     tasks.spawn(replicas::run(Arc::clone(app)));
     tasks.spawn(reload::watch(Arc::clone(app), sources, loaded));
     tasks

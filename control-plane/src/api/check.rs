@@ -12,8 +12,6 @@ use axum::response::{IntoResponse, Response};
 use sallyport_core::{
     Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks, RequestFacts,
     strip_query,
-    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
-    RequestFacts, strip_query,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -195,6 +193,8 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 decision = consult(unix_ms());
             }
+            let session = request.session.as_deref().map(session_key).transpose()?.unwrap_or_default();
+            engine.challenge_suspicious(&mut decision, suspicion(&app, session));
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
@@ -210,15 +210,12 @@ pub(super) async fn check(
             let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
             let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
             let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
-            let network = logins(&app, &app.detector.engine(), &request, &facts, now_ms);
-            let marks = Marks { network, ..Marks::default() };
+            let marks = marks(&app, &request, &facts, now_ms);
             let mut verdict = app.detector.check(&facts, marks, known_as, now_ms);
             let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
             if considered == Considered::Learnt {
                 verdict = app.detector.again(verdict, known_as, unix_ms());
             }
-            let facts = facts(&request, ip, headers);
-            let verdict = app.detector.check(&facts, marks(&app, &facts), now_ms);
             share(&app, &facts, &verdict);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
@@ -309,9 +306,22 @@ fn facts<'a>(
 }
 
 /// What is known of a request's session besides its record.
-fn marks(app: &App, facts: &RequestFacts<'_>) -> Marks {
-    let count = app.sessions.count(app.detector.engine().key().session(facts.session));
-    Marks { session: u8::try_from(count).unwrap_or(u8::MAX), ..Marks::default() }
+fn marks(app: &App, request: &CheckRequest<'_>, facts: &RequestFacts<'_>, now_ms: u64) -> Marks {
+    let engine = app.detector.engine();
+    let session = suspicion(app, engine.key().session(facts.session));
+    let network = logins(app, &engine, request, facts, now_ms);
+    Marks { session, network }
+}
+
+/// How many suspicious actions a session (keyed hash) has on record.
+fn suspicion(app: &App, session: u64) -> u8 {
+    u8::try_from(app.sessions.count(session)).unwrap_or(u8::MAX)
+}
+
+fn session_key(digits: &str) -> Result<u64, ApiError> {
+    let all_digits = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let key = u64::from_str_radix(digits, 16).ok().filter(|_| all_digits);
+    key.ok_or_else(|| ApiError::invalid("session", "session: write 16 hexadecimal digits"))
 }
 
 /// Queues what other replicas should know of a verdict.

@@ -10,10 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, crawlers, docs, events, feedback, gate, health, lists, logins, metrics, models, observations,
-    ranges, reputation, snapshot, stats, train,
-    check, conflicts, docs, exchange, feedback, gate, health, metrics, models, observations, reputation, sessions, snapshot,
-    stats, train,
+    check, conflicts, crawlers, docs, events, exchange, feedback, gate, health, lists, logins, metrics,
+    models, observations, ranges, reputation, sessions, snapshot, stats, train,
 };
 use crate::app::App;
 
@@ -26,7 +24,6 @@ pub fn router(app: Arc<App>) -> Router {
 
     let filter = Router::new()
         .route("/check", post(check::check))
-        .route("/v1/logins", post(logins::ended))
         .route("/v1/logins", post(logins::ended))
         .route("/v1/exchange", post(exchange::exchange).layer(kib(exchange::LIMIT_KIB)))
         .route("/v1/snapshot", get(snapshot::snapshot))

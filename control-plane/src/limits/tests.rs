@@ -157,7 +157,7 @@ async fn two_control_planes_share_a_clients_cell() {
     let shared: Arc<dyn SharedState> = Arc::new(Faulty::new(None));
     let planes = [limits(Arc::clone(&shared), &engine), limits(shared, &engine)];
     let check = |plane: &Limits, ms: u64| {
-        let verdict = plane.detector.check(&facts(), Marks::default(), START_MS + ms);
+        let verdict = plane.detector.check(&facts(), Marks::default(), None, START_MS + ms);
         plane.charge(engine.policy(), verdict.decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
         verdict.decision.limit.is_none()
     };

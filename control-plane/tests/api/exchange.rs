@@ -13,7 +13,10 @@ async fn post(plane: &ControlPlane, body: Vec<u8>) -> Reply {
 
 async fn exchange(plane: &ControlPlane, request: Request) -> Answer {
     let reply = post(plane, request.encode()).await;
-    assert_eq!((reply.status.as_u16(), &reply.headers["content-type"]), (200, &"application/octet-stream".parse().expect("ASCII")));
+    assert_eq!(
+        (reply.status.as_u16(), &reply.headers["content-type"]),
+        (200, &"application/octet-stream".parse().expect("ASCII"))
+    );
     Answer::decode(&reply.bytes).expect("a reply")
 }
 
@@ -34,7 +37,10 @@ async fn what_filters_let_through_is_shared() {
         exchange(&plane, charge(0)).await
     };
     let [(LimitRule::Client, 7, ahead_us)] = answer.cells[..] else { panic!("{answer:?}") };
-    assert!((380_000_000..=400_000_000).contains(&ahead_us), "a quarter of the tolerance and three: {ahead_us}");
+    assert!(
+        (380_000_000..=400_000_000).contains(&ahead_us),
+        "a quarter of the tolerance and three: {ahead_us}"
+    );
     assert_eq!(answer.sequence, 0);
 }
 
@@ -54,7 +60,11 @@ async fn what_a_filter_let_through_counts_for_check_and_sessions_are_marked() {
     let verdict = plane.check(body).await;
     assert_eq!(verdict.ok(200)["action"], "CHALLENGE");
     let metrics = String::from_utf8(plane.get("/metrics").await.bytes).expect("text");
-    for line in ["sallyport_exchanges_total 3", "sallyport_suspicious_actions_total 3", "sallyport_marks_told_total 1"] {
+    for line in [
+        "sallyport_exchanges_total 3",
+        "sallyport_suspicious_actions_total 3",
+        "sallyport_marks_told_total 1",
+    ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
 }
@@ -67,7 +77,14 @@ async fn garbage_is_refused() {
     future[4] = 9;
     let mut unknown_rule = good.clone();
     unknown_rule[32] = 200;
-    for body in [Vec::new(), b"{}".to_vec(), good[..good.len() - 1].to_vec(), future, unknown_rule, vec![0; MAX_BYTES]] {
+    for body in [
+        Vec::new(),
+        b"{}".to_vec(),
+        good[..good.len() - 1].to_vec(),
+        future,
+        unknown_rule,
+        vec![0; MAX_BYTES],
+    ] {
         assert_eq!(post(&plane, body).await.problem(400).0, "bad-syntax");
     }
     assert_eq!(post(&plane, vec![0; MAX_BYTES + 1]).await.problem(413).0, "too-large");

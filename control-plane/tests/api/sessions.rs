@@ -8,7 +8,8 @@ use crate::harness::{ControlPlane, FIREFOX, send};
 const TRAP: &str = "policy: { enforcement: enforce, trap_paths: [/trap] }";
 
 async fn ask(plane: &ControlPlane, session: &str, endpoint: &str) -> Value {
-    let body = json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": endpoint, "session_id": session });
+    let body =
+        json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": endpoint, "session_id": session });
     plane.check(body).await.ok(200).clone()
 }
 
@@ -20,12 +21,18 @@ async fn three_suspicious_actions_are_challenged_until_forgiven() {
         ask(&plane, "a/b", "/trap").await;
     }
     let known = plane.get("/v1/sessions/a%2Fb").await;
-    assert_eq!((&known.ok(200)["suspicious"], &known.json["threshold"], &known.json["challenged"]), (&3.into(), &3.into(), &true.into()));
+    assert_eq!(
+        (&known.ok(200)["suspicious"], &known.json["threshold"], &known.json["challenged"]),
+        (&3.into(), &3.into(), &true.into())
+    );
     assert!(known.json["keeps_until"].as_str().is_some_and(|until| until.ends_with('Z')), "{known:?}");
     // Another address and another page: what is challenged is the session.
     let body = json!({ "ip": "198.51.100.1", "user_agent": FIREFOX, "endpoint": "/", "session_id": "a/b" });
     let challenged = plane.check(body).await;
-    assert!(challenged.ok(200)["action"].as_str().is_some_and(|action| matches!(action, "CHALLENGE" | "BLOCK")), "{challenged:?}");
+    assert!(
+        challenged.ok(200)["action"].as_str().is_some_and(|action| matches!(action, "CHALLENGE" | "BLOCK")),
+        "{challenged:?}"
+    );
     assert_eq!(plane.get("/v1/sessions/other").await.ok(200)["suspicious"], 0);
 
     let forgive = || send(plane.request(Method::DELETE, "/v1/sessions/a%2Fb", &plane.admin_token));
@@ -54,10 +61,16 @@ async fn a_limit_in_shadow_is_only_told() {
     let plane = ControlPlane::with_config(config).await;
     assert!(ask(&plane, "s", "/").await.get("limit").is_none());
     let second = ask(&plane, "s", "/").await;
-    assert_eq!((&second["limit"], second.get("retry_after")), (&json!({ "rule": "page", "shadow": true }), None));
+    assert_eq!(
+        (&second["limit"], second.get("retry_after")),
+        (&json!({ "rule": "page", "shadow": true }), None)
+    );
     assert_ne!(second["action"], "RATE_LIMIT");
     let third = ask(&plane, "s", "/").await;
-    assert_eq!((&third["limit"], &third["action"]), (&json!({ "rule": "session", "shadow": false }), &json!("RATE_LIMIT")));
+    assert_eq!(
+        (&third["limit"], &third["action"]),
+        (&json!({ "rule": "session", "shadow": false }), &json!("RATE_LIMIT"))
+    );
     assert!(third["retry_after"].as_u64().is_some_and(|s| (1..=10).contains(&s)), "{third}");
 }
 
