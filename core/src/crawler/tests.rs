@@ -96,6 +96,7 @@ fn lists_come_before_verdicts() {
 fn a_verdict_ends_with_its_time_and_with_the_claim() {
     let engine = engine("{}");
     let mut visitor = Visitor::new();
+    visitor.0 = ClientState::new(engine.key().session(b"s-1"));
     let session = |user_agent| RequestFacts { session: b"s-1", ..facts(user_agent, b"/") };
     visitor.asks(&engine, &session(GOOGLEBOT), NOW);
     engine.remember_agent(AgentVerdict::Failed, 300, &mut visitor.0, NOW);
