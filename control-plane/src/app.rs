@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use sallyport_core::HashKey;
 
 use crate::api::ApiLimits;
@@ -13,14 +14,17 @@ use crate::crawlers::{CrawlerRanges, Verifier};
 use crate::detector::Detector;
 use crate::fetch;
 use crate::learning::Learning;
+use crate::limits::Limits;
 use crate::lists::{self, OperatorLists};
 use crate::logins::Logins;
+use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::models::jobs::Jobs;
 use crate::models::{Judging, Registry};
 use crate::providers::{Known, Reputation};
 use crate::ranges::{Assembly, Catalogue};
 use crate::replicas::Replicas;
+use crate::sessions::Sessions;
 use crate::shared::{self, SharedState};
 use crate::snapshot::{Contents, Publisher};
 use crate::store::{Store, StoreError};
@@ -46,6 +50,12 @@ pub struct App {
     pub lists: Arc<OperatorLists>,
     /// Failed logins of networks and accounts.
     pub logins: Arc<Logins>,
+    /// Settles rate limits with other replicas.
+    pub limits: Arc<Limits>,
+    /// Counts suspicious actions of sessions.
+    pub sessions: Arc<Sessions>,
+    /// What filters should know of sessions and networks.
+    pub marks: Arc<Marks>,
     /// What replicas share.
     pub shared: Arc<dyn SharedState>,
     /// What providers know of addresses.
@@ -116,6 +126,10 @@ impl App {
         let ranges = Arc::new(Catalogue::new(loaded.ranges.clone(), &loaded.config.fetch)?);
         let crawlers = Verifier::new(&loaded.config.crawlers);
         crawlers.set_ranges(CrawlerRanges::new(loaded.ranges.crawlers()));
+        let marks = Arc::new(Marks::new().context("no random bytes")?);
+        let sizes = &loaded.config.limits;
+        let limits = Arc::new(Limits::new(Arc::clone(&shared), Arc::clone(&detector), sizes));
+        let sessions = Sessions::new(Arc::clone(&shared), Arc::clone(&detector), Arc::clone(&marks), sizes);
         let metrics = Metrics::default();
         let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
         let replicas = Replicas::new(loaded.config.server.port, interval);
@@ -129,6 +143,9 @@ impl App {
             models,
             learning: Learning::default(),
             lists,
+            limits,
+            sessions: Arc::new(sessions),
+            marks,
             shared,
             providers,
             logins: Arc::default(),

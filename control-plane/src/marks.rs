@@ -2,11 +2,13 @@
 //! that each exchange carries those that a filter has not seen.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sallyport_core::exchange::{MOST, Mark};
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, unix_ms};
+use crate::logins::Logins;
 
 /// Marks that are kept, 24 bytes each.
 const KEPT: usize = 10_000;
@@ -98,6 +100,20 @@ impl Marks {
     }
 }
 
+/// Tells filters of networks with many failed logins, for as long as it runs.
+pub async fn of_networks(marks: Arc<Marks>, logins: Arc<Logins>) {
+    let mut news = logins.marks();
+    loop {
+        match news.recv().await {
+            Ok(mark) => marks.tell(mark),
+            Err(RecvError::Lagged(_)) => {
+                logins.network_marks(MOST, unix_ms()).into_iter().for_each(|mark| marks.tell(mark));
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sallyport_core::exchange::MarkKind;
@@ -119,7 +135,7 @@ mod tests {
         (1..=3).for_each(|key| marks.tell_at(mark(key), 0));
         let news = marks.since_at(7, 1, 0);
         assert_eq!((news.sequence, keys(&news)), (3, vec![2, 3]));
-        assert_eq!(keys(&marks.since_at(7, 3, 0)), []);
+        assert_eq!(marks.since_at(7, 3, 0).marks, []);
         for (origin, seen) in [(8, 3), (0, 0), (7, 4), (7, u64::MAX)] {
             assert_eq!(keys(&marks.since_at(origin, seen, 0)), [1, 2, 3], "{origin} {seen}");
         }

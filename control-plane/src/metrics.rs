@@ -55,6 +55,8 @@ pub struct Metrics {
     pub dropped_by_filters: Counter,
     /// Snapshots handed out.
     pub snapshots_sent: Counter,
+    /// Exchanges with filters.
+    pub exchanges: Counter,
     /// Reloads of the configuration that were refused.
     pub reloads_refused: Counter,
 }
@@ -117,6 +119,7 @@ impl Metrics {
             ("observation_batches", "Batches of observations taken", &self.batches),
             ("observations_dropped", "Records that filters dropped before sending", &self.dropped_by_filters),
             ("snapshots_sent", "Snapshots handed out", &self.snapshots_sent),
+            ("exchanges", "Exchanges with filters about limits and sessions", &self.exchanges),
             ("reloads_refused", "Configurations refused on reload", &self.reloads_refused),
         ] {
             registry.register(name, help, counter.clone());
@@ -209,12 +212,15 @@ fn register_state(registry: &mut Registry, app: &App) {
     let health = app.store.health();
     let occupancy = app.detector.occupancy();
     let snapshot = app.publisher.current();
+    let (limits, sessions) = (app.limits.health(), app.sessions.health());
     let age_s = unix_ms().saturating_sub(snapshot.created_ms) / 1000;
     let gauges = [
         ("store_pending_rows", "Rows waiting to be written", health.pending_rows),
         ("store_failing", "1 while the database cannot be written", u64::from(health.failing.is_some())),
         ("clients", "Client records in memory", occupancy.clients),
         ("addresses", "Address records in memory", occupancy.addresses),
+        ("rate_cells", "Shared rate cells at hand", limits.cells),
+        ("suspicious_sessions", "Sessions with suspicious actions at hand", sessions.sessions),
         ("snapshot_version", "Version of the snapshot in force", snapshot.version),
         ("snapshot_age_seconds", "Age of the snapshot in force", age_s),
     ];
@@ -233,6 +239,19 @@ fn register_state(registry: &mut Registry, app: &App) {
             "Failed logins that other replicas were not told of",
             app.logins.unshared(),
         ),
+        ("rate_cells_merged", "Rate cells merged into shared state, each time counted", limits.merged),
+        ("rate_cells_evicted", "Rate cells that made room for others", limits.evicted),
+        ("rate_charges_refused", "Charges that found no room to wait for shared state", limits.refused),
+        ("rate_merge_failures", "Merges of rate cells that shared state failed at", limits.failures),
+        ("suspicious_actions", "Suspicious actions of sessions", sessions.counted),
+        ("suspicious_sessions_evicted", "Sessions that made room for others", sessions.evicted),
+        (
+            "suspicious_sessions_refused",
+            "Sessions that found no room to wait for shared state",
+            sessions.refused,
+        ),
+        ("session_merge_failures", "Merges of sessions that shared state failed at", sessions.failures),
+        ("marks_told", "Marks told to filters", app.marks.told()),
         ("records_evicted", "Client and address records that made room for others", occupancy.evicted),
     ] {
         registry.register(name, help, ConstCounter::new(value));

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, listen, lists, logins, models, ranges, reload, replicas};
+use crate::{learning, limits, listen, lists, logins, marks, models, ranges, reload, replicas, sessions};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -68,7 +68,10 @@ fn background(app: &Arc<App>, sources: Sources, loaded: Loaded) -> JoinSet<()> {
     tasks.spawn(ranges::schedule::run(Arc::clone(app)));
     tasks.spawn(lists::watch(Arc::clone(&app.lists)));
     tasks.spawn(lists::replicate(Arc::clone(&app.lists), shared(), interval));
+    tasks.spawn(limits::run(Arc::clone(&app.limits)));
+    tasks.spawn(sessions::run(Arc::clone(&app.sessions)));
     tasks.spawn(logins::share(Arc::clone(&app.logins), shared()));
+    tasks.spawn(marks::of_networks(Arc::clone(&app.marks), Arc::clone(&app.logins)));
     tasks.spawn(replicas::run(Arc::clone(app)));
     tasks.spawn(reload::watch(Arc::clone(app), sources, loaded));
     tasks

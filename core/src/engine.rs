@@ -324,7 +324,7 @@ impl Engine {
     }
 
     /// A session with enough suspicious actions is challenged at least: the points that it takes are the check's.
-    fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
+    pub fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
         let threshold = self.policy.config().sessions.suspicious.max(1);
         if count < threshold || decision.basis != Basis::Score || decision.action.refuses() {
             return;

@@ -82,6 +82,10 @@ pub(super) struct CheckRequest<'a> {
     /// From a filter: the seven features it measured, each 0 to 1. Then no client record is used here.
     #[serde(default)]
     features: Option<[f32; FEATURE_COUNT]>,
+    /// From a filter: the keyed hash of the visitor's session, 16 hexadecimal digits; instead of `session_id`.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    session: Option<Cow<'a, str>>,
     /// From a filter, with `features`: the strength of each check, -1 to 1.
     #[serde(default)]
     #[schema(value_type = Option<BTreeMap<String, f32>>)]
@@ -120,9 +124,22 @@ pub(super) struct CheckResponse {
     /// Of a client that claims to be a known crawler: whether it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<ClaimedAgent>,
+    /// The rate limit that the request was over, if any. The answer's own status stays 200: the limit is a verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Limit>,
     /// With `?explain=true`: what the score consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
+}
+
+/// A rate limit that a request was over.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Limit {
+    /// Its name under `policy.rate_limit`.
+    #[schema(example = "client")]
+    rule: &'static str,
+    /// Whether it is only told of (`mode: shadow`); then the action is what it would be without the limit.
+    shadow: bool,
 }
 
 /// One reason.
@@ -176,6 +193,8 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 decision = consult(unix_ms());
             }
+            let session = request.session.as_deref().map(session_key).transpose()?.unwrap_or_default();
+            engine.challenge_suspicious(&mut decision, suspicion(&app, session));
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
@@ -191,13 +210,13 @@ pub(super) async fn check(
             let fingerprint = request.fingerprint.as_ref().filter(|value| !value.is_null());
             let fingerprint = fingerprint.map(serde_json::Value::to_string).unwrap_or_default();
             let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
-            let network = logins(&app, &app.detector.engine(), &request, &facts, now_ms);
-            let marks = Marks { network, ..Marks::default() };
+            let marks = marks(&app, &request, &facts, now_ms);
             let mut verdict = app.detector.check(&facts, marks, known_as, now_ms);
             let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
             if considered == Considered::Learnt {
                 verdict = app.detector.again(verdict, known_as, unix_ms());
             }
+            share(&app, &facts, &verdict);
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .held(considered)
@@ -231,6 +250,7 @@ impl CheckResponse {
             retry_after: decision.retry_after_s,
             hold_s: None,
             agent: None,
+            limit: decision.limit.map(|over| Limit { rule: over.rule.name(), shadow: over.is_shadow }),
             explanation: None,
         }
     }
@@ -282,6 +302,34 @@ fn facts<'a>(
         session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
         fingerprint: b"",
         headers,
+    }
+}
+
+/// What is known of a request's session besides its record.
+fn marks(app: &App, request: &CheckRequest<'_>, facts: &RequestFacts<'_>, now_ms: u64) -> Marks {
+    let engine = app.detector.engine();
+    let session = suspicion(app, engine.key().session(facts.session));
+    let network = logins(app, &engine, request, facts, now_ms);
+    Marks { session, network }
+}
+
+/// How many suspicious actions a session (keyed hash) has on record.
+fn suspicion(app: &App, session: u64) -> u8 {
+    u8::try_from(app.sessions.count(session)).unwrap_or(u8::MAX)
+}
+
+fn session_key(digits: &str) -> Result<u64, ApiError> {
+    let all_digits = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let key = u64::from_str_radix(digits, 16).ok().filter(|_| all_digits);
+    key.ok_or_else(|| ApiError::invalid("session", "session: write 16 hexadecimal digits"))
+}
+
+/// Queues what other replicas should know of a verdict.
+fn share(app: &App, facts: &RequestFacts<'_>, verdict: &Verdict) {
+    let Verdict { decision, engine, .. } = verdict;
+    app.limits.charge(engine.policy(), decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+    if decision.is_suspicious {
+        app.sessions.suspect(std::iter::once((engine.key().session(facts.session), 1)));
     }
 }
 

@@ -10,8 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, crawlers, docs, events, feedback, gate, health, lists, logins, metrics, models, observations,
-    ranges, reputation, snapshot, stats, train,
+    check, conflicts, crawlers, docs, events, exchange, feedback, gate, health, lists, logins, metrics,
+    models, observations, ranges, reputation, sessions, snapshot, stats, train,
 };
 use crate::app::App;
 
@@ -25,7 +25,7 @@ pub fn router(app: Arc<App>) -> Router {
     let filter = Router::new()
         .route("/check", post(check::check))
         .route("/v1/logins", post(logins::ended))
-        .route("/v1/logins", post(logins::ended))
+        .route("/v1/exchange", post(exchange::exchange).layer(kib(exchange::LIMIT_KIB)))
         .route("/v1/snapshot", get(snapshot::snapshot))
         .route(
             "/v1/observations",
@@ -62,6 +62,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{id}/export", get(models::export))
         .route("/v1/ranges", get(ranges::ranges))
         .route("/v1/ranges/update", post(ranges::update))
+        .route("/v1/sessions/{session_id}", get(sessions::show).delete(sessions::forgive))
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/docs", get(docs::page))

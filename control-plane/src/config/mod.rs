@@ -13,9 +13,9 @@ mod lists;
 mod model;
 mod problem;
 mod ranges;
+mod rate_limits;
 mod redis;
 mod reputation;
-mod rate_limits;
 mod secret;
 mod server;
 mod store;
@@ -39,11 +39,11 @@ pub use model::{ModelConfig, OnlineConfig, TrainConfig};
 use problem::plain;
 pub use problem::{Origin, Problem, Problems};
 pub use ranges::{RangeFile, RangesConfig, SourceConfig};
+pub use rate_limits::{ApiLimit, RateLimitsConfig};
 pub use redis::RedisConfig;
 pub use reputation::{
     AbuseIpdbConfig, BreakerConfig, IpQualityScoreConfig, KeyPlace, Nets, ProviderName, ReputationConfig,
 };
-pub use rate_limits::{ApiLimit, RateLimitsConfig};
 pub use secret::{Secret, Secrets};
 pub use server::ServerConfig;
 pub use store::{BatchConfig, RetentionConfig, StoreConfig};

@@ -13,12 +13,16 @@
 //!   further replica.
 //! - While the shared cell is not empty it drains 1 s per second, so within t seconds t/T + (how far it is ahead)/T
 //!   requests have passed, however many replicas there are and however late they settle: the long-run rate is exact.
-//! - How far it is ahead stays at τ but for what passes between two exchanges: each replica lets through its own rate for
-//!   d until it hears of the others, so at most τ + (N − 1)·d, paid back before the next request passes. At the start
-//!   each can also spend its burst within the first d; that is paid back likewise.
+//! - How far it is ahead stays at τ but for what passes before all have heard of it, 2·d later at most (it waits for the
+//!   exchange of who let it through, then for that of the others): each replica lets through its own rate meanwhile, so
+//!   τ + (N − 1)·2·d, paid back before the next request passes. At the start each can also spend its burst within the
+//!   first d, N·B together; that is paid back likewise.
+//! - The lift to τ/4 takes a replica's cell for what it was when the requests passed, up to d ago; d/T requests too few may
+//!   pass for that, once.
 //!
-//! So at most t/T + B + (N − 1)·(B/4 + d/T): with d = 0.1 s and N = 2 the last part is 1 % of ten seconds. A client
-//! below a quarter of its burst costs nobody anything.
+//! So t/T + B requests, at most d/T less and (N − 1)·(B/4 + 2·d/T) more, once t is long enough to have paid back the start.
+//! With d = 0.1 s the parts with d are within 1 % and, for N = 2, within 2 % of ten seconds' rate; d does not grow with t. A
+//! client below a quarter of its burst costs nobody anything.
 
 mod cells;
 #[cfg(test)]

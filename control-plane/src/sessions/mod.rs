@@ -130,8 +130,7 @@ impl Sessions {
             Ok(Ok(count)) => count.saturating_add(waiting),
             _ => known.map_or(0, |known| known.count),
         };
-        let until_ms =
-            known.map(|known| now.unix_ms.saturating_add((known.until_us - now.steady_us) / 1000));
+        let until_ms = known.map(|known| now.unix_ms.saturating_add((known.until_us - now.steady_us) / 1000));
         Known { count, until_ms: until_ms.filter(|_| count > 0) }
     }
 
@@ -211,7 +210,8 @@ impl Sessions {
 
     async fn ask(&self, suspicions: &[Suspicion], keep_s: u32) -> Result<Vec<u32>, SharedError> {
         let late = || SharedError(format!("no answer about sessions within {DEADLINE:?}"));
-        let counts = timeout(DEADLINE, self.shared.suspect(suspicions, keep_s)).await.map_err(|_| late())??;
+        let counts =
+            timeout(DEADLINE, self.shared.suspect(suspicions, keep_s)).await.map_err(|_| late())??;
         if counts.len() == suspicions.len() {
             return Ok(counts);
         }

@@ -39,6 +39,14 @@ pub(super) async fn cells_add_up(state: &dyn SharedState) {
     assert!(read <= second && read > 0, "{read}");
     let other_rule = Charge { rule: 2, ..charge(1, 5) };
     assert_eq!(state.charge(&[other_rule, charge(2, 7)]).await, Ok(vec![5, 7]));
+    let least = |cost_us| Charge { least_us: minute, ..charge(3, cost_us) };
+    assert_eq!(
+        state.charge(&[least(0), least(5)]).await,
+        Ok(vec![0, minute + 5]),
+        "lifted, but not by a look"
+    );
+    let again = state.charge(&[least(5)]).await.expect("charged")[0];
+    assert!(again > minute && again <= minute + 10, "not lifted twice: {again}");
 }
 
 /// A batch is answered in order; a key twice in it is charged twice. Large batches are no different.

@@ -278,7 +278,8 @@ mod tests {
         let memory = Memory::default();
         for batch in 0..200_u64 {
             let key = |n: u64| (batch * 1_000 + n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let charges: Vec<_> = (0..1_000).map(|n| Charge { rule: 0, key: key(n), cost_us: 1, least_us: 0 }).collect();
+            let charges: Vec<_> =
+                (0..1_000).map(|n| Charge { rule: 0, key: key(n), cost_us: 1, least_us: 0 }).collect();
             memory.charge(&charges).await.expect("charged");
         }
         assert!(lock(&memory.cells).len() <= 2 * ENTRIES);

@@ -11,6 +11,8 @@ mod memory;
 mod open;
 mod recent;
 mod redis;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,7 +24,7 @@ pub use memory::Memory;
 pub use open::{choose_hash_key, open};
 pub use redis::Redis;
 #[cfg(test)]
-pub(crate) use redis::testing;
+pub(crate) use redis::testing as redis_testing;
 
 /// A rate cell is never further ahead than this, µs: 30 days.
 const MOST_AHEAD_US: u64 = 30 * 86_400 * 1_000_000;

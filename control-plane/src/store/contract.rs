@@ -1,7 +1,7 @@
 //! What every backend must do. A backend's tests call each of these with a fresh store; none knows of SQL.
 
-pub(super) mod lists;
 pub(super) mod events;
+pub(super) mod lists;
 pub(super) mod models;
 
 use sallyport_core::{Action, Basis, Check};

@@ -8,8 +8,8 @@
 mod buffer;
 #[cfg(test)]
 mod contract;
-mod list;
 mod event;
+mod list;
 mod model;
 mod row;
 mod sqlite;
@@ -17,11 +17,11 @@ mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use event::{EventKey, EventPage, EventQuery, EventRow, LoginQuery};
 pub use list::{
     ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow, MOST_ENTRIES, MOST_PATTERNS,
     NewListEntry, TOMBSTONE_MS,
 };
-pub use event::{EventKey, EventPage, EventQuery, EventRow, LoginQuery};
 use model::SHADOW_SETTING;
 pub use model::{
     BUILT_IN, Checkpoint, CheckpointContent, CheckpointSource, CheckpointSummary, InForce, LabelConflict,

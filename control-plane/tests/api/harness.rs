@@ -10,6 +10,7 @@ use sallyport::auth::{Role, Token};
 use sallyport::config::{Loaded, Sources};
 use sallyport::serve;
 use sallyport::store::{SqliteStore, Store};
+use sallyport::{limits, sessions};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -68,6 +69,8 @@ impl ControlPlane {
         let serving = serve::run(listener, Arc::clone(&app), async move { drop(stopped.await) });
         tokio::spawn(serving);
         sallyport::fetch::install_tls();
+        tokio::spawn(limits::run(Arc::clone(&app.limits)));
+        tokio::spawn(sessions::run(Arc::clone(&app.sessions)));
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
         let stop = Some(stop);
         Self { app, sources, loaded, filter_token, admin_token, folder, base, client, stop }

@@ -6,6 +6,7 @@ mod cli;
 mod crawlers;
 mod docs;
 mod events;
+mod exchange;
 mod explain;
 mod feedback;
 mod gate;
@@ -22,11 +23,11 @@ mod outage;
 mod providers;
 mod ranges;
 #[path = "../redis_server/mod.rs"]
-#[expect(dead_code, reason = "not every test crate uses all of it")]
 mod redis_server;
 mod reload;
 mod replicas;
 mod reputation;
+mod sessions;
 mod shipped_model;
 mod snapshot;
 mod stats;

@@ -34,6 +34,18 @@ pub fn control_plane_binary() -> PathBuf {
     built("SALLYPORT_BIN", target_dir().join("debug/sallyport"))
 }
 
+/// redis-server: `SALLYPORT_REDIS_SERVER`, else found (and installed) as `cargo xtask` does.
+///
+/// # Panics
+/// When there is none; the message says what to do.
+#[must_use]
+pub fn redis_binary() -> PathBuf {
+    match std::env::var_os("SALLYPORT_REDIS_SERVER") {
+        Some(path) => path.into(),
+        None => xtask::tools::redis_server().expect("Redis for the scenarios"),
+    }
+}
+
 fn built(variable: &str, usual: PathBuf) -> PathBuf {
     let path = std::env::var_os(variable).map_or(usual, PathBuf::from);
     assert!(path.is_file(), "{} is not there: run the scenarios by `cargo xtask test`", path.display());

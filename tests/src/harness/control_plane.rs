@@ -19,6 +19,7 @@ const START: Duration = Duration::from_secs(30);
 pub struct ControlPlane {
     folder: TempDir,
     port: u16,
+    sections: Value,
     filter_token: String,
     admin_token: String,
     process: Option<Guarded>,
@@ -31,12 +32,21 @@ impl ControlPlane {
     /// When it does not start.
     #[must_use]
     pub fn start(policy: &Value) -> Self {
+        Self::start_with(policy, json!({}))
+    }
+
+    /// The same with further sections of its config file.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(policy: &Value, sections: Value) -> Self {
         let folder = TempDir::with_prefix("sallyport-control-").expect("a folder for the control plane");
         let port = unused_port();
-        write_config(folder.path(), port, policy);
+        write_config(folder.path(), port, policy, &sections);
         let token = |role: &str| create_token(folder.path(), role);
         let (filter_token, admin_token) = (token("filter"), token("admin"));
-        let mut control = Self { folder, port, filter_token, admin_token, process: None };
+        let mut control = Self { folder, port, sections, filter_token, admin_token, process: None };
         control.start_again();
         control
     }
@@ -60,7 +70,7 @@ impl ControlPlane {
 
     /// Replaces the `policy` section of its config file; it notices the change by itself.
     pub fn change_policy(&self, policy: &Value) {
-        write_config(self.folder.path(), self.port, policy);
+        write_config(self.folder.path(), self.port, policy, &self.sections);
     }
 
     /// Ends it gracefully.
@@ -160,14 +170,17 @@ fn program(folder: &Path) -> Command {
 }
 
 /// Every YAML reader takes JSON.
-fn write_config(folder: &Path, port: u16, policy: &Value) {
-    let config = json!({
+fn write_config(folder: &Path, port: u16, policy: &Value, sections: &Value) {
+    let mut config = json!({
         "server": { "host": "127.0.0.1", "port": port },
         "store": { "path": folder.join("sallyport.db") },
         "policy": policy,
         // A simulated world takes a debug build half a minute.
         "model": { "train": { "simulated": 0.1 } },
     });
+    for (name, section) in sections.as_object().into_iter().flatten() {
+        config[name] = section.clone();
+    }
     // Written aside and renamed, so that a reload never reads half a file.
     let aside = folder.join("config.yaml.new");
     std::fs::write(&aside, config.to_string()).expect("the config file");

@@ -22,6 +22,8 @@ pub struct Plan {
     pub workers: u32,
     /// How many entries of X-Forwarded-For are trusted.
     pub trusted_hops: u32,
+    /// Further sections of the control plane's config file.
+    pub sections: Value,
 }
 
 impl Plan {
@@ -29,7 +31,7 @@ impl Plan {
     #[must_use]
     pub fn with_policy(policy: Value) -> Self {
         let plugin = json!({ "policy": policy, "poll_interval_ms": 200 });
-        Self { plugin, workers: 1, trusted_hops: 1 }
+        Self { plugin, workers: 1, trusted_hops: 1, sections: json!({}) }
     }
 
     /// The same with this many workers.
@@ -42,6 +44,13 @@ impl Plan {
     #[must_use]
     pub fn plugin(mut self, key: &str, value: Value) -> Self {
         self.plugin[key] = value;
+        self
+    }
+
+    /// The same with a further section of the control plane's config file.
+    #[must_use]
+    pub fn section(mut self, name: &str, value: Value) -> Self {
+        self.sections[name] = value;
         self
     }
 
@@ -60,7 +69,7 @@ impl Plan {
         let mut policy = self.plugin["policy"].clone();
         let routes = policy.as_object_mut().expect("a policy").entry("routes").or_insert_with(|| json!([]));
         routes.as_array_mut().expect("a list").push(json!({ "prefix": "/favicon.ico", "class": "ignore" }));
-        let control = ControlPlane::start(&policy);
+        let control = ControlPlane::start_with(&policy, self.sections.clone());
         let (port, token) = (control.port(), control.filter_token().to_owned());
         let gate = self.calling(&token).start(port, Some(control)).await;
         gate.everywhere("the snapshot", || {

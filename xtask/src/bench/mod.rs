@@ -79,7 +79,11 @@ fn measure_gate(args: &Args, programs: &Programs, result: &mut Value) -> Result<
     let contest = contest::run(programs, &args.only, args.rounds, args.seconds)?;
     let check = check::run(programs, args.rounds, args.seconds)?;
     println!("{}", report::table(&contest, &check, filter_bytes));
-    let decision = if args.no_core { Vec::new() } else { criterion::run("sallyport-core", "decision", "")? };
+    let mut decision = Vec::new();
+    if !args.no_core {
+        decision = criterion::run("sallyport-core", "decision", "")?;
+        decision.extend(criterion::run("sallyport-core", "ranges", "")?);
+    }
     decision.iter().for_each(|line| println!("{line}"));
     result["filter_bytes"] = json!(filter_bytes);
     result["contest"] = contest.iter().map(contest::Contestant::to_json).collect();

@@ -8,7 +8,7 @@ use super::stub::{NOON, Scripted, decision, ip, sharing};
 use crate::config::ReputationConfig;
 use crate::providers::{Considered, LookupError, Reputation};
 use crate::shared::open;
-use crate::shared::testing::{KEY, RedisServer, patient_config};
+use crate::shared::redis_testing::{KEY, RedisServer, patient_config};
 
 async fn consider(replica: &Reputation, address: u8, now_ms: u64) -> Considered {
     replica.consider(ip(address), address.into(), &decision(Action::Monitor), now_ms).await

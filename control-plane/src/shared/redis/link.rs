@@ -42,7 +42,7 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// The hash key of this replica; without it there is no connection.
     hash_key: OnceLock<[u8; 16]>,
-    lost: Notify,
+    doubted: Notify,
     up: watch::Sender<bool>,
     /// Requests that were answered, and those that were not, or with an error.
     pub(super) answered: AtomicU64,
@@ -77,7 +77,7 @@ impl Link {
             response_timeout,
             state: Mutex::new(State::Down("no attempt to connect yet".to_owned())),
             hash_key: OnceLock::new(),
-            lost: Notify::new(),
+            doubted: Notify::new(),
             up: watch::Sender::new(false),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -105,10 +105,7 @@ impl Link {
         &self,
         commands: &mut Pipeline,
     ) -> Result<Vec<Result<Value, RedisError>>, SharedError> {
-        let (mut connection, number) = match &*self.state() {
-            State::Up { connection, number } => (connection.clone(), *number),
-            State::Down(reason) => return Err(SharedError(reason.clone())),
-        };
+        let (mut connection, number) = self.connection()?;
         let sent = commands.ignore_errors().query_async::<Vec<Result<Value, RedisError>>>(&mut connection);
         let replies = sent.await;
         let general = match &replies {
@@ -169,20 +166,19 @@ impl Link {
         }
     }
 
+    /// Has it looked at now whether Redis still answers: another connection to it was lost.
+    pub(super) fn doubt(&self) {
+        self.doubted.notify_one();
+    }
+
     /// Returns when there is no connection.
     async fn watch(&self, interval: Duration) {
-        loop {
-            let (mut connection, number) = match &*self.state() {
-                State::Up { connection, number } => (connection.clone(), *number),
-                State::Down(_) => return,
-            };
-            tokio::select! {
-                () = self.lost.notified() => {}
-                () = tokio::time::sleep(interval) => {
-                    if let Err(reason) = self.probe(&mut connection).await {
-                        self.lose(number, &reason);
-                    }
-                }
+        while let Ok((mut connection, number)) = self.connection() {
+            // Either way it is time to look.
+            drop(tokio::time::timeout(interval, self.doubted.notified()).await);
+            let is_there = self.connection().is_ok_and(|(_, now)| now == number);
+            if is_there && let Err(reason) = self.probe(&mut connection).await {
+                self.lose(number, &reason);
             }
         }
     }
@@ -244,6 +240,14 @@ impl Link {
         replies.map_err(|error| self.failed(&error))
     }
 
+    /// The connection with its number, or why there is none.
+    fn connection(&self) -> Result<(MultiplexedConnection, u64), SharedError> {
+        match &*self.state() {
+            State::Up { connection, number } => Ok((connection.clone(), *number)),
+            State::Down(reason) => Err(SharedError(reason.clone())),
+        }
+    }
+
     /// Takes a connection away, if it is still the one.
     fn lose(&self, lost: u64, reason: &str) {
         let mut state = self.state();
@@ -253,7 +257,7 @@ impl Link {
         *state = State::Down(reason.to_owned());
         drop(state);
         self.up.send_replace(false);
-        self.lost.notify_one();
+        self.doubted.notify_one();
         tracing::warn!(reason, "Redis is lost: this replica counts alone until it is back");
     }
 

@@ -10,6 +10,7 @@ mod link;
 mod notices;
 mod reply;
 mod scripts;
+mod sets;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -28,22 +29,13 @@ use self::link::Link;
 use self::notices::{Listening, Notices};
 use self::scripts::Script;
 use super::{
-    Answer, Charge, Fading, KEPT_BYTES, MOST_AHEAD_US, MOST_RECORD_BYTES, Notice, Numbered, SetRecord,
-    SharedError, SharedHealth, SharedState, Suspicion, check_kept, check_name, fading_keep_s, sensible,
+    Answer, Charge, Fading, KEPT_BYTES, MOST_AHEAD_US, Notice, Numbered, SetRecord, SharedError,
+    SharedHealth, SharedState, Suspicion, check_kept, check_name, fading_keep_s, sensible,
 };
 use crate::config::RedisConfig;
 
 /// Most commands in one pipeline: each is answered within the timeout, with room to spare.
 const PIPELINE: usize = 250;
-
-/// A page of a set ends after so many records, or bytes.
-const PAGE: (usize, usize) = (1_000, 1 << 20);
-
-/// A set has at most so many bytes.
-const SET_BYTES: usize = 256 << 20;
-
-/// Largest record of a set, bytes, and longest id.
-const RECORD: (usize, usize) = (MOST_RECORD_BYTES, 64);
 
 /// First byte of what is kept under a name: an empty value is not none.
 const PRESENT: u8 = b'=';
@@ -112,8 +104,8 @@ impl Redis {
         let keep_up = tokio::spawn(async move { link.keep_up(interval).await });
         let (link, keys, notices) = (Arc::clone(&self.link), self.keys.clone(), Arc::clone(&self.notices));
         let send = tokio::spawn(async move { notices.send(&link, &keys).await });
-        let (up, notices) = (self.link.up(), Arc::clone(&self.notices));
-        let listen = tokio::spawn(async move { listening.run(&notices, up, first).await });
+        let (link, notices) = (Arc::clone(&self.link), Arc::clone(&self.notices));
+        let listen = tokio::spawn(async move { listening.run(&notices, &link, first).await });
         self.tasks = [keep_up, send, listen].iter().map(tokio::task::JoinHandle::abort_handle).collect();
     }
 
@@ -203,7 +195,9 @@ impl SharedState for Redis {
                 .iter()
                 .map(|charge| {
                     let cost = charge.cost_us.min(MOST_AHEAD_US);
-                    Call::new(self.keys.rate(charge.rule, charge.key)).with(cost).with(MOST_AHEAD_US)
+                    let least = charge.least_us.min(MOST_AHEAD_US);
+                    let call = Call::new(self.keys.rate(charge.rule, charge.key));
+                    call.with(cost).with(MOST_AHEAD_US).with(least)
                 })
                 .collect();
             self.run(&scripts::CHARGE, &calls).await?.iter().map(reply::number).collect()
@@ -329,45 +323,11 @@ impl SharedState for Redis {
     }
 
     fn put_records<'a>(&'a self, set: &'a str, records: &'a [SetRecord]) -> Answer<'a, u64> {
-        Box::pin(async move {
-            check_set(set)?;
-            if let Some(record) = records.iter().find(|r| r.bytes.len() > RECORD.0 || r.id.len() > RECORD.1) {
-                return Err(SharedError(format!("the record {:?} is too large for a shared set", record.id)));
-            }
-            let mut revision = 0;
-            let mut call = Call { keys: self.keys.set(set).to_vec(), arguments: Vec::new() };
-            let mut bytes = 0;
-            for (n, record) in records.iter().enumerate() {
-                call.arguments.extend([record.id.clone().into_bytes(), record.bytes.clone()]);
-                bytes += record.bytes.len();
-                if n + 1 == records.len() || bytes >= PAGE.1 || call.arguments.len() >= 2 * PAGE.0 {
-                    let keys = call.keys.clone();
-                    revision = reply::number(&self.run_one(&scripts::PUT, call).await?)?;
-                    call = Call { keys, arguments: Vec::new() };
-                    bytes = 0;
-                }
-            }
-            Ok(revision)
-        })
+        Box::pin(self.put_into_set(set, records))
     }
 
     fn records_since<'a>(&'a self, set: &'a str, revision: u64) -> Answer<'a, (u64, Vec<SetRecord>)> {
-        Box::pin(async move {
-            check_set(set)?;
-            let (mut since, mut records, mut bytes) = (revision, Vec::new(), 0);
-            loop {
-                let call = Call { keys: self.keys.set(set).to_vec(), arguments: Vec::new() };
-                let page = self.run_one(&scripts::SINCE, call.with(since).with(PAGE.0).with(PAGE.1)).await?;
-                let (now, upto) = page_of(&page, &mut records, &mut bytes)?;
-                if now < since {
-                    return Ok((now, Vec::new()));
-                }
-                if upto >= now || upto <= since {
-                    return Ok((now, records));
-                }
-                since = upto;
-            }
-        })
+        Box::pin(self.read_set(set, revision))
     }
 
     fn tell(&self, notice: Notice) {
@@ -405,31 +365,4 @@ fn numbered(latest: &Value) -> Result<Option<Numbered>, SharedError> {
         })),
         _ => Err(SharedError("Redis answered no snapshot".to_owned())),
     }
-}
-
-/// Takes a page of a set apart: the revision now, and up to where the page goes.
-fn page_of(page: &Value, records: &mut Vec<SetRecord>, bytes: &mut usize) -> Result<(u64, u64), SharedError> {
-    let [now, upto, pairs @ ..] = reply::list(page)? else {
-        return Err(SharedError("Redis answered no page of a set".to_owned()));
-    };
-    for pair in pairs.chunks(2) {
-        let [id, value] = pair else { return Err(SharedError("half a record came from Redis".to_owned())) };
-        let id = String::from_utf8(reply::bytes(id)?.to_vec())
-            .map_err(|_| SharedError("a record's id in Redis is no text".to_owned()))?;
-        let value = reply::bytes(value)?.to_vec();
-        *bytes += value.len();
-        if *bytes > SET_BYTES {
-            return Err(SharedError(format!("a set in Redis has more than {SET_BYTES} bytes")));
-        }
-        records.push(SetRecord { id, bytes: value });
-    }
-    Ok((reply::number(now)?, reply::number(upto)?))
-}
-
-fn check_set(name: &str) -> Result<(), SharedError> {
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'));
-    if is_plain && (1..=32).contains(&name.len()) {
-        return Ok(());
-    }
-    Err(SharedError("a set is named by 1 to 32 lower-case letters".to_owned()))
 }

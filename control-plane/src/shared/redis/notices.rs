@@ -108,7 +108,8 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Receives for ever, while there is a link at all. Starts with a subscription where there is one already.
-    pub(super) async fn run(&self, notices: &Notices, mut up: watch::Receiver<bool>, first: Option<PubSub>) {
+    pub(super) async fn run(&self, notices: &Notices, link: &Link, first: Option<PubSub>) {
+        let mut up = link.up();
         let mut ready = first;
         loop {
             let subscribed = match ready.take() {
@@ -122,6 +123,7 @@ impl Listening {
             };
             if let Ok(subscribed) = subscribed {
                 self.listen(notices, subscribed, up.clone()).await;
+                link.doubt();
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -26,9 +26,9 @@ use uuid::Uuid;
 use super::buffer::Buffer;
 use super::{
     AddressRow, Answer, Checkpoint, CheckpointContent, CheckpointSummary, EventPage, EventQuery, Feedback,
-    FeedbackOutcome, Health, InForce, LabelConflict, ListAddition, ListCount, ListFilter, ListKind, ListMerge, ListRow,
-    LoginFailureRow, LoginQuery, NewListEntry, Promote, PromoteOutcome, Promotion, RequestId, RequestRow, Row, Store,
-    StoreError, TokenRow, Totals, TrainingRow,
+    FeedbackOutcome, Health, InForce, LabelConflict, ListAddition, ListCount, ListFilter, ListKind,
+    ListMerge, ListRow, LoginFailureRow, LoginQuery, NewListEntry, Promote, PromoteOutcome, Promotion,
+    RequestId, RequestRow, Row, Store, StoreError, TokenRow, Totals, TrainingRow,
 };
 use crate::auth::Role;
 use crate::config::StoreConfig;

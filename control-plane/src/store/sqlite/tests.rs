@@ -46,8 +46,8 @@ macro_rules! contract {
 }
 
 mod checkpoints;
-mod lists;
 mod events;
+mod lists;
 mod outage;
 
 contract!(

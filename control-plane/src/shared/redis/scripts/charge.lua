@@ -4,6 +4,7 @@
 --          arrival time: so a clock of the server that steps back lengthens no limit.
 -- ARGV[1]  what the requests cost, µs; 0 only reads
 -- ARGV[2]  the most it can be ahead, µs
+-- ARGV[3]  how far it was ahead before the requests at least, µs
 --
 -- The server's clock counts, since the replicas' clocks differ.
 local time = redis.call('TIME')
@@ -19,7 +20,7 @@ end
 ahead = math.max(0, ahead - math.max(0, now - at))
 local cost = tonumber(ARGV[1])
 if cost > 0 then
-  ahead = math.min(ahead + cost, tonumber(ARGV[2]))
+  ahead = math.min(math.max(ahead, tonumber(ARGV[3])) + cost, tonumber(ARGV[2]))
   -- For 60 seconds at least, and until the cell has drained.
   local keep_ms = math.max(60000, math.ceil(ahead / 1000))
   redis.call('SET', KEYS[1], string.format('%.0f %.0f', ahead, now), 'PX', string.format('%.0f', keep_ms))

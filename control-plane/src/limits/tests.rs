@@ -1,0 +1,224 @@
+//! Replicas in simulated time: envoys with cells and workers of their own, control planes that settle them, one memory.
+
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+
+use proptest::prelude::*;
+use sallyport_core::policy::LimitRule;
+use sallyport_core::{
+    AddressState, ClientState, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
+};
+
+use super::*;
+use crate::shared::Memory;
+use crate::shared::testing::{Fault, Faulty};
+
+const START_MS: u64 = 1_700_000_000_000;
+
+fn engine(per_second: f32, burst: u32) -> Arc<Engine> {
+    let mut config = PolicyConfig::default();
+    config.rate_limit.client.per_second = per_second;
+    config.rate_limit.client.burst = burst;
+    config.rate_limit.address.per_second = 100_000.0;
+    config.rate_limit.address.burst = 1_000_000;
+    let policy = Policy::compile(config).expect("valid");
+    let model = Model::built_in().expect("built-in model");
+    Arc::new(Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([1; 16]), 1))
+}
+
+fn limits(shared: Arc<dyn SharedState>, engine: &Arc<Engine>) -> Limits {
+    let config = LimitsConfig { cells: 2048, ..LimitsConfig::default() };
+    Limits::new(shared, Arc::new(Detector::new(Arc::clone(engine), &config)), &config)
+}
+
+fn facts() -> RequestFacts<'static> {
+    RequestFacts {
+        address: Some(IpAddr::from([192, 0, 2, 1])),
+        method: b"GET",
+        authority: b"shop.example",
+        path: b"/a",
+        user_agent: b"Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+        referer: b"",
+        ja4: b"",
+        session: b"",
+        fingerprint: b"",
+        headers: None,
+    }
+}
+
+/// A moment of the simulation.
+fn at(ms: u64) -> Moment {
+    Moment { steady_us: ms * 1000, unix_ms: START_MS + ms }
+}
+
+/// An Envoy: its workers share the cells, each has its own charges to tell.
+struct Envoy {
+    engine: Arc<Engine>,
+    client: ClientState,
+    address: AddressState,
+    charges: Vec<Vec<(LimitRule, u64, u32)>>,
+}
+
+impl Envoy {
+    fn new(engine: &Arc<Engine>, workers: usize) -> Self {
+        let client = ClientState::new(engine.key().client(&facts()));
+        let address = AddressState::new(engine.key().address(facts().address));
+        Self { engine: Arc::clone(engine), client, address, charges: vec![Vec::new(); workers] }
+    }
+
+    /// Whether the limits let a request through.
+    fn admits(&mut self, worker: usize, ms: u64) -> bool {
+        let (client, address) = (&mut self.client, &mut self.address);
+        let decision = self.engine.decide(&facts(), client, address, Marks::default(), START_MS + ms);
+        self.charges[worker].extend(decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+        decision.limit.is_none()
+    }
+
+    /// Tells a worker's charges and takes over the answer, as an exchange does that hears of its own merge.
+    async fn exchange(&mut self, worker: usize, plane: &Limits, ms: u64) {
+        let charges = std::mem::take(&mut self.charges[worker]);
+        if charges.is_empty() {
+            return;
+        }
+        plane.charge(self.engine.policy(), charges.iter().copied());
+        plane.merge(|| at(ms)).await;
+        for (rule, key, ahead_us) in plane.known(&charges, at(ms)) {
+            assert_eq!(key, self.client.key(), "only the client's own limit is ever near");
+            self.client.settle(rule, ahead_us, START_MS + ms);
+        }
+    }
+}
+
+/// What several Envoys, spread over several control planes, let through of a client that sends far too much.
+async fn admitted(per_second: f32, burst: u32, envoys: usize, planes: usize, seconds: u64) -> u32 {
+    let engine = engine(per_second, burst);
+    let clock = Arc::new(AtomicU64::new(0));
+    let of_memory = Arc::clone(&clock);
+    let memory = Arc::new(Memory::with_clock(move || of_memory.load(Ordering::Relaxed)));
+    let planes: Vec<_> = (0..planes).map(|_| limits(Arc::clone(&memory) as _, &engine)).collect();
+    let mut envoys: Vec<_> = (0..envoys).map(|_| Envoy::new(&engine, 2)).collect();
+    let mut admitted = 0;
+    for ms in 0..seconds * 1000 {
+        clock.store(ms * 1000, Ordering::Relaxed);
+        for (at, envoy) in envoys.iter_mut().enumerate() {
+            let plane = &planes[at % planes.len()];
+            // 200 requests a second, to either worker in turn.
+            if ms % 5 == 0 {
+                admitted += u32::from(envoy.admits(ms as usize / 5 % 2, ms));
+            }
+            for worker in 0..2 {
+                // Each worker at another moment.
+                if ms % 100 == (17 * at as u64 + 43 * worker as u64) % 100 {
+                    envoy.exchange(worker, plane, ms).await;
+                }
+            }
+        }
+    }
+    admitted
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn replicas_together_let_through_what_the_limit_says(
+        per_second in 2.0_f32..60.0, burst in 20_u32..200, envoys in 1_usize..4, planes in 1_usize..3,
+    ) {
+        let seconds = 10;
+        let admitted = block_on(admitted(per_second, burst, envoys, planes, seconds)) as f32;
+        let exact = per_second * seconds as f32 + burst as f32;
+        let unheard = 0.1 * per_second;
+        let further = (envoys - 1) as f32 * (burst as f32 / 4.0 + 2.0 * unheard);
+        // What all spend before they first hear of each other, where ten seconds are too few to pay it back.
+        let at_once = envoys as f32 * (burst as f32 + unheard);
+        prop_assert!(admitted <= (exact + further).max(at_once) + 3.0, "{admitted}");
+        prop_assert!(admitted >= exact - unheard - 3.0, "{admitted}");
+    }
+}
+
+#[test]
+fn two_envoys_with_two_workers_stay_within_two_percent_of_the_rate() {
+    // The steady part: what the second ten seconds add.
+    let of = |seconds| block_on(admitted(50.0, 60, 2, 1, seconds)) as f32;
+    let steady = of(20) - of(10);
+    assert!((steady - 500.0).abs() <= 10.0, "{steady}");
+    let alone = block_on(admitted(50.0, 60, 1, 1, 10)) as f32;
+    assert!((554.0..=562.0).contains(&alone), "{alone}");
+}
+
+#[tokio::test]
+async fn two_control_planes_share_a_clients_cell() {
+    let engine = engine(1.0, 40);
+    let shared: Arc<dyn SharedState> = Arc::new(Faulty::new(None));
+    let planes = [limits(Arc::clone(&shared), &engine), limits(shared, &engine)];
+    let check = |plane: &Limits, ms: u64| {
+        let verdict = plane.detector.check(&facts(), Marks::default(), None, START_MS + ms);
+        plane.charge(engine.policy(), verdict.decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+        verdict.decision.limit.is_none()
+    };
+    let first = (0..100).filter(|_| check(&planes[0], 0)).count();
+    assert_eq!(first, 40, "the burst");
+    planes[0].merge(|| at(0)).await;
+    // The other control plane lets a quarter pass before it tells, and then hears.
+    let second = (0..11).filter(|_| check(&planes[1], 1)).count();
+    planes[1].merge(|| at(1)).await;
+    let more = (0..50).filter(|_| check(&planes[1], 2)).count();
+    assert_eq!((second, more), (11, 0));
+}
+
+#[tokio::test]
+async fn whatever_shared_state_does_merges_end_and_cells_are_known() {
+    for fault in [Fault::Fails, Fault::Hangs, Fault::TooFew, Fault::TooMany, Fault::Absurd] {
+        let engine = engine(1.0, 4);
+        let limits = limits(Arc::new(Faulty::new(fault)), &engine);
+        let round = limits.charge(engine.policy(), [(LimitRule::Client, 7, 2)].into_iter());
+        limits.merge(|| at(0)).await;
+        limits.backlog.merged(round, Duration::from_secs(3600)).await;
+        let known = limits.known(&[(LimitRule::Client, 7, 0), (LimitRule::Client, 8, 0)], at(500));
+        let alone = vec![(LimitRule::Client, 7, 2_250_000)];
+        let absurd = vec![(LimitRule::Client, 7, u64::MAX - 500_000)];
+        let is_absurd = fault == Fault::Absurd;
+        assert_eq!(known, if is_absurd { absurd } else { alone }, "{fault:?}");
+        assert_eq!(limits.health().failures, u64::from(!is_absurd), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn absurd_charges_cost_a_burst_and_a_second_at_most() {
+    let engine = engine(1.0, 4);
+    let limits = limits(Arc::new(Faulty::new(None)), &engine);
+    let charges = [(LimitRule::Client, 7, u32::MAX), (LimitRule::Api, 7, 5), (LimitRule::Client, 8, 0)];
+    limits.charge(engine.policy(), charges.into_iter());
+    limits.merge(|| at(0)).await;
+    let known = limits.known(&charges, at(0));
+    let expected = [(LimitRule::Client, 7, 5_750_000), (LimitRule::Client, 8, 0)];
+    assert_eq!(known, expected, "there is no limit for the API, and nothing costs nothing");
+    // Clock steps: the steady clock has none, and Unix time is only handed on.
+    let stepped = Moment { steady_us: 1_000_000, unix_ms: 5 };
+    assert_eq!(limits.known(&charges[..1], stepped), [(LimitRule::Client, 7, 4_750_000)]);
+    assert_eq!(limits.known(&charges[..1], at(3_600_000)), [(LimitRule::Client, 7, 0)]);
+}
+
+#[tokio::test]
+async fn a_million_clients_take_no_more_memory_than_configured() {
+    let engine = engine(1.0, 4);
+    let shared = Arc::new(Faulty::new(None));
+    let limits = limits(Arc::clone(&shared) as _, &engine);
+    let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    for batch in 0..20 {
+        let charges = (0..50_000).map(|n| (LimitRule::Client, key(batch * 50_000 + n), 1));
+        limits.charge(engine.policy(), charges);
+        limits.merge(|| at(batch)).await;
+    }
+    let LimitsHealth { cells, evicted, refused, merged, failures } = limits.health();
+    assert_eq!((cells, evicted, refused, merged, failures), (2048, 1_000_000 - 2048, 0, 1_000_000, 0));
+    assert_eq!(shared.asked.load(Ordering::Relaxed), 1_000_000);
+    // While nobody merges, what waits is bounded too.
+    limits.charge(engine.policy(), (0..100_000).map(|n| (LimitRule::Client, key(n), 1)));
+    assert_eq!(limits.health().refused, 100_000 - 65_536);
+}
