@@ -133,7 +133,7 @@ proptest! {
         let admitted = block_on(admitted(per_second, burst, envoys, planes, seconds)) as f32;
         let exact = per_second * seconds as f32 + burst as f32;
         let unheard = 0.1 * per_second;
-        let further = (envoys - 1) as f32 * (burst as f32 / 4.0 + 2.0 * unheard);
+        let further = (envoys - 1) as f32 * (burst as f32 / 4.0 + 1.0 + 2.0 * unheard);
         // What all spend before they first hear of each other, where ten seconds are too few to pay it back.
         let at_once = envoys as f32 * (burst as f32 + unheard);
         prop_assert!(admitted <= (exact + further).max(at_once) + 3.0, "{admitted}");
