@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 
-use super::Site;
+use super::{Site, eventually};
 
 /// Larger than any snapshot.
 const LARGEST: usize = 64 << 20;
@@ -42,6 +42,21 @@ impl Tap {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.site.port()
+    }
+
+    /// Carries out a change, and tells how many polls it took from the moment it was done until one brought a snapshot.
+    ///
+    /// # Panics
+    /// When none comes within 20 s.
+    pub async fn polls_until_snapshot(&self, change: impl Future<Output = ()>) -> usize {
+        change.await;
+        let before = self.polls().len();
+        eventually("a poll that brings a snapshot", || {
+            let polls = self.polls();
+            let brought = polls[before..].iter().position(|status| *status == 200);
+            brought.map(|index| index + 1).ok_or_else(|| format!("{polls:?}"))
+        })
+        .await
     }
 
     /// How the polls were answered up to now, oldest first: 200 with a new snapshot, 304 without.
