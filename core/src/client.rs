@@ -193,6 +193,13 @@ impl ClientState {
         self.claims_crawler == 1
     }
 
+    /// Lets the control plane's verdict hold no longer than `hold_s` seconds from `now_ms` (Unix milliseconds) on: it will
+    /// know more then.
+    pub fn hold_verdict(&mut self, hold_s: u32, now_ms: u64) {
+        let until_ms = now_ms.saturating_add(u64::from(hold_s) * 1000);
+        self.verdict_until_ms = self.verdict_until_ms.min(until_ms);
+    }
+
     /// Whether no request has been counted yet.
     pub fn is_new(&self) -> bool {
         self.first_seen_ms == 0

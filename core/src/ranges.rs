@@ -143,9 +143,13 @@ pub struct AddressSet {
 struct Starts<T> {
     starts: Vec<T>,
     labels: Vec<u16>,
-    /// For each of the 65,536 values of the top 16 bits: how many starts lie below it. One entry more at the
-    /// end; empty where there are no ranges.
+    /// What lies between the first and the last start is cut into at most 65,536 equal parts; for each of them, how many
+    /// starts lie below it. One entry more at the end; empty where there are no ranges.
     index: Vec<u32>,
+    /// The first start.
+    base: T,
+    /// A part holds two to this power of addresses.
+    shift: u32,
 }
 
 /// A range as given: `length` of its prefix, `place` in the list.
@@ -179,8 +183,8 @@ impl AddressSet {
             }
         }
         Self {
-            v4: Starts::new(v4, |end| end.checked_add(1), top4),
-            v6: Starts::new(v6, |end| end.checked_add(1), top6),
+            v4: Starts::new(v4, |end| end.checked_add(1)),
+            v6: Starts::new(v6, |end| end.checked_add(1)),
             count,
         }
     }
@@ -200,16 +204,16 @@ impl AddressSet {
     /// Reads what [`AddressSet::write`] wrote; `None` where it is cut short or out of order.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let count = reader.u32()? as usize;
-        let v4 = Starts::read(reader, u32::from_le_bytes, top4)?;
-        let v6 = Starts::read(reader, u128::from_le_bytes, top6)?;
+        let v4 = Starts::read(reader, u32::from_le_bytes)?;
+        let v6 = Starts::read(reader, u128::from_le_bytes)?;
         Some(Self { v4, v6, count })
     }
 
     /// The label of the most specific range that holds the address.
     pub fn lookup(&self, address: IpAddr) -> Option<u16> {
         match address.to_canonical() {
-            IpAddr::V4(v4) => self.v4.lookup(v4.to_bits(), top4(v4.to_bits())),
-            IpAddr::V6(v6) => self.v6.lookup(v6.to_bits(), top6(v6.to_bits())),
+            IpAddr::V4(v4) => self.v4.lookup(v4.to_bits()),
+            IpAddr::V6(v6) => self.v6.lookup(v6.to_bits()),
         }
     }
 
@@ -224,21 +228,43 @@ impl AddressSet {
     }
 }
 
-/// The top 16 bits of an IPv4 address.
-fn top4(bits: u32) -> usize {
-    (bits >> 16) as usize
+/// An address as a number.
+trait Number: Copy + Ord + Default {
+    /// By how many bits a distance is shifted to tell the part of an index, where the starts lie between these two.
+    fn shift(first: Self, last: Self) -> u32;
+
+    /// The part of an index in which `self` lies, the last one where it lies beyond; `None` below `base`.
+    fn part(self, base: Self, shift: u32) -> Option<usize>;
 }
 
-/// The top 16 bits of an IPv6 address.
-fn top6(bits: u128) -> usize {
-    (bits >> 112) as usize
+/// Bits that tell the parts of an index apart.
+const INDEX_BITS: u32 = 16;
+
+impl Number for u32 {
+    fn shift(first: Self, last: Self) -> u32 {
+        (Self::BITS - last.saturating_sub(first).leading_zeros()).saturating_sub(INDEX_BITS)
+    }
+
+    fn part(self, base: Self, shift: u32) -> Option<usize> {
+        Some(self.checked_sub(base)?.checked_shr(shift)?.min(0xffff) as usize)
+    }
 }
 
-impl<T: Copy + Ord> Starts<T> {
+impl Number for u128 {
+    fn shift(first: Self, last: Self) -> u32 {
+        (Self::BITS - last.saturating_sub(first).leading_zeros()).saturating_sub(INDEX_BITS)
+    }
+
+    fn part(self, base: Self, shift: u32) -> Option<usize> {
+        Some(self.checked_sub(base)?.checked_shr(shift)?.min(0xffff) as usize)
+    }
+}
+
+impl<T: Number> Starts<T> {
     /// `nets` are nested or disjoint, as prefixes always are.
-    fn new(mut nets: Vec<Net<T>>, after: impl Fn(T) -> Option<T>, top: impl Fn(T) -> usize) -> Self {
+    fn new(mut nets: Vec<Net<T>>, after: impl Fn(T) -> Option<T>) -> Self {
         nets.sort_unstable_by_key(|net| (net.first, net.length, net.place));
-        let mut ranges = Self { starts: Vec::new(), labels: Vec::new(), index: Vec::new() };
+        let mut ranges = Self::default();
         let mut open: Vec<(T, u16)> = Vec::new();
         for Net { first, last, label, .. } in nets {
             while let Some((end, _)) = open.pop_if(|(end, _)| *end < first) {
@@ -250,15 +276,11 @@ impl<T: Copy + Ord> Starts<T> {
         while let Some((end, _)) = open.pop() {
             ranges.close(&open, end, &after);
         }
-        ranges.index(top);
+        ranges.index();
         ranges
     }
 
-    fn read<const N: usize>(
-        reader: &mut Reader<'_>,
-        number: impl Fn([u8; N]) -> T,
-        top: impl Fn(T) -> usize,
-    ) -> Option<Self> {
+    fn read<const N: usize>(reader: &mut Reader<'_>, number: impl Fn([u8; N]) -> T) -> Option<Self> {
         let count = reader.u32()? as usize;
         let starts = reader.bytes(count.checked_mul(N)?)?;
         let labels = reader.bytes(count.checked_mul(2)?)?;
@@ -267,19 +289,18 @@ impl<T: Copy + Ord> Starts<T> {
         if !starts.is_sorted_by(|a, b| a < b) {
             return None;
         }
-        let mut ranges = Self { starts, labels, index: Vec::new() };
-        ranges.index(top);
+        let mut ranges = Self { starts, labels, ..Self::default() };
+        ranges.index();
         Some(ranges)
     }
 
-    fn index(&mut self, top: impl Fn(T) -> usize) {
-        if self.starts.is_empty() {
-            return;
-        }
+    fn index(&mut self) {
+        let (Some(first), Some(last)) = (self.starts.first(), self.starts.last()) else { return };
+        (self.base, self.shift) = (*first, T::shift(*first, *last));
         self.index = Vec::with_capacity(0x1_0001);
         for (at, start) in self.starts.iter().enumerate() {
-            // All values up to this start's own lie at or after it.
-            let wanted = top(*start) + 1;
+            // All parts up to this start's own begin at or after it.
+            let wanted = start.part(self.base, self.shift).unwrap_or(0) + 1;
             if self.index.len() < wanted {
                 self.index.resize(wanted, at as u32);
             }
@@ -303,8 +324,9 @@ impl<T: Copy + Ord> Starts<T> {
         self.labels.push(label);
     }
 
-    fn lookup(&self, address: T, top: usize) -> Option<u16> {
-        let (low, high) = (*self.index.get(top)? as usize, *self.index.get(top + 1)? as usize);
+    fn lookup(&self, address: T) -> Option<u16> {
+        let part = address.part(self.base, self.shift)?;
+        let (low, high) = (*self.index.get(part)? as usize, *self.index.get(part + 1)? as usize);
         let within = self.starts.get(low..high)?.partition_point(|start| *start <= address);
         let at = (low + within).checked_sub(1)?;
         self.labels.get(at).copied().filter(|label| *label != NO_LABEL)
@@ -373,6 +395,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn agrees_with_trying_each_of_ipv6(nets in prop::collection::vec((any::<u32>(), 8_u8..=128, 0_u16..9), 0..40), probes in prop::collection::vec(any::<u32>(), 20)) {
+            // Close together, so that they are nested and neighbours.
+            let address = |bits: u32| IpAddr::from((0x2a00_u128 << 112 | u128::from(bits & 0xfff) << 92 | u128::from(bits >> 12)).to_be_bytes());
+            let nets: Vec<(IpNet, u16)> = nets
+                .into_iter()
+                .map(|(bits, length, label)| (IpNet::new(address(bits), length).expect("a range").trunc(), label))
+                .collect();
+            let set = AddressSet::new(nets.clone());
+            let ends = nets.iter().flat_map(|(n, _)| [n.network(), n.broadcast()]);
+            let far = ["::", "2000::", "2a01::", "ffff::"].map(ip);
+            for address in probes.into_iter().map(address).chain(ends).chain(far) {
+                let best = nets.iter().enumerate().filter(|(_, (n, _))| n.contains(&address)).max_by_key(|(i, (n, _))| (n.prefix_len(), *i));
+                prop_assert_eq!(set.lookup(address), best.map(|(_, (_, label))| *label));
+            }
+        }
+
         #[test]
         fn agrees_with_trying_each(nets in prop::collection::vec((any::<u32>(), 0_u8..=32, 0_u16..9), 0..40), probes in prop::collection::vec(any::<u32>(), 20)) {
             let nets: Vec<(IpNet, u16)> = nets

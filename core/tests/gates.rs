@@ -298,9 +298,10 @@ fn lists_come_first_allowing_ones_before_all_and_they_end() {
         engine.remember_agent(AgentVerdict::Verified(CrawlerCategory::Search), 60, &mut records.0, NOW);
         records.judge(&engine, facts, Marks { session: 9, network: 1.0 }, now_ms).basis
     };
-    let (closed, open) = (facts("GET", "/"), facts("GET", "//open/./a"));
-    assert_eq!([basis(&closed, NOW), basis(&closed, NOW + 10)], [Basis::DenyList, Basis::Score]);
-    assert_eq!([basis(&open, NOW), basis(&open, NOW + 20)], [Basis::AllowList, Basis::Score]);
+    let bingbot = |path| RequestFacts { user_agent: b"bingbot/2.0", ..facts("GET", path) };
+    let (closed, open) = (bingbot("/"), bingbot("//open/./a"));
+    assert_eq!([basis(&closed, NOW), basis(&closed, NOW + 10)], [Basis::DenyList, Basis::Crawler]);
+    assert_eq!([basis(&open, NOW), basis(&open, NOW + 20)], [Basis::AllowList, Basis::Crawler]);
     let crawler = RequestFacts { user_agent: GOOGLEBOT, ..closed };
     assert_eq!(basis(&crawler, NOW + 30), Basis::DenyList, "a list comes before what was verified");
     let of_policy = RequestFacts { address: Some(IpAddr::from([203, 0, 113, 9])), ..closed };

@@ -50,6 +50,9 @@ pub struct Verdict {
     /// What came of verifying the crawler that the client claims to be.
     #[serde(default)]
     agent: Option<AgentAnswer>,
+    /// How many seconds it holds, where the control plane will soon know more.
+    #[serde(default)]
+    pub hold_s: Option<u32>,
     /// With RATE_LIMIT: after how many seconds to try again.
     #[serde(default)]
     pub retry_after: Option<u32>,

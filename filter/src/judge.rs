@@ -7,6 +7,7 @@ use sallyport_core::{
     Watch,
 };
 
+use crate::consult::Verdict;
 use crate::host::Host;
 use crate::house::{Home, House};
 use crate::marks;
@@ -104,18 +105,20 @@ pub fn feed_back<H: Host>(
     update(worker, keys, now_ms, |client, address| engine.answered(watch, answer, client, address, now_ms))
 }
 
-/// Keeps the control plane's verdict in the client's record: its score, and `agent`, what came of verifying the crawler that
-/// the client claims to be, with the seconds that this holds. Who was found out decides at once: there the score is not kept.
+/// Keeps the control plane's verdict in the client's record: its score, and what came of verifying the crawler that the
+/// client claims to be. A crawler that was verified, or found out, decides at once: there the score is not kept.
 pub fn remember<H: Host>(
     worker: &Worker<H>,
     engine: &Engine,
     judged: &Judged,
-    (score, agent): (f32, Option<(AgentVerdict, u32)>),
+    verdict: &Verdict,
     now_ms: u64,
 ) {
+    let agent = verdict.agent();
     update(worker, judged.keys, now_ms, |client, _| {
         if !matches!(agent, Some((AgentVerdict::Verified(_) | AgentVerdict::Failed, _))) {
-            engine.remember_verdict(&judged.decision, score, client, now_ms);
+            engine.remember_verdict(&judged.decision, verdict.score, client, now_ms);
+            verdict.hold_s.inspect(|hold_s| client.hold_verdict(*hold_s, now_ms));
         }
         // A control plane that does not verify is not asked at each request.
         let nobody_can_tell = (AgentVerdict::Unverifiable, engine.policy().config().consult_ttl_s.0);

@@ -194,7 +194,7 @@ impl<H: Host> Request<H> {
         let flow = match verdict {
             Some(verdict) => {
                 let agent = verdict.agent();
-                remember(&worker, &engine, &judged, (verdict.score, agent), now_ms);
+                remember(&worker, &engine, &judged, &verdict, now_ms);
                 let decision = &mut judged.decision;
                 if judged.keys.session != 0 && !decision.is_suspicious && verdict.action.refuses() {
                     marks::count_suspicious(&worker, &engine, judged.keys.session, now_ms);

@@ -10,8 +10,8 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use sallyport_core::{
-    Action, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks, RequestFacts,
-    strip_query,
+    Action, Basis, BrowserHeaders, Check, Decision, Engine, Evidence, FEATURE_COUNT, Features, Marks,
+    RequestFacts, strip_query,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -328,7 +328,9 @@ fn session_key(digits: &str) -> Result<u64, ApiError> {
 fn share(app: &App, facts: &RequestFacts<'_>, verdict: &Verdict) {
     let Verdict { decision, engine, .. } = verdict;
     app.limits.charge(engine.policy(), decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
-    if decision.is_suspicious {
+    // What is known of the address may have made a refusal of it since.
+    let is_refused = decision.basis == Basis::Score && decision.action.refuses();
+    if decision.is_suspicious || (is_refused && !facts.session.is_empty()) {
         app.sessions.suspect(std::iter::once((engine.key().session(facts.session), 1)));
     }
 }

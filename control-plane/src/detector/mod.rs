@@ -152,10 +152,7 @@ impl Detector {
                 engine.decide(facts, client_state, address_state, marks, now_ms)
             })
         });
-        let mut decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
-        // The reputation may have made it one.
-        decision.is_suspicious |=
-            !facts.session.is_empty() && decision.basis == Basis::Score && decision.action.refuses();
+        let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));

@@ -111,7 +111,9 @@ impl Limits {
             let interval_us = limit.interval_us();
             let most_us = interval_us.saturating_mul(limit.burst.into()).saturating_add(LONGEST_US);
             let cost_us = interval_us.saturating_mul(requests.into()).min(most_us);
-            Some(((rule, key), Cost { cost_us, least_us: limit.shared_from_us() }))
+            // Before the first request that is told of, the cell was at least this far ahead.
+            let least_us = limit.shared_from_us().saturating_sub(limit.interval_us());
+            Some(((rule, key), Cost { cost_us, least_us }))
         });
         self.backlog.add(costs, |held, more| held.cost_us = held.cost_us.saturating_add(more.cost_us))
     }

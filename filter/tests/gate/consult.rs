@@ -202,6 +202,20 @@ fn a_verdict_is_remembered_for_the_client() {
 }
 
 #[test]
+fn a_verdict_that_will_soon_be_a_better_one_holds_as_long_as_it_says() {
+    let mut machine = Machine::start(&connected(json!({
+        "enforcement": "enforce", "consult": "uncertain", "thresholds": { "monitor": 0, "challenge": 98, "block": 99 } })));
+    let (context, call) = ask(&mut machine);
+    let mut answer: Value = serde_json::from_slice(&verdict("ALLOW", 10.0)).expect("JSON");
+    answer["hold_s"] = json!(2);
+    machine.answer_stream(context, &call, 200, answer.to_string().as_bytes());
+    machine.fake.pass_ms(1_999);
+    assert_eq!(machine.browse("192.0.2.1:1000", "/a").1, Flow::Continue);
+    machine.fake.pass_ms(1);
+    assert_eq!(machine.browse("192.0.2.1:1000", "/b").1, Flow::Pause);
+}
+
+#[test]
 fn the_tick_ends_what_is_overdue_and_a_late_answer_is_ignored() {
     let mut machine = asking("open");
     assert_eq!(machine.tick_ms, 25);

@@ -77,8 +77,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn measure_gate(args: &Args, programs: &Programs, result: &mut Value) -> Result<()> {
     let filter_bytes = std::fs::metadata(&programs.filter)?.len();
     let contest = contest::run(programs, &args.only, args.rounds, args.seconds)?;
-    let check = check::run(programs, args.rounds, args.seconds)?;
-    println!("{}", report::table(&contest, &check, filter_bytes));
+    let checks = check::run(programs, args.rounds, args.seconds)?;
+    println!("{}", report::table(&contest, &checks, filter_bytes));
     let mut decision = Vec::new();
     if !args.no_core {
         decision = criterion::run("sallyport-core", "decision", "")?;
@@ -87,7 +87,7 @@ fn measure_gate(args: &Args, programs: &Programs, result: &mut Value) -> Result<
     decision.iter().for_each(|line| println!("{line}"));
     result["filter_bytes"] = json!(filter_bytes);
     result["contest"] = contest.iter().map(contest::Contestant::to_json).collect();
-    result["check"] = check.to_json();
+    result["check"] = checks.iter().map(check::Check::to_json).collect();
     result["decision"] = json!(decision);
     Ok(())
 }
@@ -113,6 +113,7 @@ fn build(filter: Option<&Path>) -> Result<Programs> {
     Ok(Programs {
         envoy,
         wrk,
+        redis: tools::redis_server()?,
         filter,
         control_plane: release.join("sallyport"),
         site: release.join("sample-site"),

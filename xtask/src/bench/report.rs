@@ -36,7 +36,7 @@ impl Spread {
 }
 
 /// The whole report, in Markdown.
-pub(crate) fn table(contest: &[Contestant], check: &Check, filter_bytes: u64) -> String {
+pub(crate) fn table(contest: &[Contestant], checks: &[Check], filter_bytes: u64) -> String {
     let mut text = String::from(
         "\nMedian (least–most) over alternating rounds; times are processor time per request.\n\n\
          | | requests/s | p50 µs | p99 µs | Envoy µs | service µs | over bare, of ext_authz's | with the service |\n\
@@ -48,15 +48,19 @@ pub(crate) fn table(contest: &[Contestant], check: &Check, filter_bytes: u64) ->
     // Writing into a String cannot fail.
     let _ = writeln!(text, "\n{}", consults(contest));
     let _ = writeln!(text, "Filter: {:.0} KiB of wasm; {}", filter_bytes as f64 / 1024.0, memory(contest));
-    let _ = writeln!(
-        text,
-        "`POST /check`: {} requests/s, p99 {} µs, {} µs of processor time each, {:.0} MiB resident, {:.1} % counted",
-        Spread::of(check.rounds.iter().map(|(load, _)| load.per_second)).show(0),
-        Spread::of(check.rounds.iter().map(|(load, _)| load.p99_us)).show(0),
-        Spread::of(check.rounds.iter().map(|(_, cpu)| *cpu)).show(1),
-        check.rss_mib,
-        100.0 * check.counted_share,
-    );
+    for check in checks {
+        let _ = writeln!(
+            text,
+            "`POST /check`, state in {}: {} requests/s, p99 {} µs, {} µs of processor time each, {:.0} MiB resident, \
+             {:.1} % counted",
+            check.state,
+            Spread::of(check.rounds.iter().map(|(load, _)| load.per_second)).show(0),
+            Spread::of(check.rounds.iter().map(|(load, _)| load.p99_us)).show(0),
+            Spread::of(check.rounds.iter().map(|(_, cpu)| *cpu)).show(1),
+            check.rss_mib,
+            100.0 * check.counted_share,
+        );
+    }
     text
 }
 

@@ -20,6 +20,7 @@ const BOUND: Duration = Duration::from_secs(60);
 pub(crate) struct Programs {
     pub(crate) envoy: PathBuf,
     pub(crate) wrk: PathBuf,
+    pub(crate) redis: PathBuf,
     pub(crate) filter: PathBuf,
     pub(crate) control_plane: PathBuf,
     pub(crate) site: PathBuf,
@@ -78,15 +79,31 @@ pub(crate) struct ControlPlane {
 impl ControlPlane {
     /// Starts one with the ranges of [`super::ranges`] and this policy.
     pub(crate) fn start(program: &Path, scratch: &Scratch, name: &str, policy: Policy) -> Result<Self> {
+        Self::start_sharing(program, scratch, name, policy, None)
+    }
+
+    /// The same with state in the Redis of this URL, if any; then with limits so low that nearly every visitor of
+    /// `check.lua` is near them, since only such cells are shared.
+    pub(crate) fn start_sharing(
+        program: &Path,
+        scratch: &Scratch,
+        name: &str,
+        policy: Policy,
+        redis: Option<&str>,
+    ) -> Result<Self> {
         let folder = scratch.folder(name)?;
         let port = ports::unused()?;
         std::fs::write(folder.join("datacenter.txt"), super::ranges::datacenter())?;
-        let config = json!({
+        let mut config = json!({
             "server": { "host": "127.0.0.1", "port": port },
             "store": { "path": folder.join("sallyport.db") },
             "policy": { "enforcement": "enforce", "consult": policy.consult, "header": policy.header },
             "ranges": { "bundled": false, "files": [{ "path": "datacenter.txt", "label": "datacenter" }] },
         });
+        if let Some(url) = redis {
+            config["redis"] = json!({ "url": url });
+            config["policy"]["rate_limit"] = json!({ "client": { "per_second": 1, "burst": 10 } });
+        }
         std::fs::write(folder.join("config.yaml"), config.to_string())?;
         let command = || {
             let mut command = Command::new(program);
