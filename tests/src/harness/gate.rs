@@ -38,7 +38,7 @@ impl Plan {
     /// scenario is about decides, however quickly it asks.
     #[must_use]
     pub fn indifferent(mut self) -> Self {
-        self.plugin["policy"]["thresholds"] = json!({ "monitor": 99.7, "challenge": 99.8, "block": 99.9 });
+        self.plugin["policy"]["thresholds"] = json!({ "monitor": 100, "challenge": 100, "block": 100 });
         for rule in ["address", "client"] {
             let limit = &mut self.plugin["policy"]["rate_limit"][rule];
             if limit.is_null() {

@@ -44,17 +44,19 @@ impl Tap {
         self.site.port()
     }
 
-    /// Carries out a change, and tells how many polls it took from the moment it was done until one brought a snapshot.
+    /// Carries out a change, and tells how many polls it took from the moment it was acknowledged until one brought a
+    /// snapshot; 0 where that came before.
     ///
     /// # Panics
     /// When none comes within 20 s.
     pub async fn polls_until_snapshot(&self, change: impl Future<Output = ()>) -> usize {
-        change.await;
         let before = self.polls().len();
+        change.await;
+        let done = self.polls().len();
         eventually("a poll that brings a snapshot", || {
             let polls = self.polls();
             let brought = polls[before..].iter().position(|status| *status == 200);
-            brought.map(|index| index + 1).ok_or_else(|| format!("{polls:?}"))
+            brought.map(|at| (before + at + 1).saturating_sub(done)).ok_or_else(|| format!("{polls:?}"))
         })
         .await
     }

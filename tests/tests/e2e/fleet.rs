@@ -12,6 +12,7 @@ use crate::reputation::{ABUSIVE, abuseipdb, doubtful, plan};
 
 const BURST: u32 = 24;
 const PAGE: &str = "/articles/1";
+const API: &str = "/api/items";
 const EXCHANGES: &str = "wasmcustom.sallyport_exchange_sent";
 
 /// The fleet and a provider that both control planes ask.
@@ -22,15 +23,17 @@ struct Stage {
 }
 
 impl Stage {
-    /// Articles are judged for real; elsewhere the origin is only told.
+    /// Doubts refuse nobody, but ask the provider.
     async fn set() -> Self {
         let (provider, asked) = abuseipdb().await;
         let mut plan = plan(&provider).plugin("session_cookie", json!("sid"));
         plan.plugin["policy"] = json!({
-            "enforcement": "monitor", "routes": [{ "prefix": "/articles", "enforcement": "enforce" }],
+            "enforcement": "enforce", "consult": "never", "routes": [{ "prefix": "/about", "consult": "uncertain" }],
             "trap_paths": ["/trap/*"], "weights": { "trap_path": 0.0 },
-            "rate_limit": { "client": { "per_second": 0.01, "burst": BURST } },
+            "rate_limit": { "api": { "per_second": 0.01, "burst": BURST } },
         });
+        plan = plan.indifferent();
+        plan.plugin["policy"]["thresholds"]["monitor"] = json!(50);
         Self { fleet: Fleet::start(&plan).await, asked, _provider: provider }
     }
 
@@ -75,15 +78,15 @@ async fn deny(gate: &Gate, address: &str) {
 async fn limits_are_shared(one: &Gate, other: &Gate) {
     let visitor = Visitor::chrome("198.51.100.20");
     for number in 1..=BURST {
-        assert_eq!(one.status(&visitor, PAGE).await, 200, "request {number}");
+        assert_eq!(one.status(&visitor, API).await, 200, "request {number}");
     }
-    assert_eq!(one.status(&visitor, PAGE).await, 429);
+    assert_eq!(one.status(&visitor, API).await, 429);
     exchanged(one);
     for number in 1..=BURST / 3 {
-        assert_eq!(other.status(&visitor, PAGE).await, 200, "request {number} before they have settled");
+        assert_eq!(other.status(&visitor, API).await, 200, "request {number} before they have settled");
     }
     exchanged(other);
-    assert_eq!(other.status(&visitor, PAGE).await, 429, "a burst of its own at each Envoy");
+    assert_eq!(other.status(&visitor, API).await, 429, "a burst of its own at each Envoy");
 }
 
 async fn sessions_are_shared(one: &Gate, other: &Gate) {
@@ -121,9 +124,10 @@ async fn replicas_share_what_they_know_and_outlive_one_another() {
     assert_eq!(one.status(&Visitor::chrome("198.51.100.40"), PAGE).await, 403);
     assert_eq!(one.status(&Visitor::chrome("198.51.100.41"), PAGE).await, 200);
     // The other one goes on with all of it.
-    assert_eq!(other.status(&Visitor::chrome("198.51.100.20"), PAGE).await, 429);
+    assert_eq!(other.status(&Visitor::chrome("198.51.100.20"), API).await, 429);
     assert_eq!(in_session(other, "203.0.113.31", PAGE, "thief").await, 403);
-    assert!(doubtful(other, ABUSIVE).await.contains("\"ip_reputation\""));
+    let known = other.control().get(&format!("/reputation/{ABUSIVE}"));
+    assert_eq!(known["provider"]["fraud_score"], 100.0, "{known}");
     deny(other, "198.51.100.42").await;
     until_status(other, "198.51.100.42", "", 403).await;
     doubtful(other, "81.2.70.1").await;

@@ -44,7 +44,8 @@ async fn three_suspicious_actions_challenge_a_session_until_it_is_forgiven() {
     let control = gate.control();
     let event = control.event("check=suspicious_session&ip=203.0.113.77", |_| true).await;
     assert_eq!((&event["action"], &event["enforced"]), (&json!("CHALLENGE"), &json!(true)), "{event}");
-    assert_eq!(event["checks"][0]["check"], "suspicious_session", "{event}");
+    let names = |check: &Value| check["check"] == "suspicious_session";
+    assert!(event["checks"].as_array().is_some_and(|checks| checks.iter().any(names)), "{event}");
     let known = eventually("the session at the control plane", || {
         let known = control.get("/v1/sessions/thief");
         if known["challenged"] == true { Ok(known) } else { Err(known.to_string()) }
