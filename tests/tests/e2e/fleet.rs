@@ -101,7 +101,9 @@ async fn sessions_are_shared(one: &Gate, other: &Gate) {
 
 async fn lists_are_shared(one: &Gate, other: &Gate) {
     deny(one, "198.51.100.40").await;
-    until_status(other, "198.51.100.40", "", 403).await;
+    for gate in [one, other] {
+        until_status(gate, "198.51.100.40", "", 403).await;
+    }
     assert_eq!(other.control().get("/v1/lists")["entries"][0]["value"], "198.51.100.40");
 }
 
