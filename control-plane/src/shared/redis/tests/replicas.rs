@@ -93,6 +93,24 @@ async fn the_same_content_has_the_same_number() {
     assert_eq!(later.number, 10, "a replica had other content under 9");
 }
 
+/// A number that somebody else wrote must not end the counting: filters know snapshots by it.
+#[tokio::test]
+async fn an_absurd_number_of_a_snapshot_is_passed_over() {
+    let server = RedisServer::start();
+    let one = joined(&server).await;
+    let mut above = 6;
+    for absurd in ["9007199254740993", "18446744073709551615", "1e300", "inf", "nan", "-5", "many"] {
+        let mut set = ::redis::cmd("HSET");
+        set.arg("sallyport:{snapshot}").arg("number").arg(absurd);
+        one.ask(set).await.expect("set");
+        for content in [[1; 32], [2; 32]] {
+            let next = one.number_snapshot(content, above).await.expect("numbered").expect("a number");
+            assert_eq!(next.number, above + 1, "{absurd}");
+            above = next.number;
+        }
+    }
+}
+
 #[tokio::test]
 async fn sets_are_read_by_what_changed() {
     let server = RedisServer::start();
