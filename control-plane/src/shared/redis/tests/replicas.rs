@@ -1,6 +1,7 @@
 //! What two control planes have in common.
 
-use crate::shared::redis::testing::{KEY, RedisServer, joined, patient, patient_config};
+use crate::config::RedisConfig;
+use crate::shared::redis::testing::{KEY, RedisServer, join, joined, patient, patient_config};
 use crate::shared::{Charge, Notice, Redis, SetRecord, SharedState, Suspicion, choose_hash_key};
 
 fn record(id: impl ToString, bytes: &[u8]) -> SetRecord {
@@ -66,6 +67,16 @@ async fn a_fresh_database_takes_the_key_over_and_an_old_one_stays_apart() {
     assert!(!health.is_shared);
     let reason = health.degraded.expect("degraded");
     assert!(reason.contains("another hash key"), "{reason}");
+    // Nor does it take the others' place when Redis loses its data.
+    let elsewhere = RedisConfig { prefix: "elsewhere:".to_owned(), ..config.redis.clone() };
+    let mut delete = ::redis::cmd("DEL");
+    delete.arg("sallyport:agreed:{hash_key}");
+    join(&elsewhere, "").await.ask(delete).await.expect("deleted");
+    redis.link.join(other).await;
+    assert!(redis.health().degraded.is_some_and(|reason| reason.contains("another hash key")));
+    let mut first_again = Redis::new(&config.redis, "").expect("a sound configuration");
+    first_again.join(first).await;
+    assert_eq!(first_again.health().degraded, None);
     assert!(redis.claim("x", 1).await.is_err());
 
     let mut contradicting = config.clone();
