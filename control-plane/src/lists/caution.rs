@@ -13,6 +13,12 @@ use crate::store::{ListAction, ListKind, NewListEntry};
 /// Ranges with a shorter prefix are wider than any operator's network: (IPv4, IPv6).
 const WIDEST: (u8, u8) = (8, 16);
 
+/// The largest share of the addresses that entries of one request may hold together.
+const MOST_TOGETHER: f64 = 0.25;
+
+/// Of IPv6 only one address in so many is in use (2000::/3).
+const IPV6_UNUSED: f64 = 8.0;
+
 /// Where proxies, health checks and the control plane's own callers come from: loopback, private, shared, link-local and
 /// unspecified addresses (RFC 6890, RFC 4193).
 const OWN: [&str; 10] = [
@@ -32,9 +38,10 @@ static OWN_NETS: LazyLock<Vec<IpNet>> =
     LazyLock::new(|| OWN.iter().filter_map(|own| own.parse().ok()).collect());
 
 /// User agents that most people send; version numbers do not matter here.
-const PEOPLE: [&str; 5] = [
+const PEOPLE: [&str; 6] = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15",
     "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1",
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Mobile Safari/537.36",
@@ -79,6 +86,22 @@ fn of_net(action: ListAction, net: IpNet, trusted_proxies: &[IpNet]) -> Option<S
     }
     let own = OWN_NETS.iter().find(|own| overlap(&net, own))?;
     Some(format!("it would refuse addresses of {own}, where proxies and the operator's own machines are"))
+}
+
+/// Why entries that are fine one by one should not be made together: all the /8 of IPv4 are the whole Internet too.
+pub(super) fn caution_together(entries: &[NewListEntry]) -> Option<String> {
+    ListAction::ALL.into_iter().find_map(|action| {
+        let nets = entries.iter().filter(|entry| entry.action == action);
+        let nets: Vec<IpNet> = nets.filter_map(|entry| parse_net(&entry.value)).collect();
+        let shares = IpNet::aggregate(&nets).into_iter().map(|net| {
+            let share = 0.5_f64.powi(net.prefix_len().into());
+            if net.addr().is_ipv4() { (share, 0.0) } else { (0.0, share * IPV6_UNUSED) }
+        });
+        let (v4, v6) = shares.fold((0.0, 0.0), |(v4, v6), (more_v4, more_v6)| (v4 + more_v4, v6 + more_v6));
+        let family = if v4 > MOST_TOGETHER { "IPv4" } else { "IPv6" };
+        (v4.max(v6) > MOST_TOGETHER)
+            .then(|| format!("together they hold more than a quarter of the {family} addresses in use"))
+    })
 }
 
 /// Whether two ranges have an address in common; one holds the other then.
@@ -137,6 +160,7 @@ mod tests {
             (UserAgent, "Safari/*", ""),
             (UserAgent, "Firefox/", "ordinary browsers"),
             (UserAgent, "Firefox/2.0", ""),
+            (UserAgent, "macintosh", "ordinary browsers"),
             (UserAgent, "BadBot", ""),
             (Path, "/", "every visitor"),
             (Path, "/*", "every visitor"),
@@ -146,6 +170,29 @@ mod tests {
             let told = told(ListAction::Deny, kind, value);
             assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{value}: {told}");
         }
+    }
+
+    #[test]
+    fn many_ranges_together_need_force_too() {
+        let together = |nets: Vec<String>| {
+            let entry = |value: String| NewListEntry {
+                action: ListAction::Deny,
+                kind: ListKind::Range,
+                value,
+                reason: String::new(),
+                author: String::new(),
+                expires_ms: 0,
+            };
+            caution_together(&nets.into_iter().map(entry).collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let v4 = |count: u32| (0..count).map(|n| format!("{n}.0.0.0/8")).collect::<Vec<_>>();
+        assert_eq!(together(v4(64)), "");
+        assert!(together(v4(65)).contains("a quarter of the IPv4 addresses"));
+        let v6 = |count: u32| (0..count).map(|n| format!("{:x}::/16", 0x2000 + n)).collect::<Vec<_>>();
+        assert_eq!(together(v6(2048)), "");
+        assert!(together(v6(2049)).contains("a quarter of the IPv6 addresses"));
+        let nested = (0..100).map(|n| format!("8.{n}.0.0/16")).chain(["8.0.0.0/8".to_owned()]);
+        assert_eq!(together(nested.collect()), "", "the same addresses count once");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use sallyport_core::HashKey;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caution::caution;
+use super::caution::{caution, caution_together};
 use super::{expiry, value};
 use crate::store::{ListAction, ListKind, NewListEntry};
 
@@ -124,6 +124,9 @@ impl AddRequest {
         for (index, entry) in entries.into_iter().enumerate() {
             let entry = entry.or(&defaults);
             read.extend(entry.read(&format!("entries[{index}]."), asked, self.force, &mut faults));
+        }
+        if let Some(why) = caution_together(&read).filter(|_| !self.force) {
+            faults.add("entries".to_owned(), &format!("{why}; where that is meant, use `force`"));
         }
         if faults.told.is_empty() { Ok(read) } else { Err(faults) }
     }

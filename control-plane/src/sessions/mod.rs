@@ -127,7 +127,9 @@ impl Sessions {
         let shared = timeout(DEADLINE, self.shared.suspicion(session)).await;
         let waiting = self.backlog.get(&session).unwrap_or(0);
         let count = match shared {
-            Ok(Ok(count)) => count.saturating_add(waiting),
+            Ok(Ok(count)) => {
+                self.settled(count.saturating_add(waiting), known.map_or(0, |known| known.count))
+            }
             _ => known.map_or(0, |known| known.count),
         };
         let until_ms = known.map(|known| now.unix_ms.saturating_add((known.until_us - now.steady_us) / 1000));
@@ -223,13 +225,20 @@ impl Sessions {
         let news = self.known.with(session, |known| {
             known.refresh(now, config.keep_s);
             if let Some(shared) = shared {
-                known.count = shared.saturating_add(self.backlog.get(&session).unwrap_or(0));
+                let all = shared.saturating_add(self.backlog.get(&session).unwrap_or(0));
+                known.count = self.settled(all, known.count);
             }
             known.news(config, now)
         });
         if let Some(count) = news {
             self.tell(session, count, config.keep_s);
         }
+    }
+
+    /// Which count holds. What all replicas share does; memory that answers in its place began anew, and forgives
+    /// nobody.
+    fn settled(&self, shared: u32, own: u32) -> u32 {
+        if self.shared.health().is_shared { shared } else { shared.max(own) }
     }
 
     /// Takes over what another replica told.

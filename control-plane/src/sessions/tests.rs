@@ -87,6 +87,17 @@ async fn what_is_forgiven_counts_nowhere() {
     assert_eq!(sessions.count_at(7, at(5)), 0, "another replica forgave");
 }
 
+/// Redis is lost after a session was found suspicious; memory, which answers in its place, has not heard of it.
+#[tokio::test]
+async fn a_suspicious_session_stays_so_when_shared_state_is_lost() {
+    let sessions = sessions(Arc::new(Faulty::new(None)));
+    sessions.hear(7, 5, 3600, Moment::now());
+    assert_eq!(sessions.look(7).await.count, 5);
+    sessions.suspect([(7, 1)].into_iter());
+    sessions.merge(Moment::now).await;
+    assert_eq!((sessions.count(7), sessions.look(7).await.count), (6, 6));
+}
+
 #[tokio::test]
 async fn whatever_shared_state_does_sessions_are_counted_here() {
     for fault in [Fault::Fails, Fault::Hangs, Fault::TooFew, Fault::TooMany, Fault::Absurd] {

@@ -66,10 +66,15 @@ impl Keys {
 
     /// The commands that agree on a value under a name; the last one answers it.
     pub(super) fn agree(&self, name: &str, value: &[u8]) -> Pipeline {
-        let key = format!("{}agreed:{{{name}}}", self.prefix);
+        let key = self.agreed(name);
         let mut commands = redis::pipe();
         commands.cmd("SET").arg(&key).arg(value).arg("NX");
         commands.cmd("GET").arg(&key);
         commands
+    }
+
+    /// What was agreed on under a name.
+    pub(super) fn agreed(&self, name: &str) -> String {
+        format!("{}agreed:{{{name}}}", self.prefix)
     }
 }

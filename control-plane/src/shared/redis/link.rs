@@ -5,7 +5,7 @@
 //! with growing pauses, by writing a key of its own as everybody else writes theirs: a server that only answers
 //! PING is of no use.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,9 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// The hash key of this replica; without it there is no connection.
     hash_key: OnceLock<[u8; 16]>,
+    /// The replicas were found to have another key. From then on this one does not offer its own: it would shut all
+    /// of them out when Redis loses its data.
+    is_stranger: AtomicBool,
     doubted: Notify,
     up: watch::Sender<bool>,
     /// Requests that were answered, and those that were not, or with an error.
@@ -77,6 +80,7 @@ impl Link {
             response_timeout,
             state: Mutex::new(State::Down("no attempt to connect yet".to_owned())),
             hash_key: OnceLock::new(),
+            is_stranger: AtomicBool::new(false),
             doubted: Notify::new(),
             up: watch::Sender::new(false),
             answered: AtomicU64::new(0),
@@ -214,7 +218,15 @@ impl Link {
         probe.arg(scripts::FADE.hash()).arg(1).arg(self.keys.probe()).arg(0).arg(1).arg(60);
         probe.query_async::<Value>(connection).await.map_err(|error| self.failed(&error))?;
         let Some(own) = self.hash_key.get() else { return Err("there is no hash key yet".to_owned()) };
-        let agreed = self.agree(connection, HASH_KEY, own).await?;
+        let agreed = if self.is_stranger.load(Ordering::Relaxed) {
+            let mut get = redis::cmd("GET");
+            get.arg(self.keys.agreed(HASH_KEY));
+            let agreed = get.query_async::<Option<Vec<u8>>>(connection).await;
+            agreed.map_err(|error| self.failed(&error))?.unwrap_or_default()
+        } else {
+            self.agree(connection, HASH_KEY, own).await?
+        };
+        self.is_stranger.store(agreed != own, Ordering::Relaxed);
         if agreed == own { Ok(()) } else { Err(self.told(OTHER_KEY)) }
     }
 

@@ -6,6 +6,11 @@
 local latest = redis.call('HMGET', KEYS[1], 'number', 'created', 'digest')
 local number, above = tonumber(latest[1] or '0') or 0, tonumber(ARGV[2])
 local created = latest[2]
+-- What is far above, or no number, is not of a replica: near 2^53 one more would be the same, and filters would not
+-- notice later snapshots.
+if not (number <= above + 4294967296) then
+  number = 0
+end
 if latest[3] ~= ARGV[1] or number <= above or not created then
   local time = redis.call('TIME')
   number = math.max(number, above) + 1

@@ -1,6 +1,7 @@
 //! What two control planes have in common.
 
-use crate::shared::redis::testing::{KEY, RedisServer, joined, patient, patient_config};
+use crate::config::RedisConfig;
+use crate::shared::redis::testing::{KEY, RedisServer, join, joined, patient, patient_config};
 use crate::shared::{Charge, Notice, Redis, SetRecord, SharedState, Suspicion, choose_hash_key};
 
 fn record(id: impl ToString, bytes: &[u8]) -> SetRecord {
@@ -66,6 +67,16 @@ async fn a_fresh_database_takes_the_key_over_and_an_old_one_stays_apart() {
     assert!(!health.is_shared);
     let reason = health.degraded.expect("degraded");
     assert!(reason.contains("another hash key"), "{reason}");
+    // Nor does it take the others' place when Redis loses its data.
+    let elsewhere = RedisConfig { prefix: "elsewhere:".to_owned(), ..config.redis.clone() };
+    let mut delete = ::redis::cmd("DEL");
+    delete.arg("sallyport:agreed:{hash_key}");
+    join(&elsewhere, "").await.ask(delete).await.expect("deleted");
+    redis.link.join(other).await;
+    assert!(redis.health().degraded.is_some_and(|reason| reason.contains("another hash key")));
+    let mut first_again = Redis::new(&config.redis, "").expect("a sound configuration");
+    first_again.join(first).await;
+    assert_eq!(first_again.health().degraded, None);
     assert!(redis.claim("x", 1).await.is_err());
 
     let mut contradicting = config.clone();
@@ -91,6 +102,24 @@ async fn the_same_content_has_the_same_number() {
     assert_eq!(back.number, 9, "a number never means two contents");
     let later = one.number_snapshot([1; 32], 9).await.expect("numbered").expect("a number");
     assert_eq!(later.number, 10, "a replica had other content under 9");
+}
+
+/// A number that somebody else wrote must not end the counting: filters know snapshots by it.
+#[tokio::test]
+async fn an_absurd_number_of_a_snapshot_is_passed_over() {
+    let server = RedisServer::start();
+    let one = joined(&server).await;
+    let mut above = 6;
+    for absurd in ["9007199254740993", "18446744073709551615", "1e300", "inf", "nan", "-5", "many"] {
+        let mut set = ::redis::cmd("HSET");
+        set.arg("sallyport:{snapshot}").arg("number").arg(absurd);
+        one.ask(set).await.expect("set");
+        for content in [[1; 32], [2; 32]] {
+            let next = one.number_snapshot(content, above).await.expect("numbered").expect("a number");
+            assert_eq!(next.number, above + 1, "{absurd}");
+            above = next.number;
+        }
+    }
 }
 
 #[tokio::test]
