@@ -169,8 +169,10 @@ impl Engine {
                 } else {
                     let mut evidence = self.evidence(facts, client, address, mismatch);
                     if is_attempt {
-                        let held = evidence.get(Check::FailedLogins);
-                        evidence.set(Check::FailedLogins, held.max(marks.network));
+                        let own = evidence.get(Check::FailedLogins);
+                        let neighbours = failed_logins(address.failures, address.attempts);
+                        let others = neighbours.min(MOST_OF_NEIGHBOURS).max(marks.network);
+                        evidence.set(Check::FailedLogins, own.max(others));
                     }
                     judge(&self.policy, &self.model, &features, &evidence)
                 };
@@ -182,7 +184,9 @@ impl Engine {
         }
         if !facts.session.is_empty() {
             let hits = visit.is_trap || visit.is_probe;
+            // Anybody can make up sessions: what they do is nobody's yet.
             decision.is_suspicious = match decision.basis {
+                _ if !by_session => false,
                 Basis::Score => hits || decision.action.refuses(),
                 // Many people may share an address, and its limit.
                 Basis::RateLimit => decision.limit.is_some_and(|over| over.rule != LimitRule::Address),
@@ -381,7 +385,7 @@ impl Engine {
         evidence.set(Check::UserAgent, client.agent_suspicion);
         evidence.set(Check::HeadersMismatch, mismatch.headers);
         evidence.set(Check::Ja4Mismatch, mismatch.ja4);
-        evidence.set(Check::FailedLogins, failed_logins(client, address));
+        evidence.set(Check::FailedLogins, failed_logins(client.failures, client.attempts));
         evidence.set(Check::TrapPath, client.trap);
         evidence.set(Check::ProbePath, client.probe_hits / 4.0);
         evidence.set(Check::AddressClients, address.rotation());
@@ -400,7 +404,9 @@ struct Mismatch {
 }
 
 /// Ten failures that are nearly all attempts count fully; whoever also succeeds counts less.
-fn failed_logins(client: &ClientState, address: &AddressState) -> f32 {
-    let of = |failures: f32, attempts: f32| failures / 10.0 * (failures / attempts.max(1.0)).min(1.0);
-    of(client.failures, client.attempts).max(of(address.failures, address.attempts))
+fn failed_logins(failures: f32, attempts: f32) -> f32 {
+    failures / 10.0 * (failures / attempts.max(1.0)).min(1.0)
 }
+
+/// Of all clients of an address those count that fail; to somebody else there, at most so much, and only on signing in.
+const MOST_OF_NEIGHBOURS: f32 = 0.6;
