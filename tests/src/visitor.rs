@@ -68,6 +68,12 @@ impl Visitor {
         Self { address: address.into(), user_agent: user_agent.into(), headers, navigates: false }
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, user_agent: &str) -> Self {
+        Self { user_agent: user_agent.into(), ..self }
+    }
+
     /// A request with this visitor's headers.
     pub fn request(&self, client: &Client, method: Method, url: &str) -> RequestBuilder {
         let mut request = client.request(method, url).header("x-forwarded-for", &self.address);

@@ -2,6 +2,7 @@
 //! carry them to the filters.
 
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use ipnet::IpNet;
 use sallyport_core::{Provider, RangeKind};
@@ -95,7 +96,7 @@ impl RangesConfig {
             let path = folder.join(&file.path);
             files.note(&path);
             match read_file(&path) {
-                Ok(nets) => read.push((file.provider(), nets)),
+                Ok((nets, changed_ms)) => read.push((file.provider(), nets, changed_ms)),
                 Err(message) => problems.push((format!("ranges.files[{index}].path"), message)),
             }
         }
@@ -116,9 +117,11 @@ impl RangeFile {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<IpNet>, String> {
+/// The ranges, and when the file was changed last, Unix ms (0 where the system does not tell).
+fn read_file(path: &Path) -> Result<(Vec<IpNet>, u64), String> {
     let shown = path.display();
-    let size = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?.len();
+    let metadata = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?;
+    let size = metadata.len();
     if size > FILE_LIMIT {
         return Err(format!("{shown} has {size} bytes; at most {FILE_LIMIT} are read"));
     }
@@ -135,5 +138,7 @@ fn read_file(path: &Path) -> Result<Vec<IpNet>, String> {
         })?;
         nets.push(net);
     }
-    Ok(nets)
+    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let changed_ms = changed.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(0);
+    Ok((nets, changed_ms))
 }

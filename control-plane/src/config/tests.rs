@@ -67,7 +67,7 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(loaded.config.crawlers, default.crawlers);
     assert_eq!(loaded.config.model, default.model);
     assert!(loaded.config.ranges.bundled && loaded.config.ranges.update_every_h == 0);
-    assert_eq!(loaded.ranges.inputs.files.iter().map(|(_, nets)| nets.len()).sum::<usize>(), 3);
+    assert_eq!(loaded.ranges.inputs.files.iter().map(|(_, nets, _)| nets.len()).sum::<usize>(), 3);
     let shown = sallyport_core::Policy::compile(loaded.config.policy.clone()).expect("valid");
     let builtin = sallyport_core::Policy::compile(PolicyConfig::default()).expect("valid");
     for check in Check::weighted() {

@@ -36,8 +36,8 @@ pub struct Inputs {
     pub sources: Vec<Source>,
     /// Where they are kept.
     pub folder: Folder,
-    /// The operator's own, each file's with whose they are.
-    pub files: Vec<(Provider, Vec<IpNet>)>,
+    /// The operator's own: whose they are, each file's ranges, and when it was changed last, Unix ms.
+    pub files: Vec<(Provider, Vec<IpNet>, u64)>,
     /// How long after the last attempt lists are fetched again, in hours; 0 for never.
     pub update_every_h: u32,
 }
@@ -62,7 +62,7 @@ pub struct Origin {
     pub provider: Provider,
     /// Where they come from.
     pub from: Provenance,
-    /// How old the oldest list of it is, Unix ms; 0 for files.
+    /// How old the oldest list of it is, Unix ms.
     pub as_of_ms: u64,
     /// How many there are.
     pub ranges: usize,
@@ -127,8 +127,8 @@ impl Assembly {
         for List { provider, from, as_of_ms, nets } in crawlers {
             assembly.add(provider, from, as_of_ms, nets.iter());
         }
-        for (provider, nets) in &inputs.files {
-            assembly.add(provider.clone(), Provenance::File, 0, nets.iter());
+        for (provider, nets, changed_ms) in &inputs.files {
+            assembly.add(provider.clone(), Provenance::File, *changed_ms, nets.iter());
         }
         Self { inputs, ..assembly }
     }

@@ -125,7 +125,7 @@ fn crawlers_go_over_clouds_and_files_over_all() {
     let (_kept, mut inputs) = inputs(false, vec![source("a-bot", RangeKind::Crawler), cloud]);
     store(&inputs, "a-bot", &["192.0.2.0/25", "198.51.100.0/24"]);
     store(&inputs, "a-cloud", &["192.0.2.0/24", "192.0.2.64/26", "198.51.100.0/24", "203.0.113.0/24"]);
-    inputs.files = vec![(own, nets(&["192.0.2.1/32", "203.0.113.0/24"]))];
+    inputs.files = vec![(own, nets(&["192.0.2.1/32", "203.0.113.0/24"]), 0)];
     let assembly = Assembly::new(inputs);
     assert_eq!(whose(&assembly, "192.0.2.65"), "a-bot crawler 192.0.2.0/25");
     assert_eq!(whose(&assembly, "192.0.2.200"), "a-cloud cloud 192.0.2.0/24");

@@ -95,7 +95,8 @@ pub async fn update(
         false => wanted.only.contains(&source.name),
     };
     let (mut running, places) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
-    for source in inputs.sources.iter().filter(asked).cloned() {
+    for source in inputs.sources.iter().filter(asked) {
+        let source = source.clone();
         let places = Arc::clone(&places);
         let one = One {
             client: client.clone(),

@@ -65,7 +65,10 @@ async fn what_ships_is_looked_up_and_told() {
     assert!(sources.iter().any(|source| source["name"] == "azure" && source["enabled"] == true));
 
     let reputation = plane.get("/reputation/3.5.140.1").await;
-    assert_eq!((&reputation.ok(200)["provider"], &reputation.json["kind"]), (&json!("aws"), &json!("cloud")));
+    assert_eq!(
+        (&reputation.ok(200)["range_provider"], &reputation.json["range_kind"]),
+        (&json!("aws"), &json!("cloud"))
+    );
     assert_eq!(
         (&reputation.json["is_datacenter_ip"], &reputation.json["in_listed_range"]),
         (&json!(true), &json!(true))
@@ -142,7 +145,7 @@ async fn what_the_command_line_fetches_reaches_a_running_control_plane() {
         (&found.ok(200)["provider"], &found.json["range"]),
         (&json!("ours"), &json!("203.0.113.0/24"))
     );
-    assert_eq!(plane.get("/reputation/203.0.113.9").await.ok(200)["provider"], "ours");
+    assert_eq!(plane.get("/reputation/203.0.113.9").await.ok(200)["range_provider"], "ours");
     let (code, line, _) = run(&["ranges", "lookup", "203.0.113.9"]);
     assert_eq!((code, line.as_str()), (Some(0), "203.0.113.9\tours\thosting\t203.0.113.0/24\tdatacenter\n"));
 

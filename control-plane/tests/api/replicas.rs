@@ -172,3 +172,20 @@ async fn a_notice_brings_changes_at_once() {
         looks.tick().await;
     }
 }
+
+#[tokio::test]
+async fn what_may_be_used_once_is_used_once_among_all_replicas() {
+    let server = RedisServer::start();
+    let (one, other) = (replica(&server).await, replica(&server).await);
+    let claim = async |plane: &ControlPlane, name: &str| plane.app.shared.claim(name, 60).await.expect("answered");
+    assert!(claim(&one, "nonce:1").await);
+    assert!(!claim(&one, "nonce:1").await && !claim(&other, "nonce:1").await);
+    // Both at the same time: one of them has it.
+    for number in 2..20 {
+        let name = format!("nonce:{number}");
+        let (first, second) = tokio::join!(claim(&one, &name), claim(&other, &name));
+        assert!(first != second, "{name}: {first} and {second}");
+    }
+    drop(one);
+    assert!(!claim(&other, "nonce:1").await, "also when the replica that had it is gone");
+}

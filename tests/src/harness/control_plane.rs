@@ -145,6 +145,54 @@ impl ControlPlane {
         .await
     }
 
+    /// Waits until `GET /ready` says `ready`.
+    ///
+    /// # Panics
+    /// When it does not come to that within 20 s.
+    pub async fn until_ready(&self) {
+        eventually("readiness", || {
+            let ready = self.get("/ready");
+            if ready["status"] == "ready" { Ok(()) } else { Err(ready.to_string()) }
+        })
+        .await;
+    }
+
+    /// Waits until `GET /ready` says `degraded`; why.
+    ///
+    /// # Panics
+    /// When it does not come to that within 20 s.
+    pub async fn until_degraded(&self) -> String {
+        eventually("degradation", || {
+            let ready = self.get("/ready");
+            let is_degraded = ready["status"] == "degraded";
+            if is_degraded { Ok(ready["reasons"].to_string()) } else { Err(ready.to_string()) }
+        })
+        .await
+    }
+
+    /// Waits for an event of `GET /v1/events?{query}` that fits, and returns it.
+    ///
+    /// # Panics
+    /// When none comes within 20 s, with those that came.
+    pub async fn event(&self, query: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        eventually("the event", || {
+            let page = self.get(&format!("/v1/events?{query}"));
+            let found = page["events"].as_array().and_then(|events| events.iter().find(|event| fits(event)));
+            found.cloned().ok_or_else(|| format!("{query}: {page}"))
+        })
+        .await
+    }
+
+    /// A request as admin with a body, and its answer: the status, and the body as JSON (null where it is none).
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn send(&self, client: &Client, method: Method, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.ask(client, method, path).json(body).send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
     /// GET as admin, as JSON.
     ///
     /// # Panics

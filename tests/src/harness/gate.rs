@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{ControlPlane, Envoy, EnvoyConfig, Site, filter_wasm};
+use super::{ControlPlane, Envoy, EnvoyConfig, Site, Tap, filter_wasm};
 use crate::visitor::Visitor;
 
 const TEMPLATE: &str = include_str!("../../envoy/scenario.yaml");
@@ -32,6 +32,20 @@ impl Plan {
     pub fn with_policy(policy: Value) -> Self {
         let plugin = json!({ "policy": policy, "poll_interval_ms": 200 });
         Self { plugin, workers: 1, trusted_hops: 1, sections: json!({}) }
+    }
+
+    /// The same with nobody refused for their score or for coming often, unless the policy says how often: only what a
+    /// scenario is about decides, however quickly it asks.
+    #[must_use]
+    pub fn indifferent(mut self) -> Self {
+        self.plugin["policy"]["thresholds"] = json!({ "monitor": 100, "challenge": 100, "block": 100 });
+        for rule in ["address", "client"] {
+            let limit = &mut self.plugin["policy"]["rate_limit"][rule];
+            if limit.is_null() {
+                *limit = json!({ "per_second": 10_000, "burst": 100_000 });
+            }
+        }
+        self
     }
 
     /// The same with this many workers.
@@ -66,11 +80,31 @@ impl Plan {
     /// # Panics
     /// When the snapshot does not arrive.
     pub async fn start_with_control_plane(self) -> Gate {
+        let control = self.start_control_plane();
+        let port = control.port();
+        self.start_before(control, port).await
+    }
+
+    /// The same with a tap between the two.
+    ///
+    /// # Panics
+    /// When the snapshot does not arrive.
+    pub async fn start_with_tap(self) -> (Gate, Tap) {
+        let control = self.start_control_plane();
+        let tap = Tap::before(control.port()).await;
+        let gate = self.start_before(control, tap.port()).await;
+        (gate, tap)
+    }
+
+    fn start_control_plane(&self) -> ControlPlane {
         let mut policy = self.plugin["policy"].clone();
         let routes = policy.as_object_mut().expect("a policy").entry("routes").or_insert_with(|| json!([]));
         routes.as_array_mut().expect("a list").push(json!({ "prefix": "/favicon.ico", "class": "ignore" }));
-        let control = ControlPlane::start_with(&policy, self.sections.clone());
-        let (port, token) = (control.port(), control.filter_token().to_owned());
+        ControlPlane::start_with(&policy, self.sections.clone())
+    }
+
+    async fn start_before(self, control: ControlPlane, port: u16) -> Gate {
+        let token = control.filter_token().to_owned();
         let gate = self.calling(&token).start(port, Some(control)).await;
         gate.everywhere("the snapshot", || {
             matches!(xtask::http::is_ignored(gate.port, "/favicon.ico"), Ok(true))
@@ -129,6 +163,31 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// The control plane.
+    ///
+    /// # Panics
+    /// When the plan wanted none.
+    #[must_use]
+    pub fn control(&self) -> &ControlPlane {
+        self.control.as_ref().expect("a control plane")
+    }
+
+    /// The answer to a visitor's GET.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn get(&self, visitor: &Visitor, path: &str) -> reqwest::Response {
+        visitor.get(&self.client, &self.url(path)).send().await.expect("an answer")
+    }
+
+    /// The status of the answer to a visitor's GET.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn status(&self, visitor: &Visitor, path: &str) -> u16 {
+        self.get(visitor, path).await.status().as_u16()
+    }
+
     /// The address of a path as visitors see it.
     #[must_use]
     pub fn url(&self, path: &str) -> String {

@@ -68,7 +68,9 @@ impl Redis {
     /// The `redis:` section of a control plane that uses it.
     #[must_use]
     pub fn section(&self) -> serde_json::Value {
-        serde_json::json!({ "url": format!("redis://127.0.0.1:{}/", self.port) })
+        let url = format!("redis://127.0.0.1:{}/", self.port);
+        // A busy machine is no reason to call it gone.
+        serde_json::json!({ "url": url, "connect_timeout_ms": 5_000, "response_timeout_ms": 5_000 })
     }
 
     /// What it answers to an inline command.

@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 
-use super::Site;
+use super::{Site, eventually};
 
 /// Larger than any snapshot.
 const LARGEST: usize = 64 << 20;
@@ -42,6 +42,23 @@ impl Tap {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.site.port()
+    }
+
+    /// Carries out a change, and tells how many polls it took from the moment it was acknowledged until one brought a
+    /// snapshot; 0 where that came before.
+    ///
+    /// # Panics
+    /// When none comes within 20 s.
+    pub async fn polls_until_snapshot(&self, change: impl Future<Output = ()>) -> usize {
+        let before = self.polls().len();
+        change.await;
+        let done = self.polls().len();
+        eventually("a poll that brings a snapshot", || {
+            let polls = self.polls();
+            let brought = polls[before..].iter().position(|status| *status == 200);
+            brought.map(|at| (before + at + 1).saturating_sub(done)).ok_or_else(|| format!("{polls:?}"))
+        })
+        .await
     }
 
     /// How the polls were answered up to now, oldest first: 200 with a new snapshot, 304 without.

@@ -1,5 +1,5 @@
 //! Two logins, since sites answer a failed one in two ways: `/login` with 401, `/legacy-login` with 200
-//! and the same page again. One account exists: `ada` with the password `right`.
+//! and the same page again. `/login` tells in `x-account` who tried. One account exists: `ada` with the password `right`.
 
 use axum::Form;
 use axum::http::StatusCode;
@@ -31,11 +31,12 @@ pub(super) async fn form() -> Html<String> {
 }
 
 pub(super) async fn sign_in(Form(credentials): Form<Credentials>) -> Response {
-    if credentials.right() {
+    let answer = if credentials.right() {
         Redirect::to("/account").into_response()
     } else {
         (StatusCode::UNAUTHORIZED, form().await).into_response()
-    }
+    };
+    ([("x-account", credentials.user)], answer).into_response()
 }
 
 pub(super) async fn legacy_sign_in(Form(credentials): Form<Credentials>) -> Response {

@@ -141,7 +141,6 @@ fn a_newer_schema_is_refused() {
     let refused = SqliteStore::open(&config(folder.path())).err();
     let known = u32::try_from(migrate::MIGRATIONS.len()).expect("few");
     assert_eq!(refused, Some(StoreError::TooNew { found: 999, known }));
-    assert_eq!(refused, Some(StoreError::TooNew { found: 999, known: 3 }));
 }
 
 #[test]
