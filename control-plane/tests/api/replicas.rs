@@ -177,7 +177,8 @@ async fn a_notice_brings_changes_at_once() {
 async fn what_may_be_used_once_is_used_once_among_all_replicas() {
     let server = RedisServer::start();
     let (one, other) = (replica(&server).await, replica(&server).await);
-    let claim = async |plane: &ControlPlane, name: &str| plane.app.shared.claim(name, 60).await.expect("answered");
+    let claim =
+        async |plane: &ControlPlane, name: &str| plane.app.shared.claim(name, 60).await.expect("answered");
     assert!(claim(&one, "nonce:1").await);
     assert!(!claim(&one, "nonce:1").await && !claim(&other, "nonce:1").await);
     // Both at the same time: one of them has it.
