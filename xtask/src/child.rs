@@ -125,6 +125,16 @@ impl Guarded {
         let _ = self.child.wait();
     }
 
+    /// Stops it where it is, as a machine that hangs; [`go_on`](Self::go_on) ends that.
+    pub fn hold(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Sends any signal to it.
     pub fn signal(&self, signal: Signal) {
         // Fails only when it has already ended; pids fit i32 on every Unix.

@@ -110,10 +110,12 @@ impl RequestRow {
         self.action != Action::Allow || self.limit.is_some()
     }
 
-    /// What of its reasons an event tells: what raised the score, and the rate limit, which has no points.
+    /// What of its reasons an event tells: what raised the score, and the rate limit, which has no points; also one that
+    /// only looks on.
     pub fn failed_checks(&self) -> impl Iterator<Item = (Check, f32)> + '_ {
-        let limit = |check: Check| check == Check::RateLimit;
-        self.reasons.iter().copied().filter(move |(check, points)| *points > 0.0 || limit(*check))
+        let raised = self.reasons.iter().copied();
+        let raised = raised.filter(|(check, points)| *points > 0.0 && *check != Check::RateLimit);
+        raised.chain(self.limit.map(|_| (Check::RateLimit, 0.0)))
     }
 }
 

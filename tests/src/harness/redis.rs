@@ -65,12 +65,22 @@ impl Redis {
         }
     }
 
+    /// Stops it where it is: connections stay, answers do not come.
+    pub fn hold(&self) {
+        self.process.iter().for_each(Guarded::hold);
+    }
+
+    /// Lets it go on after [`hold`](Self::hold).
+    pub fn go_on(&self) {
+        self.process.iter().for_each(Guarded::go_on);
+    }
+
     /// The `redis:` section of a control plane that uses it.
     #[must_use]
     pub fn section(&self) -> serde_json::Value {
         let url = format!("redis://127.0.0.1:{}/", self.port);
         // A busy machine is no reason to call it gone.
-        serde_json::json!({ "url": url, "connect_timeout_ms": 5_000, "response_timeout_ms": 5_000 })
+        serde_json::json!({ "url": url, "connect_timeout_ms": 5_000, "response_timeout_ms": 2_000 })
     }
 
     /// What it answers to an inline command.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const GOOGLEBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+const AHREFSBOT: &str = "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)";
 const GPTBOT: &str =
     "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)";
 
@@ -17,14 +18,18 @@ fn plan(policy: Value) -> Plan {
     Plan::with_policy(policy).plugin("consult_deadline_ms", json!(8000))
 }
 
-/// Ranges of two crawlers, as files of the operator.
+/// Ranges of three crawlers, as files of the operator.
 fn ranges(folder: &Path) -> Value {
     let file = |label: &str, range: &str| {
         let path = folder.join(label);
         std::fs::write(&path, range).expect("a file of ranges");
         json!({ "path": path, "label": label, "kind": "crawler" })
     };
-    let files = [file("googlebot", "192.0.2.0/26\n"), file("gptbot", "192.0.2.64/26\n")];
+    let files = [
+        file("googlebot", "192.0.2.0/26\n"),
+        file("gptbot", "192.0.2.64/26\n"),
+        file("ahrefsbot", "192.0.2.128/26\n"),
+    ];
     json!({ "bundled": false, "files": files })
 }
 
@@ -39,7 +44,8 @@ async fn published_ranges_tell_genuine_crawlers_from_false_ones() {
     let folder = TempDir::with_prefix("sallyport-ranges-").expect("a folder");
     let slow = json!({ "per_second": 0.01, "burst": 10 });
     let policy = json!({
-        "enforcement": "enforce", "rate_limit": { "client": slow }, "crawlers": { "ai_training": "block" },
+        "enforcement": "enforce", "rate_limit": { "client": slow, "crawler": slow },
+        "crawlers": { "ai_training": "block", "other": "limit" },
     });
     let plan = plan(policy).section("ranges", ranges(folder.path()));
     let gate = plan.section("crawlers", json!({ "dns": false })).start_with_control_plane().await;
@@ -56,6 +62,15 @@ async fn published_ranges_tell_genuine_crawlers_from_false_ones() {
         assert!(told.starts_with("action=ALLOW"), "request {number}: {told}");
     }
     gate.envoy.wait_for_stat("wasmcustom.sallyport_consults_answered", |count| count == 2);
+
+    let limited = Visitor::tool("192.0.2.130", AHREFSBOT);
+    let mut statuses = Vec::new();
+    for number in 1..=12 {
+        statuses.push(gate.status(&limited, &format!("/articles/{number}")).await);
+    }
+    assert_eq!((&statuses[..10], &statuses[10..]), (&[200; 10][..], &[429; 2][..]), "the limit of crawlers");
+    let over = |event: &Value| event["limit"] == json!({ "rule": "crawler", "shadow": false });
+    gate.control().event("check=rate_limit&ip=192.0.2.130", over).await;
 
     let training = Visitor::tool("192.0.2.70", GPTBOT);
     assert_eq!(gate.status(&training, "/about").await, 403, "verified, and refused by the policy");
@@ -106,9 +121,8 @@ async fn silent_name_servers_hold_nobody_and_refuse_nobody() {
     let told = gate.control().get("/v1/crawlers?ip=203.0.113.9&user_agent=Googlebot");
     assert_eq!(told["verdict"], "unverifiable", "{told}");
 
-    // What is said of a name that nobody can verify is what is said of every other client.
-    let judged = gate.get(&claiming, "/about").await;
-    assert!(matches!(judged.status().as_u16(), 200 | 403), "{}", judged.status());
+    gate.get(&claiming, "/about").await;
+    gate.control().counted(2).await;
     let crawler = gate.control().get("/v1/events?check=crawler");
     assert_eq!(crawler["events"], json!([]), "nobody is refused for a name that cannot be verified");
 }

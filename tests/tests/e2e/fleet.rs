@@ -97,6 +97,17 @@ async fn sessions_are_shared(one: &Gate, other: &Gate) {
     let event = other.control().event("check=suspicious_session&ip=203.0.113.30", |_| true).await;
     assert_eq!(event["action"], "CHALLENGE", "{event}");
     assert_eq!(in_session(other, "203.0.113.30", PAGE, "honest").await, 200);
+
+    for path in [PAGE, "/trap/1", "/trap/2", "/trap/3"] {
+        in_session(one, "198.51.100.31", path, "curious").await;
+    }
+    until_status(other, "198.51.100.31", "curious", 403).await;
+    let path = "/v1/sessions/curious";
+    let (status, told) = other.control().send(&other.client, Method::DELETE, path, &Value::Null).await;
+    assert_eq!((status, &told["forgiven"]), (200, &json!(true)), "{told}");
+    for gate in [one, other] {
+        until_status(gate, "198.51.100.31", "curious", 200).await;
+    }
 }
 
 async fn lists_are_shared(one: &Gate, other: &Gate) {

@@ -71,8 +71,9 @@ async fn a_limit_in_shadow_refuses_nobody_and_tells_whom_it_would() {
         assert!(!answer.headers().contains_key("ratelimit"));
     }
     gate.envoy.wait_for_stat("wasmcustom.sallyport_rate_limit_shadow", |count| count == 3);
-    let event = gate.control().event("action=ALLOW", |_| true).await;
+    let event = gate.control().event("check=rate_limit", |_| true).await;
     assert_eq!(event["limit"], json!({ "rule": "page", "shadow": true }), "{event}");
+    assert_eq!(event["action"], "ALLOW", "{event}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

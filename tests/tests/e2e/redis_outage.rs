@@ -1,4 +1,4 @@
-//! Redis killed, started again, or absent: no visitor notices, `/ready` says so, and it is found again by itself.
+//! Redis hung, killed, started again, or absent: no visitor notices, `/ready` says so, and it is found again by itself.
 
 use reqwest::Method;
 use sallyport_e2e::harness::{ControlPlane, Fleet, Plan, Redis, eventually};
@@ -7,14 +7,8 @@ use serde_json::json;
 
 use crate::visits::Visits;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn redis_killed_and_started_again_under_load_costs_no_request() {
-    let policy = json!({ "enforcement": "enforce", "consult": "always" });
-    let plan = Plan::with_policy(policy).plugin("consult_deadline_ms", json!(5000));
-    let mut fleet = Fleet::start(&plan).await;
-    let visits = [0, 1].map(|at: usize| Visits::start(&fleet.gates[at], &[200]));
-
-    fleet.redis.kill();
+/// Both control planes say that Redis is away, and visitors are answered meanwhile.
+async fn goes_on_without_redis(fleet: &Fleet, visits: &[Visits; 2]) {
     for gate in &fleet.gates {
         let reasons = gate.control().until_degraded().await;
         assert!(reasons.to_lowercase().contains("redis"), "{reasons}");
@@ -26,10 +20,29 @@ async fn redis_killed_and_started_again_under_load_costs_no_request() {
         if goes_on { Ok(()) } else { Err(format!("{now:?} after {answered:?}")) }
     })
     .await;
-    fleet.redis.start_again();
+}
+
+async fn until_ready(fleet: &Fleet) {
     for gate in &fleet.gates {
         gate.control().until_ready().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_hung_killed_and_started_again_under_load_costs_no_request() {
+    let policy = json!({ "enforcement": "enforce", "consult": "always" });
+    let plan = Plan::with_policy(policy).plugin("consult_deadline_ms", json!(5000));
+    let mut fleet = Fleet::start(&plan).await;
+    let visits = [0, 1].map(|at: usize| Visits::start(&fleet.gates[at], &[200]));
+
+    fleet.redis.hold();
+    goes_on_without_redis(&fleet, &visits).await;
+    fleet.redis.go_on();
+    until_ready(&fleet).await;
+    fleet.redis.kill();
+    goes_on_without_redis(&fleet, &visits).await;
+    fleet.redis.start_again();
+    until_ready(&fleet).await;
 
     // They share again, without a restart.
     let [one, other] = &fleet.gates;

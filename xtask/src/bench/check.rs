@@ -54,14 +54,20 @@ impl Check {
 /// Runs all rounds on one control plane that is alone, then on one with a Redis.
 pub(crate) fn run(programs: &Programs, rounds: u32, seconds: u32) -> Result<[Check; 2]> {
     let scratch = Scratch::new()?;
+    let (_redis, url) = start_redis(programs, &scratch)?;
+    let measure = |state, redis| measure(programs, &scratch, state, redis, rounds, seconds);
+    Ok([measure("memory", None)?, measure("redis", Some(&url))?])
+}
+
+/// A redis-server without persistence, and its URL.
+pub(crate) fn start_redis(programs: &Programs, scratch: &Scratch) -> Result<(Guarded, String)> {
     let port = ports::unused()?;
     let mut command = Command::new(&programs.redis);
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
     let mut redis = Guarded::start("redis-server", command, &scratch.folder("redis")?.join("log"))?;
     redis.wait_until(START, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
     let url = format!("redis://127.0.0.1:{port}");
-    let measure = |state, redis| measure(programs, &scratch, state, redis, rounds, seconds);
-    Ok([measure("memory", None)?, measure("redis", Some(&url))?])
+    Ok((redis, url))
 }
 
 fn measure(

@@ -17,6 +17,10 @@ pub(crate) struct Visitors {
 
 /// Browsers; reads `UNCERTAIN_PERCENT`.
 pub(crate) const BROWSERS: Visitors = Visitors { script: include_str!("browsers.lua"), connections: 32 };
+/// The same on so few connections that their requests do not wait for one another.
+pub(crate) const FEW_BROWSERS: Visitors = Visitors { script: include_str!("browsers.lua"), connections: 2 };
+/// One client, far over any limit.
+pub(crate) const ONE: Visitors = Visitors { script: include_str!("one.lua"), connections: 4 };
 /// As many questions to `/check` as it takes; reads `TOKEN`.
 pub(crate) const CHECK: Visitors = Visitors { script: include_str!("check.lua"), connections: 32 };
 /// Questions to `/check` that leave the machine idle most of the time; reads `TOKEN` and `PAUSE_MS`.
@@ -30,6 +34,8 @@ pub(crate) struct Load {
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+    pub(crate) max_us: f64,
     /// Answers with a status over 399, and socket errors.
     pub(crate) failed: f64,
 }
@@ -42,7 +48,7 @@ pub(crate) fn run(
     seconds: u32,
     environment: &[(&str, String)],
 ) -> Result<Load> {
-    let file = std::env::temp_dir().join(format!("sallyport-bench-{}.lua", std::process::id()));
+    let file = std::env::temp_dir().join(format!("sallyport-bench-{}-{port}.lua", std::process::id()));
     std::fs::File::create(&file)?.write_all(visitors.script.as_bytes())?;
     let mut command = Command::new(wrk);
     let (connections, duration) = (visitors.connections.to_string(), format!("{seconds}s"));
@@ -64,6 +70,8 @@ pub(crate) fn run(
         per_second: requests / (number("duration_us")? / 1e6),
         p50_us: number("p50_us")?,
         p99_us: number("p99_us")?,
+        p999_us: number("p999_us")?,
+        max_us: number("max_us")?,
         failed: number("failed")?,
     })
 }

@@ -5,6 +5,7 @@
 mod check;
 mod contest;
 mod criterion;
+mod fleet;
 mod load;
 mod machine;
 mod model;
@@ -23,18 +24,20 @@ use xtask::workspace::{release_programs, root};
 use self::servers::Programs;
 use crate::wasm;
 
-/// The two halves of the benchmark.
+/// The parts of the benchmark.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Part {
     /// The filter in Envoy beside Envoy's own ways, and the throughput of /check; needs wrk
     Gate,
+    /// How exact limits are that replicas share, and what waits while lists change; needs wrk and redis-server
+    Fleet,
     /// Training beside PyTorch, inference natively and in V8, online updates, /check beside a training job; needs wrk
     Model,
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only this half
+    /// Only this part
     part: Option<Part>,
     /// Rounds; every contestant runs once in each
     #[arg(long, default_value_t = 5)]
@@ -59,12 +62,20 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut result = json!({ "rounds": args.rounds, "seconds": args.seconds });
     let mut envoy = None;
-    if args.part != Some(Part::Model) {
+    let is_asked = |part| args.part.is_none_or(|asked| asked == part);
+    if is_asked(Part::Gate) || is_asked(Part::Fleet) {
         let programs = build(args.filter.as_deref())?;
-        measure_gate(args, &programs, &mut result)?;
+        if is_asked(Part::Gate) {
+            measure_gate(args, &programs, &mut result)?;
+        }
+        if is_asked(Part::Fleet) {
+            let measured = fleet::run(&programs, args.seconds)?;
+            println!("{}", measured.table());
+            result["fleet"] = measured.to_json();
+        }
         envoy = Some(programs.envoy);
     }
-    if args.part != Some(Part::Gate) {
+    if is_asked(Part::Model) {
         let release = release_programs()?;
         let measured = model::run(args, &release.join("sallyport"), &tools::wrk()?)?;
         println!("{}", measured.table());

@@ -74,6 +74,8 @@ pub(crate) struct ControlPlane {
     pub(crate) server: Server,
     pub(crate) filter_token: String,
     pub(crate) admin_token: String,
+    /// Its config file.
+    pub(crate) config: PathBuf,
 }
 
 impl ControlPlane {
@@ -91,18 +93,34 @@ impl ControlPlane {
         policy: Policy,
         redis: Option<&str>,
     ) -> Result<Self> {
+        let mut policy =
+            json!({ "enforcement": "enforce", "consult": policy.consult, "header": policy.header });
+        let mut sections = json!({});
+        if let Some(url) = redis {
+            sections["redis"] = json!({ "url": url });
+            policy["rate_limit"] = json!({ "client": { "per_second": 1, "burst": 10 } });
+        }
+        sections["policy"] = policy;
+        Self::start_with(program, scratch, name, sections)
+    }
+
+    /// Starts one with these sections of its config file, besides the ranges of [`super::ranges`].
+    pub(crate) fn start_with(
+        program: &Path,
+        scratch: &Scratch,
+        name: &str,
+        sections: serde_json::Value,
+    ) -> Result<Self> {
         let folder = scratch.folder(name)?;
         let port = ports::unused()?;
         std::fs::write(folder.join("datacenter.txt"), super::ranges::datacenter())?;
         let mut config = json!({
             "server": { "host": "127.0.0.1", "port": port },
             "store": { "path": folder.join("sallyport.db") },
-            "policy": { "enforcement": "enforce", "consult": policy.consult, "header": policy.header },
             "ranges": { "bundled": false, "files": [{ "path": "datacenter.txt", "label": "datacenter" }] },
         });
-        if let Some(url) = redis {
-            config["redis"] = json!({ "url": url });
-            config["policy"]["rate_limit"] = json!({ "client": { "per_second": 1, "burst": 10 } });
+        for (name, section) in sections.as_object().into_iter().flatten() {
+            config[name] = section.clone();
         }
         std::fs::write(folder.join("config.yaml"), config.to_string())?;
         let command = || {
@@ -119,7 +137,8 @@ impl ControlPlane {
         serve.arg("serve");
         let mut process = Guarded::start("the control plane", serve, &folder.join("log"))?;
         process.wait_until(BOUND, || matches!(http::get(port, "/health", None), Ok((200, _))))?;
-        Ok(Self { server: Server { process, port }, filter_token, admin_token })
+        let config = folder.join("config.yaml");
+        Ok(Self { server: Server { process, port }, filter_token, admin_token, config })
     }
 }
 
@@ -132,20 +151,32 @@ fn token(mut command: Command, role: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// One Envoy with one worker.
+/// One Envoy.
 pub(crate) struct Envoy {
     pub(crate) server: Server,
     admin: u16,
 }
 
 impl Envoy {
-    /// Starts `envoy/bench/{config}.yaml`.
+    /// Starts `envoy/bench/{config}.yaml` with one worker.
     pub(crate) fn start(
         programs: &Programs,
         scratch: &Scratch,
         name: &str,
         config: &str,
+        values: Vec<(&str, String)>,
+    ) -> Result<Self> {
+        Self::start_with_workers(programs, scratch, name, config, values, 1)
+    }
+
+    /// The same with this many workers.
+    pub(crate) fn start_with_workers(
+        programs: &Programs,
+        scratch: &Scratch,
+        name: &str,
+        config: &str,
         mut values: Vec<(&str, String)>,
+        workers: u32,
     ) -> Result<Self> {
         let folder = scratch.folder(&format!("envoy-{name}"))?;
         let template = std::fs::read_to_string(root().join(format!("envoy/bench/{config}.yaml")))?;
@@ -154,7 +185,13 @@ impl Envoy {
         std::fs::write(folder.join("envoy.yaml"), render(&template, &values)?)?;
         let mut command = Command::new(&programs.envoy);
         command.arg("-c").arg(folder.join("envoy.yaml"));
-        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+        command.args([
+            "--concurrency",
+            &workers.to_string(),
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+        ]);
         let mut process = Guarded::start("Envoy", command, &folder.join("log"))?;
         process.wait_until(BOUND, || matches!(http::get(admin, "/ready", None), Ok((200, _))))?;
         Ok(Self { server: Server { process, port }, admin })

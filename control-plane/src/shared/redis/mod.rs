@@ -341,7 +341,8 @@ impl SharedState for Redis {
     fn health(&self) -> SharedHealth {
         let trouble = self.link.trouble();
         let is_shared = trouble.is_none();
-        let unheard = || self.notices.trouble().map(|reason| format!("notices of other replicas: {reason}"));
+        let unheard =
+            || self.notices.trouble().map(|reason| format!("Redis: notices of other replicas: {reason}"));
         SharedHealth {
             is_shared,
             degraded: trouble.or_else(unheard),
