@@ -9,7 +9,7 @@
 //! d between two exchanges of a replica, and a client that always wants more:
 //!
 //! - A replica charges what it lets through once its own cell is more than τ/4 ahead, and the first charge lifts the
-//!   shared cell to τ/4 before it is added. So all that passed stands in the shared cell, but for up to B/4 of each
+//!   shared cell to τ/4 − T before it is added. So all that passed stands in the shared cell, but for up to B/4 of each
 //!   further replica.
 //! - While the shared cell is not empty it drains 1 s per second, so within t seconds t/T + (how far it is ahead)/T
 //!   requests have passed, however many replicas there are and however late they settle: the long-run rate is exact.

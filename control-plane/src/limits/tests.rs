@@ -123,7 +123,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
 
     #[test]
     fn replicas_together_let_through_what_the_limit_says(
@@ -145,10 +145,10 @@ proptest! {
 
 #[test]
 fn two_envoys_with_two_workers_stay_within_two_percent_of_the_rate() {
-    // The steady part: what the second ten seconds add.
+    // The steady part: what the second five seconds add.
     let of = |seconds| block_on(admitted(50.0, 60, 2, 1, seconds)) as f32;
-    let steady = of(20) - of(10);
-    assert!((steady - 500.0).abs() <= 10.0, "{steady}");
+    let steady = of(10) - of(5);
+    assert!((steady - 250.0).abs() <= 5.0, "{steady}");
     let alone = block_on(admitted(50.0, 60, 1, 1, 10)) as f32;
     assert!((554.0..=562.0).contains(&alone), "{alone}");
 }
@@ -207,20 +207,23 @@ async fn absurd_charges_cost_a_burst_and_a_second_at_most() {
 }
 
 #[tokio::test]
-async fn a_million_clients_take_no_more_memory_than_configured() {
+async fn any_number_of_clients_takes_no_more_memory_than_configured() {
     let engine = engine(1.0, 4);
     let shared = Arc::new(Faulty::new(None));
     let limits = limits(Arc::clone(&shared) as _, &engine);
     let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    for batch in 0..20 {
+    for batch in 0..4 {
         let charges = (0..50_000).map(|n| (LimitRule::Client, key(batch * 50_000 + n), 1));
         limits.charge(engine.policy(), charges);
         limits.merge(|| at(batch)).await;
     }
     let LimitsHealth { cells, evicted, refused, merged, failures } = limits.health();
-    assert_eq!((cells, evicted, refused, merged, failures), (2048, 1_000_000 - 2048, 0, 1_000_000, 0));
-    assert_eq!(shared.asked.load(Ordering::Relaxed), 1_000_000);
+    assert_eq!((cells, evicted, refused, merged, failures), (2048, 200_000 - 2048, 0, 200_000, 0));
+    assert_eq!(shared.asked.load(Ordering::Relaxed), 200_000);
     // While nobody merges, what waits is bounded too.
     limits.charge(engine.policy(), (0..100_000).map(|n| (LimitRule::Client, key(n), 1)));
     assert_eq!(limits.health().refused, 100_000 - 65_536);
+    // A million, past the queue.
+    (0..1_000_000).for_each(|n| limits.cells.set(LimitRule::Api, key(n), 1, n));
+    assert_eq!(limits.health().cells, 2048);
 }

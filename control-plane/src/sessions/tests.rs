@@ -116,14 +116,14 @@ async fn whatever_shared_state_does_sessions_are_counted_here() {
 }
 
 #[tokio::test]
-async fn a_million_sessions_take_no_more_memory_than_configured() {
+async fn any_number_of_sessions_takes_no_more_memory_than_configured() {
     let sessions = sessions(Arc::new(Faulty::new(None)));
-    for batch in 0..20_u64 {
+    for batch in 0..4_u64 {
         let keys = (1..=50_000).map(|n: u64| (batch * 50_000 + n).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         sessions.suspect_at(keys.map(|key| (key, u32::MAX)), at(batch));
         sessions.merge(|| at(batch)).await;
     }
     let SessionsHealth { sessions, evicted, refused, failures, .. } = sessions.health();
     assert_eq!((sessions, refused, failures), (2048, 0, 0));
-    assert!(evicted >= 1_000_000 - 2048, "{evicted}");
+    assert!(evicted >= 200_000 - 2048, "{evicted}");
 }
