@@ -194,7 +194,10 @@ pub(super) async fn check(
                 decision = consult(unix_ms());
             }
             let session = request.session.as_deref().map(session_key).transpose()?.unwrap_or_default();
+            let score = decision.score;
             engine.challenge_suspicious(&mut decision, suspicion(&app, session));
+            // The filter keeps the score for later requests, when the session may have been forgiven.
+            decision.score = score;
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
