@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use sallyport_core::observation::{BatchBuilder, FailedLogin, Seen};
-use sallyport_core::{Action, Basis, Check, Decision, Reasons};
+use sallyport_core::policy::LimitRule;
+use sallyport_core::{Action, Basis, Check, Decision, OverLimit, Reasons};
 
 use crate::harness::{ControlPlane, Reply, send};
 
@@ -45,7 +46,9 @@ async fn a_batch_becomes_rows_totals_and_reputation() {
         path: b"/login"
     }));
     let limited = Reasons::one(Check::RateLimit, 0.0);
-    let limited = Decision { basis: Basis::RateLimit, reasons: limited, ..decision(Action::RateLimit, 8.0) };
+    let limit = Some(OverLimit { rule: LimitRule::Client, is_shadow: false });
+    let limited =
+        Decision { basis: Basis::RateLimit, reasons: limited, limit, ..decision(Action::RateLimit, 8.0) };
     assert!(batch.decision(&limited, &seen(2)));
     let reply = observe(&plane, batch.finish(4)).await;
     assert_eq!(reply.status.as_u16(), 202);
