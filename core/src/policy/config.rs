@@ -192,8 +192,8 @@ pub struct RateLimitConfig {
     /// Assets of one client. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asset: Option<Limit>,
-    /// Requests of one verified crawler whose category is limited, in place of all other limits. Default 2 per second,
-    /// 60 at once.
+    /// Requests of a client that is a verified crawler of a limited category, in place of all other limits; each address
+    /// of a crawler is a client. Default 2 per second, 60 at once.
     pub crawler: Limit,
 }
 
