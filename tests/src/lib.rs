@@ -2,5 +2,6 @@
 //! they protect, and visitors of several kinds.
 
 pub mod harness;
+pub mod http;
 pub mod site;
 pub mod visitor;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use sallyport_e2e::http;
 use sallyport_e2e::visitor::Visitor;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -65,7 +66,7 @@ async fn main() -> Result<()> {
     for url in [&args.site, &args.api] {
         ensure!(url.starts_with("http://127.0.0.1:"), "{url}: the demo visits sites on 127.0.0.1 only");
     }
-    let client = Client::builder()
+    let client = http::client_builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(10))
         .build()?;

@@ -138,7 +138,7 @@ impl Plan {
             workers: self.workers,
         });
         let port = envoy.port("visitors");
-        let client = reqwest::Client::builder()
+        let client = crate::http::client_builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(20))
             .build()

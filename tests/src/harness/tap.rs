@@ -34,7 +34,7 @@ impl Tap {
     /// Passes on to this port of 127.0.0.1.
     pub async fn before(port: u16) -> Self {
         let polls = Polls::default();
-        let behind = Behind { port, client: reqwest::Client::new(), polls: Arc::clone(&polls) };
+        let behind = Behind { port, client: crate::http::client(), polls: Arc::clone(&polls) };
         Self { site: Site::serve(Router::new().fallback(pass).with_state(behind), 0).await, polls }
     }
 

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use sallyport_e2e::harness::{Gate, Plan};
+use sallyport_e2e::http;
 use sallyport_e2e::visitor::Visitor;
 use serde_json::json;
 
@@ -86,7 +87,7 @@ async fn nothing_a_client_sends_crashes_the_filter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn http2_is_judged_like_http1() {
     let gate = Plan::with_policy(json!({ "enforcement": "enforce", "consult": "never" })).start_alone().await;
-    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let client = http::client_builder().http2_prior_knowledge().build().unwrap();
     let person = Visitor::chrome("198.51.100.1").get(&client, &gate.url("/")).send().await.unwrap();
     assert_eq!((person.version(), person.status().as_u16()), (reqwest::Version::HTTP_2, 200));
     let tool = Visitor::tool("203.0.113.1", "python-requests/2.28.0").get(&client, &gate.url("/"));

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use sallyport_e2e::harness::{ControlPlane, Gate, Plan, Tap, eventually};
+use sallyport_e2e::http;
 use sallyport_e2e::visitor::Visitor;
 use serde_json::{Value, json};
 
@@ -148,7 +149,7 @@ fn active(control: &ControlPlane) -> u64 {
 
 /// Promotes two checkpoints in turn until the control plane is gone, and counts what was acknowledged.
 async fn promote_in_turn(urls: [String; 2], token: String, acknowledged: Arc<AtomicU32>) {
-    let client = Client::new();
+    let client = http::client();
     for url in urls.iter().cycle() {
         let Ok(answer) = client.post(url).bearer_auth(&token).send().await else { return };
         assert!(answer.status().is_success(), "{}", answer.status());

@@ -1,6 +1,7 @@
 //! The shipped TLS config: the fingerprint is Envoy's own, whatever the client says, and the filter uses it.
 
 use sallyport_e2e::harness::{Envoy, EnvoyConfig, Site, filter_wasm, unused_port};
+use sallyport_e2e::http;
 use sallyport_e2e::visitor::Visitor;
 use serde_json::Value;
 use xtask::workspace::root;
@@ -31,7 +32,7 @@ async fn the_fingerprint_of_the_connection_counts_not_the_clients_word() {
         workers: 1,
     });
 
-    let client = reqwest::Client::new();
+    let client = http::client();
     let url = format!("http://127.0.0.1:{}/api/echo", client_envoy.port("plain"));
     let chromes = "t13d1516h2_8daaf6152771_d8a2da3f94cd";
     let request = Visitor::chrome("198.51.100.1").get(&client, &url).header("x-sallyport-ja4", chromes);

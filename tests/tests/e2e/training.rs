@@ -1,14 +1,15 @@
 //! Training as a job of the control plane: its progress, its end, its result, and a kill in its midst.
 
-use reqwest::{Client, Method, Response};
+use reqwest::{Method, Response};
 use sallyport_e2e::harness::{ControlPlane, eventually};
+use sallyport_e2e::http;
 use serde_json::{Value, json};
 
 /// More epochs than anybody waits for.
 const LONG: &str = "/train?epochs=1000&batch_size=32";
 
 async fn ask(control: &ControlPlane, method: Method, path: &str) -> Response {
-    control.ask(&Client::new(), method, path).send().await.expect("an answer")
+    control.ask(&http::client(), method, path).send().await.expect("an answer")
 }
 
 /// Starts a job that will not end by itself and waits until its first epoch is over; where it is found.
@@ -37,7 +38,7 @@ async fn a_job_tells_its_progress_until_it_is_cancelled() {
     let location = long_job(&control).await;
     assert_eq!(ask(&control, Method::POST, LONG).await.status(), 409, "a second job");
 
-    let events = control.ask(&Client::new(), Method::GET, &location).header("accept", "text/event-stream");
+    let events = control.ask(&http::client(), Method::GET, &location).header("accept", "text/event-stream");
     let mut events = events.send().await.expect("an answer");
     assert_eq!(events.headers()["content-type"], "text/event-stream");
     let first = events.chunk().await.expect("a chunk").expect("an event");

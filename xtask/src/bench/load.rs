@@ -27,6 +27,9 @@ pub(crate) const CHECK: Visitors = Visitors { script: include_str!("check.lua"),
 pub(crate) const CHECK_NOW_AND_THEN: Visitors =
     Visitors { script: include_str!("check.lua"), connections: 4 };
 
+/// What every script says at its end.
+const DONE: &str = include_str!("done.lua");
+
 /// What one run measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
@@ -40,7 +43,7 @@ pub(crate) struct Load {
     pub(crate) failed: f64,
 }
 
-/// Runs a script against a loopback port. The script's `done` prints one JSON line.
+/// Runs a script against a loopback port. What it says at its end is one JSON line.
 pub(crate) fn run(
     wrk: &Path,
     visitors: Visitors,
@@ -49,7 +52,7 @@ pub(crate) fn run(
     environment: &[(&str, String)],
 ) -> Result<Load> {
     let file = std::env::temp_dir().join(format!("sallyport-bench-{}-{port}.lua", std::process::id()));
-    std::fs::File::create(&file)?.write_all(visitors.script.as_bytes())?;
+    std::fs::File::create(&file)?.write_all([visitors.script, DONE].join("\n").as_bytes())?;
     let mut command = Command::new(wrk);
     let (connections, duration) = (visitors.connections.to_string(), format!("{seconds}s"));
     command.args(["--threads", "1", "--connections", &connections, "--duration", &duration]);
