@@ -328,7 +328,7 @@ impl Engine {
     }
 
     /// A session with enough suspicious actions is challenged at least: the points that it takes are the check's.
-    pub fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
+    fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
         let threshold = self.policy.config().sessions.suspicious.max(1);
         if count < threshold || decision.basis != Basis::Score || decision.action.refuses() {
             return;

@@ -30,9 +30,6 @@ struct Question<'a> {
     request_id: &'a str,
     features: &'a [f32],
     evidence: BTreeMap<&'static str, f32>,
-    /// Keyed hash, 16 hex digits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<String>,
 }
 
 /// What the control plane thinks of the request.
@@ -118,7 +115,7 @@ pub fn ask(
     judged: &Judged,
 ) -> Option<u32> {
     let facts = &gathered.facts;
-    let Judged { decision, keys, .. } = judged;
+    let decision = &judged.decision;
     let question = Question {
         ip: facts.address?.to_string(),
         user_agent: text(facts.user_agent),
@@ -127,7 +124,6 @@ pub fn ask(
         request_id: id,
         features: decision.features.values(),
         evidence: decision.evidence.found().map(|(check, strength)| (check.name(), strength)).collect(),
-        session: (keys.session != 0).then(|| format!("{:016x}", keys.session)),
     };
     let body = serde_json::to_vec(&question).ok()?;
     let bearer = control.bearer();

@@ -82,10 +82,6 @@ pub(super) struct CheckRequest<'a> {
     /// From a filter: the seven features it measured, each 0 to 1. Then no client record is used here.
     #[serde(default)]
     features: Option<[f32; FEATURE_COUNT]>,
-    /// From a filter: the keyed hash of the visitor's session, 16 hexadecimal digits; instead of `session_id`.
-    #[serde(borrow, default)]
-    #[schema(value_type = Option<String>)]
-    session: Option<Cow<'a, str>>,
     /// From a filter, with `features`: the strength of each check, -1 to 1.
     #[serde(default)]
     #[schema(value_type = Option<BTreeMap<String, f32>>)]
@@ -193,11 +189,6 @@ pub(super) async fn check(
             if considered == Considered::Learnt {
                 decision = consult(unix_ms());
             }
-            let session = request.session.as_deref().map(session_key).transpose()?.unwrap_or_default();
-            let score = decision.score;
-            engine.challenge_suspicious(&mut decision, suspicion(&app, session));
-            // The filter keeps the score for later requests, when the session may have been forgiven.
-            decision.score = score;
             app.metrics.consulted(decision.action);
             let path = strip_query(request.endpoint.as_bytes());
             let enforced = engine.policy().enforces(engine.policy().route(path));
@@ -308,23 +299,12 @@ fn facts<'a>(
     }
 }
 
-/// What is known of a request's session besides its record.
+/// What is known of a request's session and network besides their records.
 fn marks(app: &App, request: &CheckRequest<'_>, facts: &RequestFacts<'_>, now_ms: u64) -> Marks {
     let engine = app.detector.engine();
-    let session = suspicion(app, engine.key().session(facts.session));
+    let count = app.sessions.count(engine.key().session(facts.session));
     let network = logins(app, &engine, request, facts, now_ms);
-    Marks { session, network }
-}
-
-/// How many suspicious actions a session (keyed hash) has on record.
-fn suspicion(app: &App, session: u64) -> u8 {
-    u8::try_from(app.sessions.count(session)).unwrap_or(u8::MAX)
-}
-
-fn session_key(digits: &str) -> Result<u64, ApiError> {
-    let all_digits = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let key = u64::from_str_radix(digits, 16).ok().filter(|_| all_digits);
-    key.ok_or_else(|| ApiError::invalid("session", "session: write 16 hexadecimal digits"))
+    Marks { session: u8::try_from(count).unwrap_or(u8::MAX), network }
 }
 
 /// Queues what other replicas should know of a verdict.
