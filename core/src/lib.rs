@@ -5,6 +5,7 @@
 //! bytes give an error, never a panic.
 
 mod address;
+mod address_set;
 mod agent;
 mod check;
 mod client;
@@ -32,6 +33,7 @@ pub mod snapshot;
 mod wire;
 
 pub use address::AddressState;
+pub use address_set::AddressSet;
 pub use agent::{Agent, AgentKind};
 pub use check::{Check, Evidence};
 pub use client::ClientState;
@@ -46,4 +48,4 @@ pub use model::{Model, ModelError, ModelKind, Network, TreeNode, Trees};
 pub use path::PathClass;
 pub use plain::plain;
 pub use policy::{Policy, PolicyConfig, Problem};
-pub use ranges::{AddressSet, Provider, RangeKind, Ranges};
+pub use ranges::{Provider, RangeKind, Ranges};

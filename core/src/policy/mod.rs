@@ -4,6 +4,7 @@ mod config;
 mod crawlers;
 mod limits;
 mod lists;
+mod pattern;
 mod problems;
 
 pub use config::{
@@ -117,10 +118,7 @@ impl Policy {
     }
 
     pub(crate) fn is_trap(&self, path: &[u8]) -> bool {
-        self.config.trap_paths.iter().any(|trap| match trap.strip_suffix('*') {
-            Some(prefix) => path.starts_with(prefix.as_bytes()),
-            None => path == trap.as_bytes(),
-        })
+        self.config.trap_paths.iter().any(|trap| pattern::fits_path(trap, path))
     }
 
     /// Whether some configured login route is tried by this method.
