@@ -30,21 +30,18 @@ pub(crate) fn spend(
 ) -> Spent {
     let mut spent = Spent::default();
     let of_class = match class {
-        _ if is_attempt => Some((LimitRule::Login, 2)),
-        PathClass::Page | PathClass::Login => Some((LimitRule::Page, 0)),
-        PathClass::Api => Some((LimitRule::Api, 1)),
-        PathClass::Asset => Some((LimitRule::Asset, 3)),
+        _ if is_attempt => Some(LimitRule::Login),
+        PathClass::Page | PathClass::Login => Some(LimitRule::Page),
+        PathClass::Api => Some(LimitRule::Api),
+        PathClass::Asset => Some(LimitRule::Asset),
         PathClass::Ignore => None,
     };
-    let (key, now_ms) = (client.key, client.last_seen_ms);
     spent.take(policy, LimitRule::Address, &mut address.rate_tat_us, address.key, address.last_seen_ms);
     if class != PathClass::Asset {
-        spent.take(policy, whose, &mut client.rate_tat_us, key, now_ms);
+        spent.take_of_client(policy, whose, client);
     }
-    if let Some((rule, place)) = of_class
-        && let Some(cell) = client.class_tat_us.get_mut(place)
-    {
-        spent.take(policy, rule, cell, key, now_ms);
+    if let Some(rule) = of_class {
+        spent.take_of_client(policy, rule, client);
     }
     spent
 }
@@ -52,12 +49,18 @@ pub(crate) fn spend(
 /// Counts a request of a verified crawler for the crawlers' limit.
 pub(crate) fn spend_crawler(policy: &Policy, client: &mut ClientState) -> Spent {
     let mut spent = Spent::default();
-    let (key, now_ms) = (client.key, client.last_seen_ms);
-    spent.take(policy, LimitRule::Crawler, &mut client.rate_tat_us, key, now_ms);
+    spent.take_of_client(policy, LimitRule::Crawler, client);
     spent
 }
 
 impl Spent {
+    fn take_of_client(&mut self, policy: &Policy, rule: LimitRule, client: &mut ClientState) {
+        let (key, now_ms) = (client.key, client.last_seen_ms);
+        if let Some(cell) = client.cell(rule) {
+            self.take(policy, rule, cell, key, now_ms);
+        }
+    }
+
     fn take(&mut self, policy: &Policy, rule: LimitRule, tat_us: &mut u64, key: u64, now_ms: u64) {
         let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
         match gcra(tat_us, now_ms, limit.rate) {
@@ -80,16 +83,20 @@ impl ClientState {
     /// Takes over how far the shared cell of a rule is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
     /// this record's own cell knows. Rules of addresses have no cell here.
     pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
-        let cell = match rule {
-            LimitRule::Address => return,
+        if let Some(cell) = self.cell(rule) {
+            *cell = (*cell).max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+        }
+    }
+
+    /// The cell of a rule; rules of addresses have none here.
+    fn cell(&mut self, rule: LimitRule) -> Option<&mut u64> {
+        match rule {
+            LimitRule::Address => None,
             LimitRule::Client | LimitRule::Session | LimitRule::Crawler => Some(&mut self.rate_tat_us),
             LimitRule::Page => self.class_tat_us.get_mut(0),
             LimitRule::Api => self.class_tat_us.get_mut(1),
             LimitRule::Login => self.class_tat_us.get_mut(2),
             LimitRule::Asset => self.class_tat_us.get_mut(3),
-        };
-        if let Some(cell) = cell {
-            *cell = (*cell).max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
         }
     }
 }
