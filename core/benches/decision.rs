@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use criterion::{Criterion, criterion_group, criterion_main};
 use sallyport_core::policy::{ListAction, ListEntry, ListTarget, Lists, ListsConfig};
 use sallyport_core::{
-    AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, Policy, PolicyConfig,
+    Subjects,
+    AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, NetworkState, Policy, PolicyConfig,
     Provider, RangeKind, Ranges, RequestFacts, TreeNode, Trees, snapshot,
 };
 
@@ -56,7 +57,9 @@ fn decision(c: &mut Criterion) {
     );
     let engine = Engine::new(Policy::default(), model.clone(), set.clone(), key.clone(), 1);
 
-    let mut clients: Vec<_> = (0..10_000).map(|i| (ClientState::new(i), AddressState::new(i))).collect();
+    let mut clients: Vec<_> = (0..10_000)
+        .map(|i| (ClientState::new(i), AddressState::new(i), NetworkState::new(i)))
+        .collect();
     let (mut i, mut now) = (0_u32, 1_795_000_000_000);
     c.bench_function("decide: keys, state, features, 28,000 ranges, model, score", |b| {
         b.iter(|| {
@@ -65,8 +68,11 @@ fn decision(c: &mut Criterion) {
             let facts = facts(i);
             black_box((key.client(&facts), key.address(facts.address)));
             let slot = i as usize % clients.len();
-            let (client, address) = clients.get_mut(slot).expect("in range");
-            black_box(engine.decide(&facts, client, address, Marks::default(), now))
+            let (client, address, network) = clients.get_mut(slot).expect("in range");
+            let asked = engine.ask(&facts);
+            let network = engine.needs_network(&asked, client, now).then_some(network);
+            let mut subjects = Subjects { client, address, network, sessions: &mut [], network_key: 1 };
+            black_box(engine.decide(&asked, &mut subjects, (Marks::default(), false), now))
         });
     });
     c.bench_function("range lookup in 28,000", |b| {

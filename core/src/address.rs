@@ -2,12 +2,22 @@
 
 use crate::client::{LOGIN_TAU_S, one_if};
 use crate::decay::remaining;
+use crate::network::FALSE_CLAIM_TAU_S;
 use crate::record::record;
 
-/// How long one count of distinct clients lasts, in milliseconds.
-const CLIENTS_WINDOW_MS: u64 = 600_000;
 /// τ of the shares, in seconds.
 const SHARE_TAU_S: f32 = 600.0;
+/// τ of newcomers' misdeeds, in seconds.
+const MISDEED_TAU_S: f32 = 1_800.0;
+/// τ of clients that proved themselves, in seconds: a day.
+const PROVEN_TAU_S: f32 = 86_400.0;
+/// So many proven clients double what newcomers share.
+const PROVEN_DOUBLES: f32 = 20.0;
+/// Newcomers never share more than so many times what one client has.
+const MOST_GROWTH: f32 = 4.0;
+/// A client that asked for pages as if they were assets so often has no credit left for its address: see
+/// [`AddressState::distrusts_assets`].
+const FALSE_CLAIMS: f32 = 3.0;
 
 record! {
     /// What is remembered of one address. All floats are finite and at least 0.
@@ -18,12 +28,24 @@ record! {
         last_seen_ms: u64,
         /// The rate cell of all requests: theoretical arrival time, Unix µs.
         rate_tat_us: u64,
-        /// Start of the window that `clients` counts, Unix milliseconds.
-        window_ms: u64,
-        /// Linear-counting bitmap of the clients seen in this window (Whang et al., 1990).
-        clients: u64,
-        /// The bitmap of the window before.
-        clients_before: u64,
+        /// The rate cell of newcomers' pages: theoretical arrival time, Unix µs, like the four that follow.
+        newcomers_tat_us: u64,
+        /// The rate cell of all clients' pages.
+        page_tat_us: u64,
+        /// The rate cell of sign-ins, failed or under way.
+        login_tat_us: u64,
+        /// The rate cell of what other sites bring along.
+        cross_tat_us: u64,
+        /// The rate cell of clients that prove themselves.
+        graduation_tat_us: u64,
+        /// Clients that came, τ = 600 s.
+        new_clients: f32,
+        /// Of them those that hit a probe or trap, or failed to sign in, τ = 1,800 s.
+        misdeeds: f32,
+        /// Clients that proved themselves, τ = 1 day.
+        proven: f32,
+        /// Pages that were asked for as assets, τ = 60 s.
+        false_claims: f32,
         /// Requests, τ = 60 s.
         requests_60s: f32,
         /// Requests, τ = 600 s.
@@ -44,9 +66,15 @@ impl AddressState {
             key,
             last_seen_ms: 0,
             rate_tat_us: 0,
-            window_ms: 0,
-            clients: 0,
-            clients_before: 0,
+            newcomers_tat_us: 0,
+            page_tat_us: 0,
+            login_tat_us: 0,
+            cross_tat_us: 0,
+            graduation_tat_us: 0,
+            new_clients: 0.0,
+            misdeeds: 0.0,
+            proven: 0.0,
+            false_claims: 0.0,
             requests_60s: 0.0,
             requests: 0.0,
             assets: 0.0,
@@ -55,19 +83,12 @@ impl AddressState {
         }
     }
 
-    /// Counts one request of the client with this key.
-    pub(crate) fn visit(&mut self, client: u64, is_asset: bool, now_ms: u64) {
-        let now_ms = self.pass_time(now_ms);
+    /// Counts one request.
+    pub(crate) fn visit(&mut self, is_asset: bool, now_ms: u64) {
+        self.pass_time(now_ms);
         self.requests_60s += 1.0;
         self.requests += 1.0;
         self.assets += one_if(is_asset);
-        let age = now_ms.saturating_sub(self.window_ms);
-        if age >= CLIENTS_WINDOW_MS {
-            self.clients_before = if age < 2 * CLIENTS_WINDOW_MS { self.clients } else { 0 };
-            self.clients = 0;
-            self.window_ms = now_ms;
-        }
-        self.clients |= 1 << (client % 64);
     }
 
     /// Lets the decayed numbers forget up to now; gives the time that counts, in Unix milliseconds.
@@ -78,27 +99,47 @@ impl AddressState {
         let left = remaining(elapsed, SHARE_TAU_S);
         self.requests *= left;
         self.assets *= left;
+        self.new_clients *= left;
+        self.proven *= remaining(elapsed, PROVEN_TAU_S);
         let left = remaining(elapsed, LOGIN_TAU_S);
         self.attempts *= left;
         self.failures *= left;
+        if self.misdeeds > 0.0 || self.false_claims > 0.0 {
+            self.misdeeds *= remaining(elapsed, MISDEED_TAU_S);
+            self.false_claims *= remaining(elapsed, FALSE_CLAIM_TAU_S);
+        }
         self.last_seen_ms = now_ms;
         now_ms
     }
 
-    /// Distinct clients of this and the last window, estimated: −64·ln(share of bits unset), at most 266.
+    /// How many clients came lately, τ = 600 s.
     pub fn clients(&self) -> f32 {
-        let unset = (self.clients | self.clients_before).count_zeros().max(1);
-        -64.0 * libm::logf(unset as f32 / 64.0)
+        self.new_clients
     }
 
-    /// How much the clients look like one that rotates its user agent, in [0, 1]: many of them (8 to 24), few
-    /// requests each (below 4), and no assets. An office of 200 people loads assets.
-    pub(crate) fn rotation(&self) -> f32 {
-        let clients = self.clients();
-        let many = ((clients - 8.0) / 16.0).clamp(0.0, 1.0);
-        let each = self.requests / clients.max(1.0);
-        let brief = (2.0 - each / 2.0).clamp(0.0, 1.0);
+    /// How many times what one client has its newcomers share, 1 to 4: it grows with the clients that proved themselves
+    /// here in the last day.
+    pub(crate) fn growth(&self) -> f32 {
+        (1.0 + self.proven / PROVEN_DOUBLES).min(MOST_GROWTH)
+    }
+
+    /// Whether newcomers here asked for pages as if they were assets so often that their assets have to wait for room in
+    /// their pages' cells.
+    pub(crate) fn distrusts_assets(&self) -> bool {
+        self.false_claims >= FALSE_CLAIMS
+    }
+
+    /// How much the newcomers look like one that changes its name, in [0, 1]: the larger of two findings, each less what
+    /// proved itself here since. *Rotation*: many came (8 to 24), few requests each (below 4), without the assets that
+    /// pages load; an office of 200 people loads them. *Misdeeds*: several newcomers (1 to 5) probed, hit traps or failed
+    /// to sign in, and most of those that came did.
+    pub(crate) fn newcomers(&self) -> f32 {
+        let came = self.new_clients + 1.0;
+        let many = ((came - 8.0 - 2.0 * self.proven) / 16.0).clamp(0.0, 1.0);
+        let brief = (2.0 - self.requests / came / 2.0).clamp(0.0, 1.0);
         let bare = (1.0 - 3.0 * self.assets / (self.requests + 1.0)).clamp(0.0, 1.0);
-        many * brief * bare
+        let several = ((self.misdeeds - 1.0 - 2.0 * self.proven) / 4.0).clamp(0.0, 1.0);
+        let most = (4.0 * self.misdeeds / came - 1.0).clamp(0.0, 1.0);
+        (many * brief * bare).max(several * most)
     }
 }

@@ -27,6 +27,12 @@ const VISIT_WINDOW: u32 = 16;
 pub(crate) const LOGIN_TAU_S: f32 = 900.0;
 /// τ of trap and probe hits, in seconds.
 const HIT_TAU_S: f32 = 1_800.0;
+/// A proof holds for so long after its last use, in seconds (1 day).
+pub(crate) const PROOF_KEEP_S: u64 = 86_400;
+/// After so long a silence another visit begins, in milliseconds (30 minutes).
+const VISIT_MS: u64 = 1_800_000;
+/// So many pages are a handful: with fewer a client is judged by its address too.
+const HANDFUL: f32 = 5.0;
 
 record! {
     /// What is remembered of one client. All floats are finite and at least 0.
@@ -80,7 +86,7 @@ record! {
         trap: f32,
         /// Probe hits, τ = 1,800 s.
         probe_hits: f32,
-        /// The user agent's suspicion: judged once per record, for a session at every request.
+        /// The user agent's suspicion: judged once per record.
         agent_suspicion: f32,
         /// Gaps seen.
         gaps: u32,
@@ -104,6 +110,16 @@ record! {
         agent_verdict: u8,
         /// 1 where the user agent claims to be a crawler that can be verified.
         claims_crawler: u8,
+        /// When it proved itself, or used its proof, Unix seconds; 0 for never.
+        proven_s: u32,
+        /// When the first page was followed by what a page needs, Unix seconds.
+        proof_from_s: u32,
+        /// Pages that were followed by what a page needs.
+        proof: u8,
+        /// 1 where the latest page was not yet.
+        awaits_proof: u8,
+        /// Pages that were asked for as assets in this visit.
+        false_claims: u8,
     }
 }
 
@@ -118,6 +134,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) is_probe: bool,
     pub(crate) is_trap: bool,
     pub(crate) is_robots: bool,
+    /// Brought along by another site: it hits no trap or probe of its own will.
+    pub(crate) is_cross_site: bool,
 }
 
 impl ClientState {
@@ -164,16 +182,15 @@ impl ClientState {
             verdict: 128,
             agent_verdict: 0,
             claims_crawler: 0,
+            proven_s: 0,
+            proof_from_s: 0,
+            proof: 0,
+            awaits_proof: 0,
+            false_claims: 0,
         }
     }
 
-    /// The record of a client of which nothing is known but that it came at `now_ms` (Unix milliseconds).
-    pub fn met(key: u64, now_ms: u64) -> Self {
-        let now_ms = now_ms.max(1);
-        Self { first_seen_ms: now_ms, last_seen_ms: now_ms, ..Self::new(key) }
-    }
-
-    /// What the user agent was judged to be, when the record began or at the session's latest request.
+    /// What the user agent was judged to be, when the record began.
     pub fn agent(&self) -> Agent {
         Agent { kind: AgentKind::from_u8(self.agent_kind), suspicion: self.agent_suspicion.min(1.0) }
     }
@@ -181,11 +198,6 @@ impl ClientState {
     /// What came of verifying the crawler that it claims to be, where that is still fresh at `now_ms`.
     pub fn agent_verdict(&self, now_ms: u64) -> Option<AgentVerdict> {
         AgentVerdict::from_u8(self.agent_verdict).filter(|_| self.agent_until_ms > now_ms)
-    }
-
-    /// The same of a client whose latest user agent still claims it: who has a session can change its user agent.
-    pub(crate) fn crawler_verdict(&self, now_ms: u64) -> Option<AgentVerdict> {
-        self.agent_verdict(now_ms).filter(|_| self.claims_crawler())
     }
 
     /// Whether the user agent claims to be a crawler that can be verified.
@@ -226,10 +238,11 @@ impl ClientState {
         }
         self.requests += 1.0;
         self.heads += one_if(visit.is_head);
-        self.probes += one_if(visit.is_probe);
-        self.probe_hits += one_if(visit.is_probe);
+        let probes = visit.is_probe && !visit.is_cross_site;
+        self.probes += one_if(probes);
+        self.probe_hits += one_if(probes);
         self.logins += one_if(visit.is_attempt);
-        if visit.is_trap {
+        if visit.is_trap && !visit.is_cross_site {
             self.trap = 1.0;
         }
         if visit.is_robots {
@@ -251,6 +264,9 @@ impl ClientState {
     pub(crate) fn pass_time(&mut self, now_ms: u64) -> u64 {
         let now_ms = now_ms.max(self.last_seen_ms).max(1);
         let elapsed = now_ms - self.last_seen_ms;
+        if elapsed > VISIT_MS {
+            self.false_claims = 0;
+        }
         self.pages_60s *= remaining(elapsed, 60.0);
         self.pages_2s *= remaining(elapsed, 2.0);
         if self.attempts > 0.0 || self.failures > 0.0 {
@@ -265,6 +281,36 @@ impl ClientState {
         }
         self.last_seen_ms = now_ms;
         now_ms
+    }
+
+    /// What the latest request leaves where it was refused: it counts in the rates and for traps and probes, but it is no
+    /// page without assets, no error and no repetition, for the refusal made it one. `before` is the record before it.
+    pub(crate) fn refused(&mut self, before: Self) {
+        let after = std::mem::replace(self, before);
+        self.first_seen_ms = after.first_seen_ms;
+        self.last_seen_ms = after.last_seen_ms;
+        self.pages_60s = after.pages_60s;
+        self.pages_2s = after.pages_2s;
+        self.attempts = after.attempts;
+        self.failures = after.failures;
+        self.trap = after.trap;
+        self.probe_hits = after.probe_hits;
+        self.rate_tat_us = after.rate_tat_us;
+        self.class_tat_us = after.class_tat_us;
+        self.agent_kind = after.agent_kind;
+        self.agent_suspicion = after.agent_suspicion;
+        self.claims_crawler = after.claims_crawler;
+        self.agent_verdict = after.agent_verdict;
+        self.agent_until_ms = after.agent_until_ms;
+        self.read_robots = after.read_robots;
+        self.proven_s = after.proven_s;
+        self.proof = after.proof;
+        self.false_claims = after.false_claims;
+    }
+
+    /// Whether it has shown so little of its own that its address speaks for it too.
+    pub(crate) fn is_little_known(&self) -> bool {
+        (self.page_count as f32) < HANDFUL
     }
 
     fn page(&mut self, visit: Visit<'_>, now_ms: u64) {
@@ -287,6 +333,7 @@ impl ClientState {
             return;
         }
         self.pages += 1.0;
+        self.awaits_proof = 1;
         self.without_referer += one_if(!visit.has_referer);
         // A double click is no reading again either.
         let hash = path_hash(visit.path);

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::features::Features;
 use crate::limiter;
 use crate::policy::{CrawlerCategory, CrawlerPolicy};
+use crate::subjects::Subjects;
 
 /// How much of a user agent is read, in bytes.
 const READ_BYTES: usize = 512;
@@ -115,8 +116,7 @@ impl Engine {
     /// [`Engine::score`] of a client that claims to be a crawler, with what came of verifying it. Nothing is counted for the
     /// limit of crawlers.
     pub fn score_crawler(&self, features: &Features, evidence: &Evidence, verdict: AgentVerdict) -> Decision {
-        let mut nobody = ClientState::new(0);
-        self.judge_verdict(verdict, &mut nobody, *features).unwrap_or_else(|| {
+        self.judge_verdict(verdict, None, *features).unwrap_or_else(|| {
             let mut decision = self.score(features, evidence);
             spare_pending(&mut decision, verdict);
             decision
@@ -126,17 +126,19 @@ impl Engine {
     /// What the policy says of a crawler that was verified, or of one that was not what it says.
     pub(crate) fn verified(
         &self,
-        client: &mut ClientState,
+        subjects: &mut Subjects<'_>,
         features: Features,
         now_ms: u64,
     ) -> Option<Decision> {
-        self.judge_verdict(client.crawler_verdict(now_ms)?, client, features)
+        let verdict = subjects.client.agent_verdict(now_ms)?;
+        self.judge_verdict(verdict, Some((subjects, now_ms)), features)
     }
 
+    /// `whose` is who is charged where crawlers are limited.
     fn judge_verdict(
         &self,
         verdict: AgentVerdict,
-        client: &mut ClientState,
+        whose: Option<(&mut Subjects<'_>, u64)>,
         features: Features,
     ) -> Option<Decision> {
         let category = match verdict {
@@ -153,7 +155,9 @@ impl Engine {
                 self.at_once(features, Action::Challenge, Basis::Crawler, check, score, score - 50.0)
             }
             CrawlerPolicy::Limit => {
-                spent = limiter::spend_crawler(self.policy(), client);
+                if let Some((subjects, now_ms)) = whose {
+                    spent = limiter::spend_crawler(self.policy(), subjects, now_ms);
+                }
                 match spent.wait_us {
                     Some(wait_us) => self.over_limit(features, wait_us),
                     None => self.passed(features, Basis::Crawler, Check::Crawler),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Check, Evidence};
-use crate::engine::Watch;
+use crate::answers::Watch;
 use crate::features::Features;
 use crate::policy::LimitRule;
 
@@ -115,6 +115,8 @@ pub struct Decision {
     pub charges: Charges,
     /// Whether this was a suspicious action of the request's session.
     pub is_suspicious: bool,
+    /// Whether it was judged as a newcomer's: a client that has not proven anything.
+    pub is_newcomer: bool,
     /// Where the answer's status matters: hand it to [`crate::Engine::answered`].
     pub watch: Option<Watch>,
 }
@@ -128,10 +130,9 @@ pub struct OverLimit {
     pub is_shadow: bool,
 }
 
-/// The rate cells that a request was added to, as far as they are worth sharing: at most the address's, the client's and
-/// the route class's.
+/// The rate cells that a request was added to, as far as they are worth sharing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Charges([Option<(LimitRule, u64)>; 3]);
+pub struct Charges([Option<(LimitRule, u64)>; 8]);
 
 impl Charges {
     pub(crate) fn add(&mut self, rule: LimitRule, key: u64) {

@@ -2,6 +2,8 @@
 
 use crate::address::AddressState;
 use crate::agent::Agent;
+use crate::answers::Watch;
+use crate::asked::Asked;
 use crate::check::{Check, Evidence};
 use crate::client::{ClientState, Visit, one_if};
 use crate::crawler::{claimed_crawler, spare_pending};
@@ -10,13 +12,15 @@ use crate::facts::RequestFacts;
 use crate::features::Features;
 use crate::headers::{headers_mismatch, ja4_mismatch};
 use crate::keys::HashKey;
-use crate::limiter;
+use crate::limiter::{Standing, spend, spend_shared};
 use crate::model::{Model, sigmoid};
-use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
+use crate::network::NetworkState;
+use crate::path::PathClass;
 use crate::plain::plain;
-use crate::policy::{Consult, LimitRule, ListAction, Lists, Policy, Responses, Route};
+use crate::policy::{Consult, ListAction, Lists, Policy, Responses, Route};
 use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
+use crate::subjects::Subjects;
 
 /// Everything a judgement needs besides the request and the records. Immutable: a new snapshot is a new engine.
 #[derive(Clone, Debug)]
@@ -36,41 +40,6 @@ pub struct Marks {
     pub session: u8,
     /// How strongly failed logins from all over the client's network speak, in [0, 1].
     pub network: f32,
-}
-
-/// What must be known of a request when its answer comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watch {
-    is_attempt: bool,
-    /// The login route's place in the policy, where one is configured.
-    login: Option<u16>,
-}
-
-impl Watch {
-    /// Whether the answer's `location` is needed besides its status.
-    pub fn is_login_attempt(&self) -> bool {
-        self.is_attempt
-    }
-}
-
-/// The origin's answer to a watched request.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
-    /// The request's path without query.
-    pub path: &'a [u8],
-    /// `:status`.
-    pub status: u16,
-    /// `location`; only read for login attempts.
-    pub location: &'a [u8],
-}
-
-/// How a login attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginOutcome {
-    /// Refused by the application.
-    Failed,
-    /// Accepted, as far as the status tells.
-    Passed,
 }
 
 impl Engine {
@@ -110,114 +79,127 @@ impl Engine {
         &self.model
     }
 
-    /// Counts the request in both records and judges it; `now_ms` is Unix milliseconds. A route of class
-    /// `ignore` changes neither record; a new client that a list or its address's limit refuses stays new.
+    /// Whether [`Subjects::network`] is needed: for newcomers' pages and for sign-ins, and for assets at an address that
+    /// has shown no page yet.
+    pub fn needs_network(&self, asked: &Asked<'_>, client: &ClientState, now_ms: u64) -> bool {
+        let begins = asked.class == PathClass::Asset && client.page_count == 0;
+        asked.is_attempt || ((asked.reads() || begins) && !client.is_proven(now_ms))
+    }
+
+    /// Counts the request in the records of its subjects and judges it; `now_ms` is Unix milliseconds. A route of class
+    /// `ignore` changes no record; a new client that a list or a limit refuses stays new. `looks_on` says that everybody
+    /// is new because the process is: then the budgets of newcomers refuse nobody.
     pub fn decide(
         &self,
-        facts: &RequestFacts<'_>,
-        client: &mut ClientState,
-        address: &mut AddressState,
-        marks: Marks,
+        asked: &Asked<'_>,
+        subjects: &mut Subjects<'_>,
+        (marks, looks_on): (Marks, bool),
         now_ms: u64,
     ) -> Decision {
-        let path = plain(facts.path);
-        let route = self.policy.route_of(&path);
-        let class = route.class.unwrap_or_else(|| classify(facts, &path));
-        if class == PathClass::Ignore {
+        if asked.is_ignored() {
             return Decision { basis: Basis::Ignored, ..Decision::default() };
         }
-        if client.is_from_later(now_ms) {
-            *client = ClientState::new(client.key);
-        }
-        if address.is_from_later(now_ms) {
-            *address = AddressState::new(address.key);
-        }
-        let is_new = client.is_new();
-        // A session that was made up for this request counts like none: its record is that of the client without one.
-        let by_session = !facts.session.is_empty() && client.key == self.key.session(facts.session);
-        // Whose key is the session can change its user agent.
-        if is_new || by_session {
+        subjects.begin_anew(now_ms);
+        let facts = asked.facts;
+        let before = subjects.client.clone();
+        let is_new = before.is_new();
+        if is_new {
             let agent = Agent::judge(facts.user_agent, now_ms);
+            let client = &mut *subjects.client;
             client.agent_kind = agent.kind as u8;
             client.agent_suspicion = agent.suspicion;
             client.claims_crawler = u8::from(claimed_crawler(facts.user_agent).is_some());
         }
-        let (login, is_attempt) = self.attempt(facts, &path, class);
-        let visit = Visit {
-            class,
-            path: facts.path,
-            has_referer: !matches!(facts.referer, b"" | b"-"),
-            is_head: facts.method == b"HEAD",
-            is_attempt,
-            is_probe: route.class.is_none() && is_probe(class, facts.path, &path),
-            is_trap: self.policy.is_trap(&path),
-            is_robots: is_robots(&path),
-        };
-        client.visit(visit, now_ms);
-        address.visit(client.key, class == PathClass::Asset, now_ms);
+        let is_newcomer = subjects.count(asked, now_ms);
+        let standing = Standing { is_newcomer, looks_on };
+        // What the subjects' clocks say: they never run backwards.
+        let now_ms = subjects.client.last_seen_ms;
 
         let mismatch = Mismatch { headers: headers_mismatch(facts), ja4: ja4_mismatch(facts) };
-        let features = Features::of(client, mismatch.headers.max(mismatch.ja4));
+        let features = Features::of(subjects.client, mismatch.headers.max(mismatch.ja4));
         let mut decision = self
-            .listed(facts, &path, features, now_ms)
-            .or_else(|| self.verified(client, features, now_ms))
-            .unwrap_or_else(|| {
-                let whose = if by_session { LimitRule::Session } else { LimitRule::Client };
-                let spent = limiter::spend(&self.policy, (class, is_attempt), whose, client, address);
-                let mut decision = if let Some(wait_us) = spent.wait_us {
-                    self.over_limit(features, wait_us)
-                } else {
-                    let mut evidence = self.evidence(facts, client, address, mismatch);
-                    if is_attempt {
-                        let own = evidence.get(Check::FailedLogins);
-                        let neighbours = failed_logins(address.failures, address.attempts);
-                        let others = neighbours.min(MOST_OF_NEIGHBOURS).max(marks.network);
-                        evidence.set(Check::FailedLogins, own.max(others));
-                    }
-                    judge(&self.policy, &self.model, &features, &evidence)
-                };
-                (decision.limit, decision.charges) = (spent.over, spent.charges);
-                decision
-            });
-        if let Some(verdict) = client.crawler_verdict(now_ms) {
+            .listed(facts, &asked.path, features, now_ms)
+            .or_else(|| self.verified(subjects, features, now_ms))
+            .unwrap_or_else(|| self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms));
+        if let Some(verdict) = subjects.client.agent_verdict(now_ms).filter(|_| subjects.client.claims_crawler()) {
             spare_pending(&mut decision, verdict);
         }
-        if !facts.session.is_empty() {
-            let hits = visit.is_trap || visit.is_probe;
-            // Anybody can make up sessions: what they do is nobody's yet.
+        if subjects.has_session() {
+            let hits = (asked.is_trap || asked.is_probe) && !asked.is_cross_site;
             decision.is_suspicious = match decision.basis {
-                _ if !by_session => false,
                 Basis::Score => hits || decision.action.refuses(),
-                // Many people may share an address, and its limit.
-                Basis::RateLimit => decision.limit.is_some_and(|over| over.rule != LimitRule::Address),
+                // Many people may share an address or a network, and its limits.
+                Basis::RateLimit => decision.limit.is_some_and(|over| {
+                    !over.is_shadow && !over.rule.is_of_address() && !over.rule.is_of_network()
+                }),
                 _ => false,
             };
             self.challenge_suspicious(&mut decision, marks.session);
         }
-        let reads_pages = self.policy.responses() == Responses::Pages;
-        let watched = is_attempt || (reads_pages && class != PathClass::Asset && !is_icon(&path));
-        decision.watch = watched.then_some(Watch { is_attempt, login });
+        decision.is_newcomer = is_newcomer;
+        if decision.action.refuses() {
+            subjects.refused(asked, before, decision.basis);
+        } else {
+            if matches!(decision.basis, Basis::Score) {
+                let policy = &self.policy;
+                spend_shared(policy, asked, standing, subjects, (now_ms, &mut decision.charges));
+            }
+            decision.watch = self.watch(asked, is_newcomer);
+            if facts.unanswered && asked.is_within {
+                subjects.client.shows(now_ms);
+                subjects.graduate(now_ms);
+            }
+        }
+        let limited = matches!(decision.basis, Basis::DenyList | Basis::RateLimit) && decision.action.refuses();
+        subjects.address.new_clients += one_if(is_new && !limited);
         // Who is refused as an address has not begun to be a client: else it could push all others out of the table.
-        if is_new && matches!(decision.basis, Basis::DenyList | Basis::RateLimit) {
-            *client = ClientState::new(client.key);
+        if is_new && limited {
+            *subjects.client = ClientState::new(subjects.client.key);
         }
         decision
     }
 
-    /// Whether a request tries to sign in: only then [`Marks::network`] counts. Cheap for what only reads.
-    pub fn is_login_attempt(&self, facts: &RequestFacts<'_>) -> bool {
-        if facts.method != b"POST" && !self.policy.signs_in_by(facts.method) {
-            return false;
-        }
-        let path = plain(facts.path);
-        let class = self.policy.route_of(&path).class.unwrap_or_else(|| classify(facts, &path));
-        class != PathClass::Ignore && self.attempt(facts, &path, class).1
+    /// The limits, then model and checks.
+    fn weighed(
+        &self,
+        asked: &Asked<'_>,
+        subjects: &mut Subjects<'_>,
+        (marks, standing): (Marks, Standing),
+        (features, mismatch): (Features, Mismatch),
+        now_ms: u64,
+    ) -> Decision {
+        let of_network = subjects.network.as_deref().is_some_and(|network| network.false_claims >= 3.0);
+        let distrusts = standing.is_newcomer && (of_network || subjects.address.distrusts_assets());
+        let spent = spend(&self.policy, asked, standing, distrusts, subjects, now_ms);
+        let mut decision = if let Some(wait_us) = spent.wait_us {
+            self.over_limit(features, wait_us)
+        } else {
+            let mut evidence = self.evidence(asked, subjects, standing, mismatch);
+            if asked.is_attempt {
+                let own = evidence.get(Check::FailedLogins);
+                let others = neighbours(subjects, standing).max(marks.network);
+                evidence.set(Check::FailedLogins, own.max(others));
+            }
+            judge(&self.policy, &self.model, &features, &evidence)
+        };
+        (decision.limit, decision.charges) = (spent.over, spent.charges);
+        decision
     }
 
-    /// The place of the login route in the policy, where one is configured, and whether the request is an attempt.
-    fn attempt(&self, facts: &RequestFacts<'_>, path: &[u8], class: PathClass) -> (Option<u16>, bool) {
-        let login = self.policy.login_route(facts.method, path);
-        (login, login.is_some() || (class == PathClass::Login && facts.method == b"POST"))
+    fn watch(&self, asked: &Asked<'_>, is_newcomer: bool) -> Option<Watch> {
+        let reads_pages = self.policy.responses() == Responses::Pages && !asked.is_icon();
+        let reads = reads_pages && (asked.class != PathClass::Asset || is_newcomer);
+        (asked.is_attempt || reads).then_some(Watch {
+            class: asked.class,
+            is_attempt: asked.is_attempt,
+            login: asked.login,
+            is_newcomer,
+            is_within: asked.is_within,
+            is_signed_in: asked.is_signed_in,
+            is_cross_site: asked.is_cross_site,
+            is_icon: asked.is_icon(),
+            may_be_json: asked.may_be_json(),
+        })
     }
 
     /// Judges given features and evidence, without any record: the control plane's part in a consult.
@@ -276,30 +258,6 @@ impl Engine {
         let strength = (difference / self.policy.weight(Check::ControlPlane).max(0.1)).clamp(-1.0, 1.0);
         client.verdict = (128.0 + 127.0 * strength) as u8;
         client.verdict_until_ms = now_ms.saturating_add(self.policy.consult_ttl_ms());
-    }
-
-    /// Feeds the answer back into the records.
-    pub fn answered(
-        &self,
-        watch: Watch,
-        answer: Answer<'_>,
-        client: &mut ClientState,
-        address: &mut AddressState,
-        now_ms: u64,
-    ) -> Option<LoginOutcome> {
-        let Answer { path, status, location } = answer;
-        let is_error = (400..500).contains(&status) && !matches!(status, 401 | 408 | 429);
-        client.client_errors += one_if(is_error && !watch.is_attempt);
-        if !watch.is_attempt {
-            if matches!(status, 301 | 302 | 303 | 307 | 308) {
-                client.redirected();
-            }
-            return None;
-        }
-        let has_failed = self.policy.login_failed(watch.login, path, status, location);
-        let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
-        self.login_ended(outcome, client, address, now_ms);
-        Some(outcome)
     }
 
     /// What the lists say, those of the policy and those beside it; what allows comes first.
@@ -373,26 +331,92 @@ impl Engine {
 
     fn evidence(
         &self,
-        facts: &RequestFacts<'_>,
-        client: &ClientState,
-        address: &AddressState,
+        asked: &Asked<'_>,
+        subjects: &Subjects<'_>,
+        standing: Standing,
         mismatch: Mismatch,
     ) -> Evidence {
+        let client = &*subjects.client;
         let mut evidence = Evidence::default();
-        if let Some(provider) = facts.address.and_then(|ip| self.ranges.lookup(ip)) {
+        if let Some(provider) = asked.facts.address.and_then(|ip| self.ranges.lookup(ip)) {
             evidence.set(Check::DatacenterIp, provider.kind.strength());
         }
+        // What somebody asks for as what it is not contradicts it like a header would, from the third time on.
+        let denied = f32::from(client.false_claims.saturating_sub(2)) / 2.0;
         evidence.set(Check::UserAgent, client.agent_suspicion);
-        evidence.set(Check::HeadersMismatch, mismatch.headers);
+        evidence.set(Check::HeadersMismatch, mismatch.headers.max(denied));
         evidence.set(Check::Ja4Mismatch, mismatch.ja4);
         evidence.set(Check::FailedLogins, failed_logins(client.failures, client.attempts));
-        evidence.set(Check::TrapPath, client.trap);
-        evidence.set(Check::ProbePath, client.probe_hits / 4.0);
-        evidence.set(Check::AddressClients, address.rotation());
+        // What another site brings along is refused by itself, and is nobody's past.
+        let brought = asked.is_cross_site;
+        evidence.set(Check::TrapPath, client.trap.max(one_if(brought && asked.is_trap)));
+        evidence.set(Check::ProbePath, (client.probe_hits / 4.0).max(one_if(brought && asked.is_probe)));
+        if standing.is_newcomer && client.is_little_known() {
+            evidence.set(Check::AddressClients, subjects.address.newcomers());
+        }
         if client.verdict_until_ms > client.last_seen_ms {
             evidence.set(Check::ControlPlane, (f32::from(client.verdict) - 128.0) / 127.0);
         }
         evidence
+    }
+}
+
+impl Subjects<'_> {
+    /// Forgets what is from later than now: the clock was set back.
+    fn begin_anew(&mut self, now_ms: u64) {
+        if self.client.is_from_later(now_ms) {
+            *self.client = ClientState::new(self.client.key);
+        }
+        if self.address.is_from_later(now_ms) {
+            *self.address = AddressState::new(self.address.key);
+        }
+        if let Some(network) = self.network.as_deref_mut().filter(|network| network.is_from_later(now_ms)) {
+            *network = NetworkState::new(network.key);
+        }
+    }
+
+    /// Counts the request at every level; whether it is a newcomer's.
+    fn count(&mut self, asked: &Asked<'_>, now_ms: u64) -> bool {
+        let facts = asked.facts;
+        let visit = Visit {
+            class: asked.class,
+            path: facts.path,
+            has_referer: !matches!(facts.referer, b"" | b"-"),
+            is_head: facts.method == b"HEAD",
+            is_attempt: asked.is_attempt,
+            is_probe: asked.is_probe,
+            is_trap: asked.is_trap,
+            is_robots: asked.is_robots(),
+            is_cross_site: asked.is_cross_site,
+        };
+        let client = &mut *self.client;
+        let had_hits = client.trap + client.probe_hits > 0.0;
+        client.visit(visit, now_ms);
+        client.renew_proof(now_ms);
+        let has_hits = client.trap + client.probe_hits > 0.0;
+        self.address.visit(asked.class == PathClass::Asset, now_ms);
+        self.address.misdeeds += one_if(has_hits && !had_hits);
+        if let Some(network) = self.network.as_deref_mut() {
+            network.pass_time(now_ms);
+        }
+        let (network, is_proven) = (self.network_key, client.is_proven(now_ms));
+        if is_proven {
+            let issued = self.sessions.iter_mut().filter(|session| session.is_issued());
+            issued.for_each(|session| session.prove(network, now_ms));
+        }
+        for session in &mut *self.sessions {
+            session.last_seen_ms = session.last_seen_ms.max(now_ms);
+        }
+        !is_proven && !self.sessions.iter_mut().any(|session| session.vouches(network, now_ms))
+    }
+
+    /// Takes back what a refusal has made of the request.
+    fn refused(&mut self, asked: &Asked<'_>, before: ClientState, basis: Basis) {
+        self.client.refused(before);
+        self.address.assets = (self.address.assets - one_if(asked.class == PathClass::Asset)).max(0.0);
+        if basis == Basis::RateLimit {
+            self.address.requests = (self.address.requests - 1.0).max(0.0);
+        }
     }
 }
 
@@ -408,5 +432,22 @@ fn failed_logins(failures: f32, attempts: f32) -> f32 {
     failures / 10.0 * (failures / attempts.max(1.0)).min(1.0)
 }
 
+/// How strongly the failed logins of an address and its network speak of somebody else there who signs in. Of a newcomer
+/// fully where nearly all fail; of others at most so much.
+fn neighbours(subjects: &Subjects<'_>, standing: Standing) -> f32 {
+    let address = &*subjects.address;
+    let of_address = failed_logins(address.failures, address.attempts);
+    let (all, failed) = subjects.network.as_deref().map_or((0.0, 0.0), |net| (net.attempts, net.failures));
+    let nearly_all = |failures: f32, attempts: f32| {
+        standing.is_newcomer && failures >= NEARLY_ALL * attempts && failures > 0.0
+    };
+    let fully = |failures: f32, attempts: f32| {
+        if nearly_all(failures, attempts) { failed_logins(failures, attempts) } else { 0.0 }
+    };
+    of_address.min(MOST_OF_NEIGHBOURS).max(fully(address.failures, address.attempts)).max(fully(failed, all))
+}
+
 /// Of all clients of an address those count that fail; to somebody else there, at most so much, and only on signing in.
 const MOST_OF_NEIGHBOURS: f32 = 0.6;
+/// From this share on nearly all sign-ins fail.
+const NEARLY_ALL: f32 = 0.9;

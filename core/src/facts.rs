@@ -24,6 +24,10 @@ pub struct RequestFacts<'a> {
     pub ja4: &'a [u8],
     /// The configured session cookie or header.
     pub session: &'a [u8],
+    /// Another value of the same cookie: which of them the site reads cannot be told.
+    pub other_session: &'a [u8],
+    /// Whether the door sees no answers: then what would be confirmed by them rests on requests alone.
+    pub unanswered: bool,
     /// What the page's script found out about the device, as text.
     pub fingerprint: &'a [u8],
     /// `None` where the headers are not known, as in most access logs: then nothing is judged from them.

@@ -153,6 +153,7 @@ mod tests {
                 is_probe: false,
                 is_trap: false,
                 is_robots: false,
+                is_cross_site: false,
             };
             client.visit(visit, now_ms);
         }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use siphasher::sip::SipHasher24;
 
 use crate::facts::RequestFacts;
+use crate::plain::decode;
 
 /// The deployment's secret 128-bit key for SipHash-2-4.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,9 +50,16 @@ impl HashKey {
         hasher.finish()
     }
 
-    /// The key of a session, by its cookie or id; 0 where there is none.
+    /// The key of a session, by its cookie or id; 0 where there is none. Quotes around it are no part of it, and what is
+    /// percent-encoded is decoded once: as frameworks read cookies.
     pub fn session(&self, session: &[u8]) -> u64 {
-        if session.is_empty() { 0 } else { self.text(b's', session).max(1) }
+        let session = session.trim_ascii();
+        let session = session.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(session);
+        match session {
+            b"" => 0,
+            _ if session.contains(&b'%') => self.text(b's', &decode(session)).max(1),
+            _ => self.text(b's', session).max(1),
+        }
     }
 
     /// The key of a device fingerprint.
@@ -66,12 +74,8 @@ impl HashKey {
         if name.is_empty() { 0 } else { self.text(b'u', &name).max(1) }
     }
 
-    /// The key of the client record: address (IPv4 or IPv6 /64), user agent and JA4; or the session,
-    /// where there is one.
+    /// The key of the client record: address (IPv4 or IPv6 /64), user agent and JA4.
     pub fn client(&self, facts: &RequestFacts<'_>) -> u64 {
-        if !facts.session.is_empty() {
-            return self.session(facts.session);
-        }
         let mut hasher = self.domain(b'c');
         write_address(&mut hasher, facts.address);
         hasher.write_u64(facts.user_agent.len() as u64);

@@ -1,11 +1,19 @@
-//! Spending from rate cells: which limits a request counts for, and what happens over one.
+//! Spending from rate cells: which limits a request counts for, and what happens over one. Where the cells are is told
+//! by [`Subjects::cell`].
+//!
+//! A subject's own cells are charged by every request, also by those that are refused for something else. What newcomers
+//! share, and what all clients of an address do, is charged by who passes only: else one visitor who is refused could
+//! spend what belongs to others.
 
-use crate::address::AddressState;
-use crate::client::ClientState;
-use crate::decay::gcra;
+use crate::asked::Asked;
+use crate::decay::{Rate, gcra};
 use crate::decision::{Charges, OverLimit};
 use crate::path::PathClass;
-use crate::policy::{LimitMode, LimitRule, Policy};
+use crate::policy::{CompiledLimit, LimitMode, LimitRule, Policy};
+use crate::subjects::Subjects;
+
+/// Who is over a limit that others share is told to come back within this time, µs.
+const LONGEST_WAIT_US: u64 = 10_000_000;
 
 /// What became of a request at its limits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,93 +26,170 @@ pub(crate) struct Spent {
     pub(crate) charges: Charges,
 }
 
-/// Counts a request for its limits, in this order: the address's, the client's (not for assets: one page loads many), its
-/// route class's. The first enforced one that it is over refuses it; the ones before have counted it. `whose` is the
-/// client's rule: [`LimitRule::Session`] where the client is a session.
-pub(crate) fn spend(
-    policy: &Policy,
-    (class, is_attempt): (PathClass, bool),
-    whose: LimitRule,
-    client: &mut ClientState,
-    address: &mut AddressState,
-) -> Spent {
-    let mut spent = Spent::default();
-    let of_class = match class {
-        _ if is_attempt => Some(LimitRule::Login),
+/// Who asks, as limits see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// A client that has not proven anything.
+    pub(crate) is_newcomer: bool,
+    /// Whether the budgets of newcomers only look on: just after a restart everybody is new.
+    pub(crate) looks_on: bool,
+}
+
+/// The rules of a request that are its own.
+fn own(asked: &Asked<'_>) -> impl Iterator<Item = LimitRule> {
+    let reads = asked.class != PathClass::Asset;
+    let of_class = match asked.class {
+        _ if asked.is_attempt => None,
         PathClass::Page | PathClass::Login => Some(LimitRule::Page),
         PathClass::Api => Some(LimitRule::Api),
         PathClass::Asset => Some(LimitRule::Asset),
         PathClass::Ignore => None,
     };
-    spent.take(policy, LimitRule::Address, &mut address.rate_tat_us, address.key, address.last_seen_ms);
-    if class != PathClass::Asset {
-        spent.take_of_client(policy, whose, client);
+    let of_reader = [LimitRule::Client, LimitRule::Session].into_iter().filter(move |_| reads);
+    std::iter::once(LimitRule::Address).chain(of_reader).chain(of_class)
+}
+
+/// The rules of a request that it shares with others.
+fn shared(asked: &Asked<'_>, standing: Standing) -> impl Iterator<Item = LimitRule> {
+    use LimitRule::{AddressLogin, AddressPage, CrossSite, Login, Network, NetworkLogin, Newcomers};
+    let signs_in = [Login, AddressLogin, NetworkLogin].map(|rule| (rule, asked.is_attempt));
+    let reads = asked.reads();
+    let is_new = reads && standing.is_newcomer;
+    let pages = [(AddressPage, reads), (Newcomers, is_new), (Network, is_new)];
+    let brought = [(CrossSite, asked.is_cross_site)];
+    signs_in.into_iter().chain(pages).chain(brought).filter(|(_, counts)| *counts).map(|(rule, _)| rule)
+}
+
+/// Counts a request for the limits of its own, and looks whether there is room in those that it shares. The first enforced
+/// one that it is over refuses it; the ones before have counted it. `distrusts` says that assets here have to wait for
+/// room among pages.
+pub(crate) fn spend(
+    policy: &Policy,
+    asked: &Asked<'_>,
+    standing: Standing,
+    distrusts: bool,
+    subjects: &mut Subjects<'_>,
+    now_ms: u64,
+) -> Spent {
+    let mut spent = Spent::default();
+    for rule in own(asked) {
+        spent.take(policy, rule, subjects, now_ms);
     }
-    if let Some(rule) = of_class {
-        spent.take_of_client(policy, rule, client);
+    for rule in shared(asked, standing) {
+        spent.look(policy, rule, standing, subjects, now_ms);
+    }
+    if distrusts && asked.class == PathClass::Asset {
+        for rule in [LimitRule::Newcomers, LimitRule::Network] {
+            spent.look(policy, rule, standing, subjects, now_ms);
+        }
     }
     spent
+}
+
+/// Counts a request that passes for the limits that it shares. Sign-ins are told to others when they fail.
+pub(crate) fn spend_shared(
+    policy: &Policy,
+    asked: &Asked<'_>,
+    standing: Standing,
+    subjects: &mut Subjects<'_>,
+    (now_ms, charges): (u64, &mut Charges),
+) {
+    for rule in shared(asked, standing) {
+        add(policy, rule, subjects, (now_ms, charges), asked.facts.unanswered || !rule.is_of_logins());
+    }
+}
+
+/// Counts a page that was asked for as an asset, and passed as one.
+pub(crate) fn spend_late(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+    let mut charges = Charges::default();
+    for rule in [LimitRule::Client, LimitRule::AddressPage, LimitRule::Newcomers, LimitRule::Network] {
+        add(policy, rule, subjects, (now_ms, &mut charges), true);
+    }
+    charges
+}
+
+/// What a sign-in reserved: given back where it succeeded, told to others where it failed.
+pub(crate) fn sign_in_ended(policy: &Policy, failed: bool, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+    let mut charges = Charges::default();
+    for rule in [LimitRule::Login, LimitRule::AddressLogin, LimitRule::NetworkLogin] {
+        let (Some(limit), Some(cell)) = (policy.limit(rule), subjects.cell(rule)) else { continue };
+        if !failed {
+            *cell.tat_us = cell.tat_us.saturating_sub(limit.interval_us());
+        } else if is_worth_sharing(&limit, *cell.tat_us, now_ms) {
+            charges.add(rule, cell.key);
+        }
+    }
+    charges
 }
 
 /// Counts a request of a verified crawler for the crawlers' limit.
-pub(crate) fn spend_crawler(policy: &Policy, client: &mut ClientState) -> Spent {
+pub(crate) fn spend_crawler(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u64) -> Spent {
     let mut spent = Spent::default();
-    spent.take_of_client(policy, LimitRule::Crawler, client);
+    spent.take(policy, LimitRule::Crawler, subjects, now_ms);
     spent
 }
 
+fn is_worth_sharing(limit: &CompiledLimit, tat_us: u64, now_ms: u64) -> bool {
+    tat_us.saturating_sub(now_ms.saturating_mul(1000)) > limit.shared_from_us()
+}
+
+/// The rate at which a request is counted: newcomers of an address with proven clients have more.
+fn rate(limit: &CompiledLimit, rule: LimitRule, subjects: &Subjects<'_>) -> Rate {
+    let growth = if rule == LimitRule::Newcomers { subjects.address.growth() } else { 1.0 };
+    let interval_us = ((limit.rate.interval_us as f32 / growth) as u64).max(1);
+    Rate { interval_us, ..limit.rate }
+}
+
+/// Adds a request to a cell, however full it is, up to what the cell can hold.
+fn add(
+    policy: &Policy,
+    rule: LimitRule,
+    subjects: &mut Subjects<'_>,
+    (now_ms, charges): (u64, &mut Charges),
+    is_told: bool,
+) {
+    let Some(limit) = policy.limit(rule) else { return };
+    let rate = rate(&limit, rule, subjects);
+    let Some(cell) = subjects.cell(rule) else { return };
+    let now_us = now_ms.saturating_mul(1000);
+    let most_us = now_us.saturating_add(limit.most_ahead_us()).max(*cell.tat_us);
+    *cell.tat_us = (*cell.tat_us).max(now_us).saturating_add(rate.interval_us).min(most_us);
+    if is_told && is_worth_sharing(&limit, *cell.tat_us, now_ms) {
+        charges.add(rule, cell.key);
+    }
+}
+
 impl Spent {
-    fn take_of_client(&mut self, policy: &Policy, rule: LimitRule, client: &mut ClientState) {
-        let (key, now_ms) = (client.key, client.last_seen_ms);
-        if let Some(cell) = client.cell(rule) {
-            self.take(policy, rule, cell, key, now_ms);
-        }
-    }
-
-    fn take(&mut self, policy: &Policy, rule: LimitRule, tat_us: &mut u64, key: u64, now_ms: u64) {
+    fn take(&mut self, policy: &Policy, rule: LimitRule, subjects: &mut Subjects<'_>, now_ms: u64) {
         let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
-        match gcra(tat_us, now_ms, limit.rate) {
-            Ok(()) => {
-                let ahead = tat_us.saturating_sub(now_ms.saturating_mul(1000));
-                if ahead > limit.shared_from_us() {
-                    self.charges.add(rule, key);
-                }
-            }
-            Err(wait_us) => {
-                let is_shadow = limit.mode == LimitMode::Shadow;
-                self.over = Some(OverLimit { rule, is_shadow });
-                self.wait_us = (!is_shadow).then_some(wait_us);
-            }
-        }
-    }
-}
-
-impl ClientState {
-    /// Takes over how far the shared cell of a rule is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
-    /// this record's own cell knows. Rules of addresses have no cell here.
-    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
-        if let Some(cell) = self.cell(rule) {
-            *cell = (*cell).max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+        let Some(cell) = subjects.cell(rule) else { return };
+        match gcra(cell.tat_us, now_ms, limit.rate) {
+            Ok(()) if is_worth_sharing(&limit, *cell.tat_us, now_ms) => self.charges.add(rule, cell.key),
+            Ok(()) => {}
+            Err(wait_us) => self.refuse(rule, limit.mode == LimitMode::Shadow, wait_us),
         }
     }
 
-    /// The cell of a rule; rules of addresses have none here.
-    fn cell(&mut self, rule: LimitRule) -> Option<&mut u64> {
-        match rule {
-            LimitRule::Address => None,
-            LimitRule::Client | LimitRule::Session | LimitRule::Crawler => Some(&mut self.rate_tat_us),
-            LimitRule::Page => self.class_tat_us.get_mut(0),
-            LimitRule::Api => self.class_tat_us.get_mut(1),
-            LimitRule::Login => self.class_tat_us.get_mut(2),
-            LimitRule::Asset => self.class_tat_us.get_mut(3),
+    fn look(
+        &mut self,
+        policy: &Policy,
+        rule: LimitRule,
+        standing: Standing,
+        subjects: &mut Subjects<'_>,
+        now_ms: u64,
+    ) {
+        let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
+        let rate = rate(&limit, rule, subjects);
+        let Some(cell) = subjects.cell(rule) else { return };
+        let mut as_it_is = *cell.tat_us;
+        if let Err(wait_us) = gcra(&mut as_it_is, now_ms, rate) {
+            let looks_on = standing.looks_on && matches!(rule, LimitRule::Newcomers | LimitRule::Network);
+            self.refuse(rule, looks_on || limit.mode == LimitMode::Shadow, wait_us.min(LONGEST_WAIT_US));
         }
     }
-}
 
-impl AddressState {
-    /// Takes over how far the address's shared cell is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
-    /// this record's own cell knows.
-    pub fn settle(&mut self, ahead_us: u64, now_ms: u64) {
-        self.rate_tat_us = self.rate_tat_us.max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+    fn refuse(&mut self, rule: LimitRule, is_shadow: bool, wait_us: u64) {
+        self.over = Some(OverLimit { rule, is_shadow });
+        self.wait_us = (!is_shadow).then_some(wait_us);
     }
 }

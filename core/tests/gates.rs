@@ -1,9 +1,12 @@
 //! What decides before or beside the score: limits, lists, crawlers, suspicious sessions, networks.
 #![expect(clippy::expect_used, reason = "tests")]
 
+mod records;
+
 use std::net::IpAddr;
 
 use proptest::prelude::*;
+use records::Records;
 use sallyport_core::policy::{
     CrawlerCategory, CrawlerPolicy, LimitMode, LimitRule, ListAction, ListEntry, ListTarget, Lists,
 };
@@ -45,20 +48,6 @@ fn facts<'a>(method: &'a str, path: &'a str) -> RequestFacts<'a> {
     }
 }
 
-/// The records of one client.
-struct Records(ClientState, AddressState);
-
-impl Records {
-    fn of(engine: &Engine, facts: &RequestFacts<'_>) -> Self {
-        let key = engine.key();
-        Self(ClientState::new(key.client(facts)), AddressState::new(key.address(facts.address)))
-    }
-
-    fn judge(&mut self, engine: &Engine, facts: &RequestFacts<'_>, marks: Marks, now_ms: u64) -> Decision {
-        engine.decide(facts, &mut self.0, &mut self.1, marks, now_ms)
-    }
-}
-
 fn points(decision: &Decision) -> f32 {
     decision.reasons.iter().map(|(_, points)| points).sum()
 }
@@ -66,6 +55,8 @@ fn points(decision: &Decision) -> f32 {
 #[test]
 fn each_limit_refuses_or_only_tells() {
     let session = RequestFacts { session: b"s-1", ..facts("GET", "/") };
+    let elsewhere = BrowserHeaders { sec_fetch_site: b"cross-site", ..facts("GET", "/").headers.expect("some") };
+    let brought = RequestFacts { headers: Some(elsewhere), ..facts("GET", "/logo.png") };
     for (rule, facts) in [
         (LimitRule::Address, facts("GET", "/site.css")),
         (LimitRule::Client, facts("GET", "/")),
@@ -74,18 +65,25 @@ fn each_limit_refuses_or_only_tells() {
         (LimitRule::Api, facts("GET", "/api/items")),
         (LimitRule::Login, facts("POST", "/login")),
         (LimitRule::Asset, facts("GET", "/site.css")),
+        (LimitRule::Newcomers, facts("GET", "/a")),
+        (LimitRule::Network, facts("GET", "/api/items")),
+        (LimitRule::AddressPage, facts("GET", "/login")),
+        (LimitRule::AddressLogin, facts("POST", "/login")),
+        (LimitRule::NetworkLogin, facts("POST", "/login")),
+        (LimitRule::CrossSite, brought),
     ] {
         for mode in ["enforce", "shadow"] {
             let limit =
                 format!(r#""{}": {{ "per_second": 0.5, "burst": 4, "mode": "{mode}" }}"#, rule.name());
-            let engine = engine(&format!(r#"{{ "rate_limit": {{ {limit} }} }}"#));
-            let mut records = Records::of(&engine, &facts);
+            let lenient = r#""thresholds": { "monitor": 99, "challenge": 99.9, "block": 100 }"#;
+            let engine = engine(&format!(r#"{{ {lenient}, "rate_limit": {{ {limit} }} }}"#));
+            let mut records = Records::of(&engine, &facts).issued(NOW);
             for request in 0..4 {
                 let decision = records.judge(&engine, &facts, Marks::default(), NOW);
                 assert_eq!(decision.limit, None, "{rule:?}, {request}");
             }
             let decision = records.judge(&engine, &facts, Marks::default(), NOW);
-            let over = decision.limit.expect("over");
+            let over = decision.limit.unwrap_or_else(|| panic!("{rule:?} {mode}: {decision:?}"));
             assert_eq!((over.rule, over.is_shadow), (rule, mode == "shadow"));
             let is_refused = decision.basis == Basis::RateLimit;
             assert_eq!(is_refused, mode == "enforce", "{rule:?}");
@@ -130,7 +128,7 @@ fn a_shared_cell_counts_where_it_is_fuller_than_the_own_one() {
     for (ahead_us, passing) in [(0, 8), (5_000_000, 4), (9_000_000, 0), (60_000_000, 0)] {
         let mut records = Records::of(&engine, &facts);
         records.judge(&engine, &facts, Marks::default(), NOW);
-        records.0.settle(LimitRule::Client, ahead_us, NOW);
+        records.client.settle(LimitRule::Client, ahead_us, NOW);
         let passes = (0..12)
             .filter(|_| records.judge(&engine, &facts, Marks::default(), NOW).basis != Basis::RateLimit);
         assert_eq!(passes.count(), passing, "{ahead_us}");
@@ -176,7 +174,7 @@ fn each_category_of_crawlers_has_what_the_policy_says() {
             let engine = engine(&serde_json::to_string(&config).expect("JSON"));
             let facts = RequestFacts { user_agent: GOOGLEBOT, ..facts("GET", "/.env") };
             let mut records = Records::of(&engine, &facts);
-            engine.remember_agent(AgentVerdict::Verified(category), 60, &mut records.0, NOW);
+            engine.remember_agent(AgentVerdict::Verified(category), 60, &mut records.client, NOW);
             // Its 61st request at once.
             let last = (0..61).map(|_| records.judge(&engine, &facts, Marks::default(), NOW)).last();
             let last = last.expect("61 requests");
@@ -192,15 +190,15 @@ fn who_is_not_the_crawler_it_claims_to_be_is_blocked_until_somebody_looks_again(
     let route = engine.policy().route(b"/");
     let mut records = Records::of(&engine, &facts);
     let first = records.judge(&engine, &facts, Marks::default(), NOW);
-    assert!(engine.needs_consult(route, &first, &records.0, NOW) && records.0.claims_crawler());
-    engine.remember_agent(AgentVerdict::Failed, 300, &mut records.0, NOW);
+    assert!(engine.needs_consult(route, &first, &records.client, NOW) && records.client.claims_crawler());
+    engine.remember_agent(AgentVerdict::Failed, 300, &mut records.client, NOW);
     let failed = records.judge(&engine, &facts, Marks::default(), NOW + 1_000);
     assert_eq!((failed.action, failed.basis), (Action::Block, Basis::Crawler));
-    assert!(!engine.needs_consult(route, &failed, &records.0, NOW + 1_000));
+    assert!(!engine.needs_consult(route, &failed, &records.client, NOW + 1_000));
     let later = records.judge(&engine, &facts, Marks::default(), NOW + 300_000);
     assert_eq!(later.basis, Basis::Score);
-    assert!(engine.needs_consult(route, &later, &records.0, NOW + 300_000));
-    engine.remember_agent(AgentVerdict::Unverifiable, 300, &mut records.0, NOW + 300_000);
+    assert!(engine.needs_consult(route, &later, &records.client, NOW + 300_000));
+    engine.remember_agent(AgentVerdict::Unverifiable, 300, &mut records.client, NOW + 300_000);
     assert_eq!(records.judge(&engine, &facts, Marks::default(), NOW + 301_000).basis, Basis::Score);
 }
 
@@ -213,7 +211,7 @@ fn nobody_is_refused_for_a_claim_that_is_being_looked_into() {
     let mut records = Records::of(&engine, &facts);
     let judged = records.judge(&engine, &facts, Marks::default(), NOW);
     assert!(judged.action.refuses(), "{judged:?}");
-    engine.remember_agent(AgentVerdict::Pending, 60, &mut records.0, NOW);
+    engine.remember_agent(AgentVerdict::Pending, 60, &mut records.client, NOW);
     for request in 0..29 {
         let judged = records.judge(&engine, &facts, Marks::default(), NOW);
         assert_eq!(judged.action, Action::Monitor, "{request}");
@@ -227,7 +225,7 @@ fn a_suspicious_session_is_challenged_at_least_and_the_points_add_up() {
     let marks = |session| Marks { session, network: 0.0 };
     let facts = RequestFacts { session: b"s-1", ..facts("GET", "/") };
     for (count, action) in [(2, Action::Allow), (3, Action::Challenge), (255, Action::Challenge)] {
-        let decision = Records::of(&engine, &facts).judge(&engine, &facts, marks(count), NOW);
+        let decision = Records::of(&engine, &facts).issued(NOW).judge(&engine, &facts, marks(count), NOW);
         assert_eq!(decision.action, action, "{count}");
         assert!((50.0 + points(&decision) - decision.score).abs() < 1.0, "{decision:?}");
         let tells = decision.reasons.iter().any(|(check, _)| check == Check::SuspiciousSession);
@@ -237,7 +235,7 @@ fn a_suspicious_session_is_challenged_at_least_and_the_points_add_up() {
     let nameless = RequestFacts { session: b"", ..facts };
     let decision = Records::of(&engine, &nameless).judge(&engine, &nameless, marks(9), NOW);
     assert_eq!(decision.action, Action::Allow);
-    let mut records = Records::of(&engine, &facts);
+    let mut records = Records::of(&engine, &facts).issued(NOW);
     let scan = RequestFacts { path: b"/.env", user_agent: b"sqlmap/1.8", ..facts };
     let worse = (0..9).map(|_| records.judge(&engine, &scan, marks(9), NOW)).last().expect("nine");
     assert_eq!((worse.action, worse.basis), (Action::Block, Basis::Score), "nothing gets better by it");
@@ -249,7 +247,7 @@ fn what_is_suspicious_of_a_session() {
         r#"{ "trap_paths": ["/trap"], "rate_limit": { "address": { "per_second": 1, "burst": 3 }, "login": { "per_second": 1, "burst": 1 } } }"#,
     );
     let session = |method, path| RequestFacts { session: b"s-1", ..facts(method, path) };
-    let mut records = Records::of(&engine, &session("GET", "/"));
+    let mut records = Records::of(&engine, &session("GET", "/")).issued(NOW);
     let mut suspicious = |facts: RequestFacts<'_>| {
         let decision = records.judge(&engine, &facts, Marks::default(), NOW);
         (decision.limit.map(|over| over.rule), decision.is_suspicious)
@@ -275,7 +273,7 @@ fn a_network_of_failed_logins_counts_for_attempts_only() {
         let facts = facts(method, path);
         let decision = Records::of(&engine, &facts).judge(&engine, &facts, marks, NOW);
         assert_eq!(decision.evidence.get(Check::FailedLogins) > 0.9, counts, "{method} {path}");
-        assert_eq!(engine.is_login_attempt(&facts), counts);
+        assert_eq!(engine.ask(&facts).is_login_attempt(), counts);
     }
 }
 
@@ -295,7 +293,7 @@ fn lists_come_first_allowing_ones_before_all_and_they_end() {
         engine(r#"{ "lists": { "deny": ["203.0.113.0/24"] } }"#).with_lists(Lists::compile(&entries));
     let basis = |facts: &RequestFacts<'_>, now_ms| {
         let mut records = Records::of(&engine, facts);
-        engine.remember_agent(AgentVerdict::Verified(CrawlerCategory::Search), 60, &mut records.0, NOW);
+        engine.remember_agent(AgentVerdict::Verified(CrawlerCategory::Search), 60, &mut records.client, NOW);
         records.judge(&engine, facts, Marks { session: 9, network: 1.0 }, now_ms).basis
     };
     let bingbot = |path| RequestFacts { user_agent: b"bingbot/2.0", ..facts("GET", path) };
@@ -320,7 +318,8 @@ fn any_policy() -> impl Strategy<Value = PolicyConfig> {
         let limits = &mut config.rate_limit;
         (limits.address, limits.client, limits.crawler) = (limit, limit, limit);
         (limits.session, limits.page, limits.api) = (Some(limit), Some(limit), Some(limit));
-        (limits.login, limits.asset) = (Some(limit), Some(limit));
+        (limits.login, limits.asset, limits.newcomers, limits.network) = (limit, limit, limit, limit);
+        (limits.address_page, limits.address_login, limits.network_login) = (limit, limit, limit);
         (config.sessions.suspicious, config.sessions.keep_s) = (suspicious, keep_s);
         config
     })
@@ -345,12 +344,13 @@ proptest! {
             let session_id: &[u8] = if has_session { b"s-1" } else { b"" };
             let facts = RequestFacts { user_agent, session: session_id, ..facts(method, path) };
             if let Some(verdict) = AgentVerdict::from_u8(verdict % 12) {
-                engine.remember_agent(verdict, ttl_s, &mut records.0, now_ms);
+                engine.remember_agent(verdict, ttl_s, &mut records.client, now_ms);
             }
             for rule in LimitRule::ALL {
-                records.0.settle(rule, ahead_us, now_ms);
+                records.client.settle(rule, ahead_us, now_ms);
+                records.address.settle(rule, ahead_us, now_ms);
+                records.network.settle(rule, ahead_us, now_ms);
             }
-            records.1.settle(ahead_us, now_ms);
             let decision = records.judge(&engine, &facts, Marks { session, network }, now_ms);
             prop_assert!((0.0..=100.0).contains(&decision.score), "{:?}", decision);
             prop_assert!(decision.is_suspicious <= has_session);
@@ -358,13 +358,13 @@ proptest! {
             let over = decision.limit.is_some_and(|over| !over.is_shadow);
             prop_assert_eq!(over, decision.basis == Basis::RateLimit);
             let is_attempt = decision.watch.is_some_and(|watch| watch.is_login_attempt());
-            prop_assert_eq!(engine.is_login_attempt(&facts), is_attempt);
+            prop_assert_eq!(engine.ask(&facts).is_login_attempt() && !decision.action.refuses(), is_attempt);
             if matches!(decision.basis, Basis::Score | Basis::Session) {
                 let difference = 50.0 + points(&decision) - decision.score;
                 prop_assert!(difference.abs() < 3.5, "{:?}", decision);
             }
-            prop_assert_eq!(ClientState::from_bytes(&records.0.to_bytes()), Some(records.0.clone()));
-            prop_assert_eq!(AddressState::from_bytes(&records.1.to_bytes()), Some(records.1.clone()));
+            prop_assert_eq!(ClientState::from_bytes(&records.client.to_bytes()), Some(records.client.clone()));
+            prop_assert_eq!(AddressState::from_bytes(&records.address.to_bytes()), Some(records.address.clone()));
         }
     }
 }

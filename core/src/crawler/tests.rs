@@ -7,13 +7,14 @@ use crate::address::AddressState;
 use crate::engine::Marks;
 use crate::facts::RequestFacts;
 use crate::keys::HashKey;
+use crate::client::ClientState;
 use crate::model::Model;
+use crate::network::NetworkState;
 use crate::policy::{LimitRule, Policy, PolicyConfig, Route};
 use crate::ranges::Ranges;
 
 const NOW: u64 = 1_795_000_000_000;
 const GOOGLEBOT: &[u8] = b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
-const FIREFOX: &[u8] = b"Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0";
 const POLICIES: [CrawlerPolicy; 4] =
     [CrawlerPolicy::Allow, CrawlerPolicy::Limit, CrawlerPolicy::Challenge, CrawlerPolicy::Block];
 
@@ -30,15 +31,22 @@ fn engine(policy: &str) -> Engine {
 }
 
 /// A client in front of the judge, and its address.
-struct Visitor(ClientState, AddressState);
+struct Visitor(ClientState, AddressState, NetworkState);
 
 impl Visitor {
     fn new() -> Self {
-        Self(ClientState::new(1), AddressState::new(2))
+        Self(ClientState::new(1), AddressState::new(2), NetworkState::new(3))
     }
 
     fn asks(&mut self, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Decision {
-        engine.decide(facts, &mut self.0, &mut self.1, Marks::default(), now_ms)
+        let mut subjects = Subjects {
+            client: &mut self.0,
+            address: &mut self.1,
+            network: Some(&mut self.2),
+            sessions: &mut [],
+            network_key: 3,
+        };
+        engine.decide(&engine.ask(facts), &mut subjects, (Marks::default(), false), now_ms)
     }
 }
 
@@ -90,21 +98,6 @@ fn lists_come_before_verdicts() {
     engine.remember_agent(AgentVerdict::Failed, 300, &mut visitor.0, NOW);
     let decision = visitor.asks(&engine, &facts(GOOGLEBOT, b"/"), NOW);
     assert_eq!((decision.action, decision.basis), (Action::Allow, Basis::AllowList));
-}
-
-#[test]
-fn a_verdict_ends_with_its_time_and_with_the_claim() {
-    let engine = engine("{}");
-    let mut visitor = Visitor::new();
-    visitor.0 = ClientState::new(engine.key().session(b"s-1"));
-    let session = |user_agent| RequestFacts { session: b"s-1", ..facts(user_agent, b"/") };
-    visitor.asks(&engine, &session(GOOGLEBOT), NOW);
-    engine.remember_agent(AgentVerdict::Failed, 300, &mut visitor.0, NOW);
-    assert_eq!(visitor.asks(&engine, &session(GOOGLEBOT), NOW + 1000).action, Action::Block);
-    let person = visitor.asks(&engine, &session(FIREFOX), NOW + 2000);
-    assert_eq!(person.basis, Basis::Score, "the session's user agent claims nothing now");
-    assert_eq!(visitor.asks(&engine, &session(GOOGLEBOT), NOW + 3000).action, Action::Block);
-    assert_eq!(visitor.asks(&engine, &session(GOOGLEBOT), NOW + 300_000).basis, Basis::Score);
 }
 
 #[test]

@@ -168,8 +168,8 @@ pub struct ListsConfig {
     pub allow_user_agents: Vec<String>,
 }
 
-/// Rate limits (GCRA): so many per second on the long run, so many at once. Each request counts for the address's limit,
-/// the client's (or the session's, where it has a session that is known) and its route class's.
+/// Rate limits (GCRA): so many per second on the long run, so many at once. Each request counts for the limits of its
+/// address, its client, its session where the site issued one, and its route class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimitConfig {
@@ -186,15 +186,28 @@ pub struct RateLimitConfig {
     /// API calls of one client. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<Limit>,
-    /// Login attempts of one client. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub login: Option<Limit>,
-    /// Assets of one client. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub asset: Option<Limit>,
+    /// Sign-ins of one client that fail or are under way; one that succeeds is given back. Default 1 per minute, 10 at
+    /// once.
+    pub login: Limit,
+    /// Assets of one client. Default 40 per second, 400 at once.
+    pub asset: Limit,
     /// Requests of a client that is a verified crawler of a limited category, in place of all other limits; each address
     /// of a crawler is a client. Default 2 per second, 60 at once.
     pub crawler: Limit,
+    /// Pages of all newcomers of an address together: clients that have not yet loaded what pages need, for a minute at
+    /// least. It grows with the clients that have, up to four times. Default 5 per second, 60 at once.
+    pub newcomers: Limit,
+    /// The same of a network (IPv4 /24, IPv6 /48). Default 20 per second, 240 at once.
+    pub network: Limit,
+    /// Pages of all clients of an address together. Default 50 per second, 600 at once.
+    pub address_page: Limit,
+    /// Sign-ins of an address that fail or are under way. Default 1 per 15 seconds, 40 at once.
+    pub address_login: Limit,
+    /// The same of a network. Default 1 per 4 seconds, 160 at once.
+    pub network_login: Limit,
+    /// What other sites bring along to an address (images, frames, posts; not links that are followed). Default 5 per
+    /// second, 60 at once.
+    pub cross_site: Limit,
 }
 
 impl Default for RateLimitConfig {
@@ -205,9 +218,15 @@ impl Default for RateLimitConfig {
             session: None,
             page: None,
             api: None,
-            login: None,
-            asset: None,
+            login: Limit::new(1.0 / 60.0, 10),
+            asset: Limit::new(40.0, 400),
             crawler: Limit::new(2.0, 60),
+            newcomers: Limit::new(5.0, 60),
+            network: Limit::new(20.0, 240),
+            address_page: Limit::new(50.0, 600),
+            address_login: Limit::new(1.0 / 15.0, 40),
+            network_login: Limit::new(0.25, 160),
+            cross_site: Limit::new(5.0, 60),
         }
     }
 }
@@ -221,9 +240,15 @@ impl RateLimitConfig {
             LimitRule::Session => Some(self.session.unwrap_or(self.client)),
             LimitRule::Page => self.page,
             LimitRule::Api => self.api,
-            LimitRule::Login => self.login,
-            LimitRule::Asset => self.asset,
+            LimitRule::Login => Some(self.login),
+            LimitRule::Asset => Some(self.asset),
             LimitRule::Crawler => Some(self.crawler),
+            LimitRule::Newcomers => Some(self.newcomers),
+            LimitRule::Network => Some(self.network),
+            LimitRule::AddressPage => Some(self.address_page),
+            LimitRule::AddressLogin => Some(self.address_login),
+            LimitRule::NetworkLogin => Some(self.network_login),
+            LimitRule::CrossSite => Some(self.cross_site),
         }
     }
 }
@@ -317,4 +342,8 @@ pub struct Route {
     /// What happens where a consult fails. Default `open`.
     #[serde(default)]
     pub fail_mode: FailMode,
+    /// Whether only who is signed in gets a 2xx here: then a proven client's session that got one is the site's, also
+    /// where nobody saw it being issued. Default false.
+    #[serde(default)]
+    pub signed_in: bool,
 }

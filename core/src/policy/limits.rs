@@ -26,10 +26,26 @@ pub enum LimitRule {
     Asset = 6,
     /// Requests of a verified crawler whose category is limited.
     Crawler = 7,
+    /// Pages of all newcomers of an address together.
+    Newcomers = 8,
+    /// Pages of all newcomers of a network (IPv4 /24, IPv6 /48) together.
+    Network = 9,
+    /// Pages of all clients of an address together.
+    #[serde(rename = "address_page")]
+    AddressPage = 10,
+    /// Sign-ins of an address, failed or under way.
+    #[serde(rename = "address_login")]
+    AddressLogin = 11,
+    /// Sign-ins of a network, failed or under way.
+    #[serde(rename = "network_login")]
+    NetworkLogin = 12,
+    /// What other sites bring along to an address, but for links that are followed.
+    #[serde(rename = "cross_site")]
+    CrossSite = 13,
 }
 
 /// How many rules there are.
-const COUNT: usize = 8;
+const COUNT: usize = 14;
 
 impl LimitRule {
     /// All rules, in the order of their numbers.
@@ -42,6 +58,12 @@ impl LimitRule {
         Self::Login,
         Self::Asset,
         Self::Crawler,
+        Self::Newcomers,
+        Self::Network,
+        Self::AddressPage,
+        Self::AddressLogin,
+        Self::NetworkLogin,
+        Self::CrossSite,
     ];
 
     /// The name in policy, header and events.
@@ -55,7 +77,31 @@ impl LimitRule {
             Self::Login => "login",
             Self::Asset => "asset",
             Self::Crawler => "crawler",
+            Self::Newcomers => "newcomers",
+            Self::Network => "network",
+            Self::AddressPage => "address_page",
+            Self::AddressLogin => "address_login",
+            Self::NetworkLogin => "network_login",
+            Self::CrossSite => "cross_site",
         }
+    }
+
+    /// Whether all of an address are charged together.
+    pub fn is_of_address(self) -> bool {
+        matches!(
+            self,
+            Self::Address | Self::Newcomers | Self::AddressPage | Self::AddressLogin | Self::CrossSite
+        )
+    }
+
+    /// Whether all of a network are charged together.
+    pub fn is_of_network(self) -> bool {
+        matches!(self, Self::Network | Self::NetworkLogin)
+    }
+
+    /// Whether sign-ins are charged: those that succeed are given back.
+    pub fn is_of_logins(self) -> bool {
+        matches!(self, Self::Login | Self::AddressLogin | Self::NetworkLogin)
     }
 
     /// The rule of a number.

@@ -121,11 +121,6 @@ impl Policy {
         self.config.trap_paths.iter().any(|trap| pattern::fits_path(trap, path))
     }
 
-    /// Whether some configured login route is tried by this method.
-    pub(crate) fn signs_in_by(&self, method: &[u8]) -> bool {
-        self.config.login.routes.iter().any(|login| login.method.as_bytes() == method)
-    }
-
     /// The place of the configured login route that this request is an attempt at.
     pub(crate) fn login_route(&self, method: &[u8], path: &[u8]) -> Option<u16> {
         let fits = |login: &LoginRoute| login.path.as_bytes() == path && login.method.as_bytes() == method;

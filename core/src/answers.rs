@@ -1,0 +1,163 @@
+//! What the site answered: failed logins, redirects, what does not exist, and whether an asset was one.
+
+use crate::client::one_if;
+use crate::decision::Charges;
+use crate::engine::Engine;
+use crate::limiter;
+use crate::path::PathClass;
+use crate::subjects::Subjects;
+
+/// What must be known of a request when its answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    pub(crate) class: PathClass,
+    pub(crate) is_attempt: bool,
+    /// The login route's place in the policy, where one is configured.
+    pub(crate) login: Option<u16>,
+    pub(crate) is_newcomer: bool,
+    pub(crate) is_within: bool,
+    pub(crate) is_signed_in: bool,
+    pub(crate) is_cross_site: bool,
+    pub(crate) is_icon: bool,
+    pub(crate) may_be_json: bool,
+}
+
+impl Watch {
+    /// Whether the answer's `location` is needed besides its status.
+    pub fn is_login_attempt(&self) -> bool {
+        self.is_attempt
+    }
+
+    /// Whether the answer's `content-type` is needed besides its status.
+    pub fn reads_type(&self) -> bool {
+        self.class == PathClass::Asset
+    }
+
+    /// Whether something can come of an answer with this status.
+    pub fn matters(&self, status: u16) -> bool {
+        let errs = (400..500).contains(&status);
+        self.is_attempt || errs || self.is_newcomer || self.is_signed_in || is_redirect(status)
+    }
+}
+
+/// The origin's answer to a watched request. Absent text is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answer<'a> {
+    /// The request's path without query.
+    pub path: &'a [u8],
+    /// `:status`.
+    pub status: u16,
+    /// `location`; only read for login attempts.
+    pub location: &'a [u8],
+    /// `content-type`; only read for assets; empty where it is not known.
+    pub content_type: &'a [u8],
+}
+
+/// How a login attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginOutcome {
+    /// Refused by the application.
+    Failed,
+    /// Accepted, as far as the status tells.
+    Passed,
+}
+
+/// What came of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Of a login attempt: how it ended.
+    pub login: Option<LoginOutcome>,
+    /// The rate cells that were charged by it and are so full that others should know.
+    pub charges: Charges,
+}
+
+impl Engine {
+    /// Feeds the answer back into the records.
+    pub fn answered(
+        &self,
+        watch: Watch,
+        answer: Answer<'_>,
+        subjects: &mut Subjects<'_>,
+        now_ms: u64,
+    ) -> Answered {
+        let status = answer.status;
+        if watch.is_attempt {
+            let has_failed = self.policy().login_failed(watch.login, answer.path, status, answer.location);
+            let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
+            let charges = self.login_ended(outcome, watch.is_cross_site, subjects, now_ms);
+            return Answered { login: Some(outcome), charges };
+        }
+        let client = &mut *subjects.client;
+        let mut charges = Charges::default();
+        match watch.class {
+            PathClass::Asset if matches!(status, 200 | 206) && is_no_asset(&watch, answer.content_type) => {
+                charges = self.correct(answer.content_type, subjects, now_ms);
+            }
+            PathClass::Asset if matches!(status, 200 | 206 | 304) && !watch.is_icon => client.shows(now_ms),
+            PathClass::Asset => {}
+            _ => {
+                let is_error = (400..500).contains(&status) && !matches!(status, 401 | 408 | 429);
+                client.client_errors += one_if(is_error && !watch.is_cross_site);
+                if is_redirect(status) {
+                    client.redirected();
+                }
+                let found = status == 304 || (watch.is_within && (200..300).contains(&status));
+                if found && watch.class == PathClass::Page {
+                    client.shows(now_ms);
+                }
+            }
+        }
+        let is_honoured = watch.is_signed_in && (200..300).contains(&status);
+        if is_honoured && subjects.client.is_proven(now_ms) {
+            subjects.sessions.iter_mut().for_each(|session| session.issue(now_ms));
+        }
+        subjects.graduate(now_ms);
+        Answered { login: None, charges }
+    }
+
+    /// Whether [`Subjects::network`] is needed for an answer: to sign in, to prove oneself, or where a claim was false.
+    pub fn answer_needs_network(&self, watch: Watch, answer: Answer<'_>, is_ripe: bool) -> bool {
+        let is_false = watch.reads_type() && is_no_asset(&watch, answer.content_type);
+        watch.is_attempt || (watch.is_newcomer && (is_ripe || is_false))
+    }
+
+    /// A page or an API call that was asked for as an asset: counted and charged as what it is.
+    fn correct(&self, content_type: &[u8], subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+        let client = &mut *subjects.client;
+        client.assets = (client.assets - 1.0).max(0.0);
+        if is_html(content_type) {
+            client.pages += 1.0;
+            client.pages_60s += 1.0;
+            client.pages_2s += 1.0;
+        } else {
+            client.api_calls += 1.0;
+        }
+        client.false_claims = client.false_claims.saturating_add(1);
+        subjects.address.assets = (subjects.address.assets - 1.0).max(0.0);
+        subjects.address.false_claims += 1.0;
+        if let Some(network) = subjects.network.as_deref_mut() {
+            network.false_claims += 1.0;
+        }
+        limiter::spend_late(self.policy(), subjects, now_ms)
+    }
+}
+
+fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+fn is_no_asset(watch: &Watch, content_type: &[u8]) -> bool {
+    is_html(content_type) || (is_json(content_type) && !watch.may_be_json)
+}
+
+fn is_html(content_type: &[u8]) -> bool {
+    begins(content_type, b"text/html") || begins(content_type, b"application/xhtml")
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    begins(content_type, b"application/json")
+}
+
+fn begins(text: &[u8], with: &[u8]) -> bool {
+    text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}

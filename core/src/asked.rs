@@ -1,0 +1,102 @@
+//! What a request asks for, under a policy: read once, however often its records are loaded.
+
+use std::borrow::Cow;
+
+use crate::engine::Engine;
+use crate::facts::RequestFacts;
+use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
+use crate::plain::plain;
+
+/// A request as the policy sees it.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// Its facts.
+    pub facts: &'a RequestFacts<'a>,
+    /// The plain path.
+    pub(crate) path: Cow<'a, [u8]>,
+    pub(crate) class: PathClass,
+    /// The place of the login route in the policy, where one is configured.
+    pub(crate) login: Option<u16>,
+    pub(crate) is_attempt: bool,
+    pub(crate) is_probe: bool,
+    pub(crate) is_trap: bool,
+    /// Brought along by another site: an image, a frame, a post; not a link that was followed. A claim.
+    pub(crate) is_cross_site: bool,
+    /// This site led here, as the visitor says.
+    pub(crate) is_within: bool,
+    /// Only who is signed in gets a 2xx.
+    pub(crate) is_signed_in: bool,
+}
+
+impl Engine {
+    /// Reads a request.
+    pub fn ask<'a>(&self, facts: &'a RequestFacts<'a>) -> Asked<'a> {
+        let path = plain(facts.path);
+        let route = self.policy().route_of(&path);
+        let class = route.class.unwrap_or_else(|| classify(facts, &path));
+        let login = self.policy().login_route(facts.method, &path);
+        let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
+        Asked {
+            facts,
+            class,
+            login,
+            is_attempt,
+            is_probe: route.class.is_none() && is_probe(class, facts.path, &path),
+            is_trap: self.policy().is_trap(&path),
+            is_cross_site: is_cross_site(facts),
+            is_within: is_within(facts),
+            is_signed_in: route.signed_in,
+            path,
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Whether it tries to sign in: only then [`crate::Marks::network`] counts.
+    pub fn is_login_attempt(&self) -> bool {
+        self.is_attempt && self.class != PathClass::Ignore
+    }
+
+    /// Whether it is neither judged nor counted.
+    pub fn is_ignored(&self) -> bool {
+        self.class == PathClass::Ignore
+    }
+
+    /// Whether it asks for something to read: a page, or an API call.
+    pub(crate) fn reads(&self) -> bool {
+        !self.is_attempt && matches!(self.class, PathClass::Page | PathClass::Login | PathClass::Api)
+    }
+
+    pub(crate) fn is_robots(&self) -> bool {
+        is_robots(&self.path)
+    }
+
+    pub(crate) fn is_icon(&self) -> bool {
+        is_icon(&self.path)
+    }
+
+    /// Whether the answer may well be JSON though it is an asset.
+    pub(crate) fn may_be_json(&self) -> bool {
+        [b".map".as_slice(), b".webmanifest", b".json"].iter().any(|end| self.path.ends_with(end))
+    }
+}
+
+fn is_cross_site(facts: &RequestFacts<'_>) -> bool {
+    let headers = facts.headers.unwrap_or_default();
+    headers.sec_fetch_site == b"cross-site" && !(facts.method == b"GET" && headers.sec_fetch_mode == b"navigate")
+}
+
+/// By `Sec-Fetch-Site`, else by the referer's host. Where the host asked for is not known, as in most access logs, any
+/// referer counts.
+fn is_within(facts: &RequestFacts<'_>) -> bool {
+    let headers = facts.headers.unwrap_or_default();
+    match headers.sec_fetch_site {
+        b"" => {}
+        b"same-origin" => return true,
+        _ => return false,
+    }
+    let Some(at) = facts.referer.windows(3).position(|w| w == b"://") else { return false };
+    let rest = facts.referer.get(at + 3..).unwrap_or_default();
+    let host = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+    !host.is_empty() && (facts.authority.is_empty() || host.eq_ignore_ascii_case(facts.authority))
+}

@@ -1,0 +1,78 @@
+//! Proving oneself: a newcomer becomes a client with cells of its own once it behaved like a browser for a while.
+//!
+//! What counts is that pages are followed by what pages need: an asset that was answered as one, a 304 (its cache is
+//! warm), or another page that this site led to (assets may live elsewhere). Anybody can do that; so only so many clients
+//! of an address and of a network can prove themselves in ten minutes, and all of an address share cells whoever they are.
+
+use crate::client::{ClientState, PROOF_KEEP_S};
+use crate::decay::{Rate, gcra};
+use crate::subjects::Subjects;
+
+/// So many pages have to be followed by what pages need.
+const POINTS: u8 = 2;
+/// From the first of them on it takes at least so long, in seconds.
+const TAKES_S: u32 = 60;
+/// What was shown is forgotten after so long without more, in seconds: the visit is over.
+const FORGOTTEN_S: u32 = 1_800;
+/// A proof is renewed by use when it is older than this, in seconds.
+const RENEWED_S: u64 = 3_600;
+/// Clients of an address that prove themselves: 30 in ten minutes.
+const OF_ADDRESS: Rate = Rate { interval_us: 20_000_000, tolerance_us: 29 * 20_000_000 };
+/// Clients of a network that prove themselves: 120 in ten minutes.
+const OF_NETWORK: Rate = Rate { interval_us: 5_000_000, tolerance_us: 119 * 5_000_000 };
+
+impl ClientState {
+    /// Whether it has proven itself at Unix milliseconds `now_ms`: within a day of its last use.
+    pub fn is_proven(&self, now_ms: u64) -> bool {
+        self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S
+    }
+
+    /// Whether it has shown enough to prove itself.
+    pub fn is_ripe(&self, now_ms: u64) -> bool {
+        let now_s = (now_ms / 1000) as u32;
+        self.proof >= POINTS && now_s.saturating_sub(self.proof_from_s) >= TAKES_S && !self.has_misdeeds()
+    }
+
+    /// The latest page was followed by what a page needs.
+    pub(crate) fn shows(&mut self, now_ms: u64) {
+        if std::mem::take(&mut self.awaits_proof) == 0 {
+            return;
+        }
+        let now_s = (now_ms / 1000) as u32;
+        if self.proof == 0 || now_s.saturating_sub(self.proof_from_s) > FORGOTTEN_S {
+            (self.proof, self.proof_from_s) = (0, now_s);
+        }
+        self.proof = self.proof.saturating_add(1);
+    }
+
+    /// Keeps the proof of who uses it; takes it from who probes.
+    pub(crate) fn renew_proof(&mut self, now_ms: u64) {
+        if self.has_misdeeds() {
+            (self.proven_s, self.proof) = (0, 0);
+        } else if self.is_proven(now_ms) && (now_ms / 1000).saturating_sub(self.proven_s.into()) > RENEWED_S {
+            self.proven_s = (now_ms / 1000) as u32;
+        }
+    }
+
+    fn has_misdeeds(&self) -> bool {
+        self.trap > 0.05 || self.probe_hits > 1.5 || self.false_claims > 2
+    }
+}
+
+impl Subjects<'_> {
+    /// Lets the client prove itself where it has shown enough and its address and network have room for one more.
+    pub(crate) fn graduate(&mut self, now_ms: u64) {
+        let Some(network) = self.network.as_deref_mut() else { return };
+        if self.client.is_proven(now_ms) || !self.client.is_ripe(now_ms) {
+            return;
+        }
+        let (mut of_address, mut of_network) = (self.address.graduation_tat_us, network.graduation_tat_us);
+        let room = gcra(&mut of_address, now_ms, OF_ADDRESS).is_ok()
+            && gcra(&mut of_network, now_ms, OF_NETWORK).is_ok();
+        if room {
+            (self.address.graduation_tat_us, network.graduation_tat_us) = (of_address, of_network);
+            self.address.proven += 1.0;
+            self.client.proven_s = (now_ms / 1000) as u32;
+        }
+    }
+}

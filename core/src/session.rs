@@ -1,0 +1,71 @@
+//! The session's record. A session is a client's name for itself until the site has issued it; it only adds: whoever
+//! has one is charged as a client all the same.
+
+use crate::client::PROOF_KEEP_S;
+use crate::decay::{Rate, gcra};
+use crate::record::record;
+
+/// A session brings its proof to so many new networks an hour: Wi-Fi to mobile and back.
+const MOVES: Rate = Rate { interval_us: 1_200_000_000, tolerance_us: 2 * 1_200_000_000 };
+
+record! {
+    /// What is remembered of one session.
+    pub struct SessionState {
+        /// Keyed hash of the session (see [`crate::HashKey::session`]).
+        key: u64,
+        /// Unix milliseconds; never runs backwards.
+        last_seen_ms: u64,
+        /// The rate cell of its pages and API calls: theoretical arrival time, Unix µs.
+        rate_tat_us: u64,
+        /// The rate cell of networks that are new to it: theoretical arrival time, Unix µs.
+        moves_tat_us: u64,
+        /// Keyed hash of the network where it was proven, or came to last.
+        network: u64,
+        /// When a proven client used it last, Unix seconds; 0 for never.
+        proven_s: u32,
+        /// 1 once the site issued it, or answered to it as to one that it knows.
+        issued: u8,
+    }
+}
+
+impl SessionState {
+    /// The record of a session that nobody issued, as far as is known.
+    pub fn new(key: u64) -> Self {
+        Self { key, last_seen_ms: 0, rate_tat_us: 0, moves_tat_us: 0, network: 0, proven_s: 0, issued: 0 }
+    }
+
+    /// Whether the site issued it: only then it counts, and only then a record is kept.
+    pub fn is_issued(&self) -> bool {
+        self.issued == 1
+    }
+
+    /// The site issued it, or knows it, at Unix milliseconds `now_ms`.
+    pub fn issue(&mut self, now_ms: u64) {
+        self.issued = 1;
+        self.last_seen_ms = self.last_seen_ms.max(now_ms);
+    }
+
+    /// A proven client uses it on this network.
+    pub(crate) fn prove(&mut self, network: u64, now_ms: u64) {
+        if self.proven_s == 0 {
+            self.network = network;
+        }
+        self.proven_s = (now_ms / 1000) as u32;
+    }
+
+    /// Whether it vouches for a client on this network: a session that a proven client used, on the network where that
+    /// was, or on one of the few that it may come to in an hour.
+    pub(crate) fn vouches(&mut self, network: u64, now_ms: u64) -> bool {
+        let fresh = self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S;
+        if !self.is_issued() || !fresh {
+            return false;
+        }
+        if self.network != network {
+            if gcra(&mut self.moves_tat_us, now_ms, MOVES).is_err() {
+                return false;
+            }
+            self.network = network;
+        }
+        true
+    }
+}

@@ -1,0 +1,141 @@
+//! Whom a request belongs to, and where each level is charged.
+//!
+//! ```text
+//! network  IPv4 /24, IPv6 /48          newcomers' pages, sign-ins under way and failed
+//!   ⊃ address  IPv4, IPv6 /64          every request, all pages, newcomers' pages, sign-ins, cross-site requests
+//!       ⊃ client  + user agent, JA4    every page and API call, by class, sign-ins
+//!           ⊃ session  issued by the site   every page and API call
+//! ```
+//!
+//! Every level is charged, none in the place of another. What a visitor may choose about itself, its user agent or its
+//! session, makes it a newcomer at the level above, and newcomers share what one of them has.
+
+use crate::address::AddressState;
+use crate::client::ClientState;
+use crate::network::NetworkState;
+use crate::policy::LimitRule;
+use crate::session::SessionState;
+
+/// The records of one request's subjects.
+#[derive(Debug)]
+pub struct Subjects<'a> {
+    /// The client: address, user agent, JA4.
+    pub client: &'a mut ClientState,
+    /// The IPv4 address or IPv6 /64.
+    pub address: &'a mut AddressState,
+    /// The IPv4 /24 or IPv6 /48; `None` where [`crate::Engine::needs_network`] says no.
+    pub network: Option<&'a mut NetworkState>,
+    /// The sessions that the request names, at most two; those that nobody issued count nothing.
+    pub sessions: &'a mut [SessionState],
+    /// Keyed hash of the network.
+    pub network_key: u64,
+}
+
+/// A rate cell, and the keyed hash by which others know it.
+pub(crate) struct Cell<'c> {
+    /// Theoretical arrival time, Unix µs.
+    pub(crate) tat_us: &'c mut u64,
+    pub(crate) key: u64,
+}
+
+impl Subjects<'_> {
+    /// Where a rule is charged: the one place. `None` where the subject is not at hand; of sessions the first counts.
+    pub(crate) fn cell(&mut self, rule: LimitRule) -> Option<Cell<'_>> {
+        let (client, address) = (&mut *self.client, &mut *self.address);
+        let key = match rule {
+            LimitRule::Network | LimitRule::NetworkLogin => self.network_key,
+            LimitRule::Session => self.sessions.iter().find(|session| session.is_issued())?.key(),
+            _ if rule.is_of_address() => address.key(),
+            _ => client.key(),
+        };
+        let tat_us = match rule {
+            LimitRule::Client | LimitRule::Crawler => &mut client.rate_tat_us,
+            LimitRule::Page | LimitRule::Api | LimitRule::Login | LimitRule::Asset => client.class_cell(rule)?,
+            LimitRule::Address
+            | LimitRule::Newcomers
+            | LimitRule::AddressPage
+            | LimitRule::AddressLogin
+            | LimitRule::CrossSite => address.cell(rule)?,
+            LimitRule::Network => &mut self.network.as_deref_mut()?.newcomers_tat_us,
+            LimitRule::NetworkLogin => &mut self.network.as_deref_mut()?.login_tat_us,
+            LimitRule::Session => {
+                &mut self.sessions.iter_mut().find(|session| session.is_issued())?.rate_tat_us
+            }
+        };
+        Some(Cell { tat_us, key })
+    }
+
+    /// Whether one of its sessions was issued by the site.
+    pub(crate) fn has_session(&self) -> bool {
+        self.sessions.iter().any(SessionState::is_issued)
+    }
+}
+
+/// Lays how far a shared cell is ahead of now, µs, over a record's own, where that is more.
+pub(crate) fn lay(tat_us: &mut u64, ahead_us: u64, now_ms: u64) {
+    *tat_us = (*tat_us).max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+}
+
+impl ClientState {
+    /// Takes over how far the shared cell of a rule is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
+    /// this record's own cell knows. Rules of other subjects have no cell here.
+    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+        let cell = match rule {
+            LimitRule::Client | LimitRule::Crawler => Some(&mut self.rate_tat_us),
+            _ => self.class_cell(rule),
+        };
+        if let Some(cell) = cell {
+            lay(cell, ahead_us, now_ms);
+        }
+    }
+
+    fn class_cell(&mut self, rule: LimitRule) -> Option<&mut u64> {
+        match rule {
+            LimitRule::Page => self.class_tat_us.get_mut(0),
+            LimitRule::Api => self.class_tat_us.get_mut(1),
+            LimitRule::Login => self.class_tat_us.get_mut(2),
+            LimitRule::Asset => self.class_tat_us.get_mut(3),
+            _ => None,
+        }
+    }
+}
+
+impl AddressState {
+    /// As [`ClientState::settle`].
+    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+        if let Some(cell) = self.cell(rule) {
+            lay(cell, ahead_us, now_ms);
+        }
+    }
+
+    fn cell(&mut self, rule: LimitRule) -> Option<&mut u64> {
+        Some(match rule {
+            LimitRule::Address => &mut self.rate_tat_us,
+            LimitRule::Newcomers => &mut self.newcomers_tat_us,
+            LimitRule::AddressPage => &mut self.page_tat_us,
+            LimitRule::AddressLogin => &mut self.login_tat_us,
+            LimitRule::CrossSite => &mut self.cross_tat_us,
+            _ => return None,
+        })
+    }
+}
+
+impl NetworkState {
+    /// As [`ClientState::settle`].
+    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+        match rule {
+            LimitRule::Network => lay(&mut self.newcomers_tat_us, ahead_us, now_ms),
+            LimitRule::NetworkLogin => lay(&mut self.login_tat_us, ahead_us, now_ms),
+            _ => {}
+        }
+    }
+}
+
+impl SessionState {
+    /// As [`ClientState::settle`].
+    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+        if rule == LimitRule::Session {
+            lay(&mut self.rate_tat_us, ahead_us, now_ms);
+        }
+    }
+}
