@@ -190,6 +190,12 @@ impl ClientState {
         }
     }
 
+    /// The record of a client of which nothing is known but that it came at `now_ms` (Unix milliseconds).
+    pub fn met(key: u64, now_ms: u64) -> Self {
+        let now_ms = now_ms.max(1);
+        Self { first_seen_ms: now_ms, last_seen_ms: now_ms, ..Self::new(key) }
+    }
+
     /// What the user agent was judged to be, when the record began.
     pub fn agent(&self) -> Agent {
         Agent { kind: AgentKind::from_u8(self.agent_kind), suspicion: self.agent_suspicion.min(1.0) }

@@ -7,7 +7,7 @@ use crate::asked::Asked;
 use crate::check::{Check, Evidence};
 use crate::client::{ClientState, Visit, one_if};
 use crate::crawler::{claimed_crawler, spare_pending};
-use crate::decision::{Action, Basis, Decision, Reasons};
+use crate::decision::{Action, Basis, Decision, OverLimit, Reasons};
 use crate::facts::RequestFacts;
 use crate::features::Features;
 use crate::headers::{headers_mismatch, ja4_mismatch};
@@ -17,7 +17,7 @@ use crate::model::{Model, sigmoid};
 use crate::network::NetworkState;
 use crate::path::PathClass;
 use crate::plain::plain;
-use crate::policy::{Consult, ListAction, Lists, Policy, Responses, Route};
+use crate::policy::{Consult, LimitRule, ListAction, Lists, Policy, Responses, Route};
 use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
 use crate::subjects::Subjects;
@@ -184,6 +184,15 @@ impl Engine {
         };
         (decision.limit, decision.charges) = (spent.over, spent.charges);
         decision
+    }
+
+    /// Refuses a newcomer's page or sign-in whose charge could not be stored: who floods must not lose its own charges.
+    pub fn refuse_uncounted(&self, asked: &Asked<'_>, decision: &mut Decision) {
+        let passes = decision.basis == Basis::Score && !decision.action.refuses();
+        if passes && decision.is_newcomer && (asked.reads() || asked.is_attempt) {
+            *decision = Decision { is_newcomer: true, ..self.over_limit(decision.features, 1_000_000) };
+            decision.limit = Some(OverLimit { rule: LimitRule::Newcomers, is_shadow: false });
+        }
     }
 
     fn watch(&self, asked: &Asked<'_>, is_newcomer: bool) -> Option<Watch> {

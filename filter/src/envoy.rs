@@ -57,6 +57,10 @@ impl Host for Envoy {
         hostcalls::get_property(vec!["source", "address"]).ok().flatten()
     }
 
+    fn response_headers(&self) -> Headers {
+        hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
+    }
+
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
     }

@@ -29,7 +29,7 @@ const LONGEST_MS: u64 = 2 * TIMEOUT_MS as u64;
 /// have let a burst through before the first exchange.
 const MOST_REPLICAS: u64 = 16;
 /// Which control plane's marks the machines of this process have seen, and up to which number.
-const SEEN: &str = "sallyport/3/seen";
+const SEEN: &str = "sallyport/4/seen";
 
 /// What there is to tell; at most [`MOST`] of each, sorted.
 #[derive(Debug, Default)]

@@ -16,8 +16,7 @@ pub struct Sources {
     /// The request header that holds the JA4 fingerprint, lower case; empty for none. Envoy must overwrite it
     /// on every request, or clients choose their own fingerprint.
     pub ja4_header: String,
-    /// The cookie that names the session; empty for none. Who sends one counts as a client of its own from the
-    /// session's second request on.
+    /// The cookie that names the session; empty for none. One counts once the site has issued it.
     pub session_cookie: String,
     /// In the cookie's place, the request header that names the session, lower case; empty for none.
     pub session_header: String,
@@ -76,8 +75,12 @@ pub fn gather<'a>(
             "accept-encoding" => browser.accept_encoding = value,
             "accept-language" => browser.accept_language = value,
             "cookie" if !sources.session_cookie.is_empty() => {
-                if let Some(session) = cookie(value, sources.session_cookie.as_bytes()) {
-                    facts.session = session;
+                // Which of several the site reads cannot be told: the first two count.
+                for session in cookies(value, sources.session_cookie.as_bytes()) {
+                    if facts.session != session {
+                        facts.other_session = facts.session;
+                        facts.session = session;
+                    }
                 }
             }
             "referer" => facts.referer = value,
@@ -131,12 +134,14 @@ fn parse_ms(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// The value of a cookie in a `cookie` header.
-fn cookie<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    header.split(|byte| *byte == b';').find_map(|pair| {
-        let rest = pair.trim_ascii().strip_prefix(name)?;
-        rest.strip_prefix(b"=").filter(|value| !value.is_empty())
-    })
+/// The values of a cookie in a `cookie` header, last first.
+fn cookies<'a>(header: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    header.rsplit(|byte| *byte == b';').filter_map(move |pair| value_of(pair.trim_ascii(), name))
+}
+
+/// The value in `name=value`, where it is this name and there is one.
+pub fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    pair.strip_prefix(name)?.strip_prefix(b"=").filter(|value| !value.is_empty())
 }
 
 /// In the first 1,024 bytes: a longer header is not longer work.

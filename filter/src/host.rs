@@ -75,6 +75,8 @@ pub trait Host {
     fn remove_request_header(&self, name: &str);
     /// `address:port` of the client, as the proxy resolved it.
     fn source_address(&self) -> Option<Vec<u8>>;
+    /// All response headers. Only in the response phase.
+    fn response_headers(&self) -> Headers;
     /// The first value of a response header. Only in the response phase.
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Replaces all copies of a response header. Only in the response phase.

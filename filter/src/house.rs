@@ -66,7 +66,7 @@ impl House {
 impl Record for House {
     const BYTES: usize = AddressState::BYTES + ROOMS * ClientState::BYTES + 1;
     const WAYS: usize = 6;
-    const TABLE: &'static str = "sallyport/3/address/";
+    const TABLE: &'static str = "sallyport/4/address/";
 
     fn new(key: u64) -> Self {
         Self { address: AddressState::new(key), rooms: [const { None }; ROOMS], overflowed: false }

@@ -3,8 +3,8 @@
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
-    AddressState, AgentVerdict, Answer, Basis, ClientState, Decision, Engine, LoginOutcome, RequestFacts,
-    Watch,
+    AgentVerdict, Answer, ClientState, Decision, Engine, LoginOutcome, NetworkState, RequestFacts,
+    SessionState, Subjects, Watch,
 };
 
 use crate::consult::Verdict;
@@ -15,34 +15,35 @@ use crate::metrics::Counter;
 use crate::state::{Held, Record};
 use crate::worker::Worker;
 
-/// After this many lost writes an update is given up: one request goes uncounted.
-pub(crate) const ATTEMPTS: usize = 3;
+/// After this many lost writes an update is given up: one request goes uncounted, and is refused where a newcomer's
+/// page must not.
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// Whose records: keyed hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// Of the client: address, user agent and JA4, or the session, once it has been seen before.
+    /// Of the client: address, user agent and JA4.
     pub client: u64,
     /// Of the address.
     pub address: u64,
-    /// Of the session, whether it has been seen before or not; 0 for none.
-    pub session: u64,
     /// Of the network.
     pub network: u64,
-    /// Whether the client is a session, which may come from several addresses.
-    by_session: bool,
+    /// Of the sessions that the request names, whoever issued them; 0 for none.
+    named: [u64; 2],
+    /// Of the session that the site issued; 0 for none.
+    pub session: u64,
 }
 
 impl Keys {
-    /// The keys of a request.
+    /// The keys of a request; which session counts is not known yet.
     pub fn of(engine: &Engine, facts: &RequestFacts<'_>) -> Self {
         let key = engine.key();
         Self {
             client: key.client(facts),
             address: key.address(facts.address),
-            session: key.session(facts.session),
             network: key.network(facts.address),
-            by_session: !facts.session.is_empty(),
+            named: [key.session(facts.session), key.session(facts.other_session)],
+            session: 0,
         }
     }
 }
@@ -58,43 +59,33 @@ pub struct Judged {
     pub keys: Keys,
 }
 
-/// Counts the request in both records and judges it; what others should know of it waits for the next exchange.
+/// Counts the request in the records of its subjects and judges it; what others should know of it waits for the next
+/// exchange.
 pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Judged {
     let mut keys = Keys::of(engine, facts);
-    let mut unmet = None;
-    if keys.by_session {
-        let session = Slot::<ClientState>::new(worker, keys.client, now_ms);
-        if session.held.record.is_new() {
-            // Anybody can make up a session for each request: one never seen before counts like none.
-            keys =
-                Keys { session: keys.session, ..Keys::of(engine, &RequestFacts { session: b"", ..*facts }) };
-            unmet = Some(session);
-        }
-    }
-    let known = marks::find(worker, engine, facts, &keys, now_ms);
-    let judged = update(worker, keys, now_ms, |client, address| {
-        let decision = engine.decide(facts, client, address, known, now_ms);
-        Judged { decision, client: client.clone(), keys }
+    let asked = engine.ask(facts);
+    let mut records = Records::new(worker, &keys, now_ms);
+    keys.session = records.issued();
+    let known = marks::find(worker, &asked, &keys, now_ms);
+    let looks_on = worker.looks_on(now_ms);
+    let needs = |client: &ClientState| engine.needs_network(&asked, client, now_ms);
+    let (mut judged, is_stored) = records.update(worker, needs, |subjects| {
+        let decision = engine.decide(&asked, subjects, (known, looks_on), now_ms);
+        Judged { decision, client: subjects.client.clone(), keys }
     });
-    let Decision { action, basis, is_suspicious, .. } = judged.decision;
+    if !is_stored {
+        engine.refuse_uncounted(&asked, &mut judged.decision);
+    }
     for (rule, key) in judged.decision.charges.iter() {
         charge(worker, engine, rule, key, keys);
     }
-    // Sessions made up faster than the limits allow would push out all others.
-    if is_suspicious && (unmet.is_none() || basis != Basis::RateLimit) {
+    if judged.decision.is_suspicious {
         marks::count_suspicious(worker, engine, keys.session, now_ms);
-    }
-    if let Some(mut session) = unmet
-        && basis != Basis::Ignored
-        && !action.refuses()
-    {
-        // Where another worker was quicker, the session is met the next time.
-        session.store(worker, &ClientState::met(session.key, now_ms), now_ms);
     }
     judged
 }
 
-/// Feeds the answer to a watched request back into both records.
+/// Feeds the answer to a watched request back into the records.
 pub fn feed_back<H: Host>(
     worker: &Worker<H>,
     engine: &Engine,
@@ -102,7 +93,19 @@ pub fn feed_back<H: Host>(
     answer: Answer<'_>,
     now_ms: u64,
 ) -> Option<LoginOutcome> {
-    update(worker, keys, now_ms, |client, address| engine.answered(watch, answer, client, address, now_ms))
+    let needs = |client: &ClientState| engine.answer_needs_network(watch, answer, client.is_ripe(now_ms));
+    let answered = Records::new(worker, &keys, now_ms)
+        .update(worker, needs, |subjects| engine.answered(watch, answer, subjects, now_ms))
+        .0;
+    for (rule, key) in answered.charges.iter() {
+        charge(worker, engine, rule, key, keys);
+    }
+    answered.login
+}
+
+/// The site issued a session: it counts from now on.
+pub fn issue<H: Host>(worker: &Worker<H>, session: u64, now_ms: u64) {
+    change(worker, session, now_ms, |record: &mut SessionState| record.issue(now_ms));
 }
 
 /// Keeps the control plane's verdict in the client's record: its score, and what came of verifying the crawler that the
@@ -115,7 +118,8 @@ pub fn remember<H: Host>(
     now_ms: u64,
 ) {
     let agent = verdict.agent();
-    update(worker, judged.keys, now_ms, |client, _| {
+    Records::new(worker, &judged.keys, now_ms).update(worker, |_| false, |subjects| {
+        let client = &mut *subjects.client;
         if !matches!(agent, Some((AgentVerdict::Verified(_) | AgentVerdict::Failed, _))) {
             engine.remember_verdict(&judged.decision, verdict.score, client, now_ms);
             verdict.hold_s.inspect(|hold_s| client.hold_verdict(*hold_s, now_ms));
@@ -131,11 +135,28 @@ pub fn remember<H: Host>(
 
 /// Takes over how far a shared cell is ahead, µs, where the record still exists.
 pub fn settle<H: Host>(worker: &Worker<H>, keys: Keys, (rule, ahead_us): (LimitRule, u64), now_ms: u64) {
-    update(worker, keys, now_ms, |client, address| match rule {
-        LimitRule::Address if address.last_seen_ms() > 0 => address.settle(ahead_us, now_ms),
-        LimitRule::Address => {}
-        _ if client.is_new() => {}
-        _ => client.settle(rule, ahead_us, now_ms),
+    if rule.is_of_network() {
+        return change(worker, keys.network, now_ms, |network: &mut NetworkState| {
+            if network.last_seen_ms() > 0 {
+                network.settle(rule, ahead_us, now_ms);
+            }
+        });
+    }
+    if rule == LimitRule::Session {
+        return change(worker, keys.session, now_ms, |session: &mut SessionState| {
+            if session.is_issued() {
+                session.settle(rule, ahead_us, now_ms);
+            }
+        });
+    }
+    Records::new(worker, &keys, now_ms).update(worker, |_| false, |subjects| {
+        if rule.is_of_address() {
+            if subjects.address.last_seen_ms() > 0 {
+                subjects.address.settle(rule, ahead_us, now_ms);
+            }
+        } else if !subjects.client.is_new() {
+            subjects.client.settle(rule, ahead_us, now_ms);
+        }
     });
 }
 
@@ -151,50 +172,105 @@ fn charge<H: Host>(worker: &Worker<H>, engine: &Engine, rule: LimitRule, key: u6
     });
 }
 
-/// Changes a client's and its address's record. `change` is called anew on fresh records for as long as storing
-/// one of them fails; a record that it leaves as it was is not stored.
-fn update<H: Host, T>(
-    worker: &Worker<H>,
+/// Changes one record by itself; after [`ATTEMPTS`] lost writes it is given up.
+fn change<H: Host, R: Record>(worker: &Worker<H>, key: u64, now_ms: u64, change: impl Fn(&mut R)) {
+    let mut slot = Slot::<R>::new(worker, key, now_ms);
+    for _ in 0..ATTEMPTS {
+        let mut record = slot.held.record.clone();
+        change(&mut record);
+        if slot.store(worker, &record, now_ms) {
+            return;
+        }
+    }
+    worker.metrics.count(Counter::StateConflict);
+}
+
+/// The records of one request's subjects: the house (address and first client) always, the others where they are needed.
+struct Records {
     keys: Keys,
     now_ms: u64,
-    mut change: impl FnMut(&mut ClientState, &mut AddressState) -> T,
-) -> T {
-    let mut house = Slot::<House>::new(worker, keys.address, now_ms);
-    let mut elsewhere = keys.by_session.then(|| Slot::<ClientState>::new(worker, keys.client, now_ms));
-    let mut attempt = 1;
-    loop {
-        let mut new_house = house.held.record.clone();
-        let room = match &elsewhere {
-            Some(_) => None,
-            None => find_room(worker, &new_house, (keys.client, now_ms), &mut elsewhere),
-        };
-        let mut client = match (&elsewhere, room) {
-            (Some(slot), None) => slot.held.record.clone(),
-            (_, room) => new_house.client(room.unwrap_or_default(), keys.client),
-        };
-        let before = client.clone();
-        let outcome = change(&mut client, &mut new_house.address);
-        let stored = match (&mut elsewhere, room) {
-            (Some(slot), None) => {
-                if !keys.by_session && client != before {
-                    new_house.overflow();
+    house: Slot<House>,
+    elsewhere: Option<Slot<ClientState>>,
+    network: Option<Slot<NetworkState>>,
+    sessions: Vec<Slot<SessionState>>,
+}
+
+impl Records {
+    fn new<H: Host>(worker: &Worker<H>, keys: &Keys, now_ms: u64) -> Self {
+        let named = keys.named.iter().filter(|key| **key != 0);
+        Self {
+            keys: *keys,
+            now_ms,
+            house: Slot::new(worker, keys.address, now_ms),
+            elsewhere: None,
+            network: None,
+            sessions: named.map(|key| Slot::new(worker, *key, now_ms)).collect(),
+        }
+    }
+
+    /// The key of the session that the site issued, of several the first; 0 for none.
+    fn issued(&self) -> u64 {
+        let is_issued = |slot: &&Slot<SessionState>| slot.held.record.is_issued();
+        self.sessions.iter().find(is_issued).map_or(0, |slot| slot.key)
+    }
+
+    /// Changes the records, and whether all of them could be stored. `change` is called anew on fresh records for as long
+    /// as storing one of them fails; a record that it leaves as it was is not stored, nor a session that nobody issued.
+    fn update<H: Host, T>(
+        &mut self,
+        worker: &Worker<H>,
+        needs_network: impl Fn(&ClientState) -> bool,
+        mut change: impl FnMut(&mut Subjects<'_>) -> T,
+    ) -> (T, bool) {
+        let (keys, now_ms) = (self.keys, self.now_ms);
+        let mut attempt = 1;
+        loop {
+            let mut house = self.house.held.record.clone();
+            let room = match &self.elsewhere {
+                Some(_) => None,
+                None => find_room(worker, &house, (keys.client, now_ms), &mut self.elsewhere),
+            };
+            let mut client = match (&self.elsewhere, room) {
+                (Some(slot), None) => slot.held.record.clone(),
+                (_, room) => house.client(room.unwrap_or_default(), keys.client),
+            };
+            if self.network.is_none() && needs_network(&client) {
+                self.network = Some(Slot::new(worker, keys.network, now_ms));
+            }
+            let mut network = self.network.as_ref().map(|slot| slot.held.record.clone());
+            let mut sessions: Vec<_> = self.sessions.iter().map(|slot| slot.held.record.clone()).collect();
+            let before = client.clone();
+            let outcome = change(&mut Subjects {
+                client: &mut client,
+                address: &mut house.address,
+                network: network.as_mut(),
+                sessions: &mut sessions,
+                network_key: keys.network,
+            });
+            let mut stored = true;
+            match (&mut self.elsewhere, room) {
+                (Some(slot), None) => {
+                    if client != before {
+                        house.overflow();
+                    }
+                    stored &= slot.store(worker, &client, now_ms);
                 }
-                slot.store(worker, &client, now_ms)
+                (_, Some(room)) if client != before => house.settle(room, client),
+                _ => {}
             }
-            (_, Some(room)) if client != before => {
-                new_house.settle(room, client);
-                true
+            stored &= self.house.store(worker, &house, now_ms);
+            if let (Some(slot), Some(network)) = (&mut self.network, &network) {
+                stored &= slot.store(worker, network, now_ms);
             }
-            _ => true,
-        };
-        if house.store(worker, &new_house, now_ms) & stored {
-            return outcome;
+            for (slot, session) in self.sessions.iter_mut().zip(&sessions) {
+                stored &= !session.is_issued() || slot.store(worker, session, now_ms);
+            }
+            if stored || attempt == ATTEMPTS {
+                worker.metrics.add(Counter::StateConflict, u64::from(!stored));
+                return (outcome, stored);
+            }
+            attempt += 1;
         }
-        if attempt == ATTEMPTS {
-            worker.metrics.count(Counter::StateConflict);
-            return outcome;
-        }
-        attempt += 1;
     }
 }
 

@@ -4,7 +4,7 @@
 //! logins are counted by the control plane alone. A mark is read only where it can count.
 
 use sallyport_core::exchange::{Mark, MarkKind};
-use sallyport_core::{Engine, Marks, RequestFacts};
+use sallyport_core::{Asked, Engine, Marks};
 
 use crate::clock::is_over;
 use crate::host::Host;
@@ -39,7 +39,7 @@ impl MarkRecord {
 impl Record for MarkRecord {
     const BYTES: usize = 18;
     const WAYS: usize = 8;
-    const TABLE: &'static str = "sallyport/3/mark/";
+    const TABLE: &'static str = "sallyport/4/mark/";
 
     fn new(_: u64) -> Self {
         Self { written_ms: 0, until_ms: 0, kind: 0, value: 0 }
@@ -69,11 +69,10 @@ impl Record for MarkRecord {
     }
 }
 
-/// What is known of a request's session, where it has one, and of its network, where it tries to sign in.
+/// What is known of a request's session, where the site issued it, and of its network, where it tries to sign in.
 pub fn find<H: Host>(
     worker: &Worker<H>,
-    engine: &Engine,
-    facts: &RequestFacts<'_>,
+    asked: &Asked<'_>,
     keys: &Keys,
     now_ms: u64,
 ) -> Marks {
@@ -82,7 +81,7 @@ pub fn find<H: Host>(
     if keys.session != 0 {
         marks.session = value(MarkKind::Session, keys.session);
     }
-    if engine.is_login_attempt(facts) {
+    if asked.is_login_attempt() {
         marks.network = f32::from(value(MarkKind::Network, keys.network)) / 255.0;
     }
     marks

@@ -8,10 +8,10 @@ use sallyport_core::policy::{FailMode, HeaderPolicy};
 use sallyport_core::{Action, AgentVerdict, Answer, Basis, Engine, LoginOutcome, Watch};
 
 use crate::consult::{self, Verdict};
-use crate::gather::{Gathered, gather};
+use crate::gather::{Gathered, gather, value_of};
 use crate::header;
 use crate::host::{Headers, Host, answer_status, parse_status};
-use crate::judge::{Judged, Keys, feed_back, judge, remember};
+use crate::judge::{Judged, Keys, feed_back, issue, judge, remember};
 use crate::marks;
 use crate::metrics::Counter;
 use crate::reply::{Quota, Refusal, Reply, printable_id, refusal, unavailable};
@@ -79,6 +79,8 @@ struct Watched {
     path: Vec<u8>,
     /// See [`Gathered::time_ms`].
     time_ms: Option<u64>,
+    /// Whether the site may issue a session with the answer.
+    asks_session: bool,
 }
 
 impl<H: Host> Request<H> {
@@ -153,10 +155,8 @@ impl<H: Host> Request<H> {
         if let Some(would) = after.would {
             host.set_response_header(WOULD_HEADER, would.as_str());
         }
-        if let Some(watched) = after.watched
-            && let Some(status) = host.response_header(":status").as_deref().and_then(parse_status)
-        {
-            self.learn(&watched, status);
+        if let Some(watched) = after.watched {
+            self.learn(&watched);
         }
         let account_header = &self.worker.config.sources.account_header;
         if !account_header.is_empty() {
@@ -285,26 +285,63 @@ impl<H: Host> Request<H> {
         }
         let watched = decision.watch.map(|watch| {
             let path = if watch.is_login_attempt() { gathered.facts.path.to_vec() } else { Vec::new() };
-            Watched { watch, engine: engine.clone(), keys: *keys, path, time_ms: gathered.time_ms }
+            let sources = &worker.config.sources;
+            let has_sessions = !sources.session_cookie.is_empty() || !sources.session_header.is_empty();
+            let asks_session = has_sessions && (keys.session == 0 || watch.is_login_attempt());
+            let time_ms = gathered.time_ms;
+            Watched { watch, engine: engine.clone(), keys: *keys, path, time_ms, asks_session }
         });
         self.phase = Phase::Passed(After { watched, would });
         Flow::Continue
     }
 
-    fn learn(&self, watched: &Watched, status: u16) {
+    /// Takes the answer in: by its status alone where nothing more can be told by it, since each header costs a call.
+    fn learn(&self, watched: &Watched) {
         let worker = &self.worker;
-        let is_attempt = watched.watch.is_login_attempt();
-        if !is_attempt && !(400..500).contains(&status) {
+        let Watched { watch, engine, keys, path, time_ms, asks_session } = watched;
+        let answer: Headers = if *asks_session || watch.reads_type() {
+            worker.host.response_headers()
+        } else {
+            worker.host.response_header(":status").map(|status| (":status".to_owned(), status)).into_iter().collect()
+        };
+        let header = |name: &str| answer.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice());
+        let Some(status) = header(":status").and_then(parse_status) else { return };
+        let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
+        if *asks_session {
+            self.issued(engine, &answer, now_ms);
+        }
+        if !watch.matters(status) {
             return;
         }
-        let location = if is_attempt { worker.host.response_header("location") } else { None };
-        let location = location.as_deref().unwrap_or_default();
-        let answer = Answer { path: &watched.path, status, location };
-        let now_ms = watched.time_ms.unwrap_or_else(|| worker.host.recent_ms());
-        let whose = (watched.keys, watched.watch);
-        let outcome = feed_back(worker, &watched.engine, whose, answer, now_ms);
+        let location = match header("location") {
+            Some(location) => location.to_vec(),
+            None if watch.is_login_attempt() => worker.host.response_header("location").unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let content_type = header("content-type").unwrap_or_default();
+        let answer = Answer { path, status, location: &location, content_type };
+        let outcome = feed_back(worker, engine, (*keys, *watch), answer, now_ms);
         if outcome == Some(LoginOutcome::Failed) {
             self.login_failed(watched, now_ms);
+        }
+    }
+
+    /// Takes note of sessions that the site issues with an answer.
+    fn issued(&self, engine: &Engine, answer: &Headers, now_ms: u64) {
+        let sources = &self.worker.config.sources;
+        let of_cookie = |value: &[u8]| {
+            let pair = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            value_of(pair, sources.session_cookie.as_bytes()).map_or(0, |value| engine.key().session(value))
+        };
+        for (name, value) in answer {
+            let session = match name.as_str() {
+                "set-cookie" if !sources.session_cookie.is_empty() => of_cookie(value),
+                other if other == sources.session_header && !other.is_empty() => engine.key().session(value),
+                _ => 0,
+            };
+            if session != 0 {
+                issue(&self.worker, session, now_ms);
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! A slot holds up to [`Record::WAYS`] records; when it is full, the one unseen for longest makes room. Writes are
 //! compare-and-swap: whoever lost against another worker reads again.
 
-use sallyport_core::ClientState;
+use sallyport_core::{ClientState, NetworkState, SessionState};
 
 use crate::host::{CasMismatch, Host};
 
@@ -34,7 +34,57 @@ pub trait Record: Clone + PartialEq {
 impl Record for ClientState {
     const BYTES: usize = Self::BYTES;
     const WAYS: usize = 8;
-    const TABLE: &'static str = "sallyport/3/client/";
+    const TABLE: &'static str = "sallyport/4/client/";
+
+    fn new(key: u64) -> Self {
+        Self::new(key)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::from_bytes(bytes)
+    }
+
+    fn write(&self, out: &mut [u8]) {
+        let bytes = self.to_bytes();
+        if out.len() == bytes.len() {
+            out.copy_from_slice(&bytes);
+        }
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        Self::last_seen_ms(self)
+    }
+}
+
+impl Record for NetworkState {
+    const BYTES: usize = Self::BYTES;
+    const WAYS: usize = 8;
+    const TABLE: &'static str = "sallyport/4/network/";
+
+    fn new(key: u64) -> Self {
+        Self::new(key)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::from_bytes(bytes)
+    }
+
+    fn write(&self, out: &mut [u8]) {
+        let bytes = self.to_bytes();
+        if out.len() == bytes.len() {
+            out.copy_from_slice(&bytes);
+        }
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        Self::last_seen_ms(self)
+    }
+}
+
+impl Record for SessionState {
+    const BYTES: usize = Self::BYTES;
+    const WAYS: usize = 8;
+    const TABLE: &'static str = "sallyport/4/session/";
 
     fn new(key: u64) -> Self {
         Self::new(key)

@@ -14,6 +14,23 @@ use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::request::Request;
 
+/// When the first machine of the process began, Unix milliseconds.
+const BEGUN: &str = "sallyport/4/begun";
+/// So long newcomers' budgets look on only, in milliseconds (10 minutes).
+pub const LOOKS_ON_MS: u64 = 600_000;
+
+/// When the process began, Unix milliseconds: the first machine says so.
+fn begun(host: &impl Host) -> u64 {
+    let shared = host.shared(BEGUN);
+    if let Some(bytes) = shared.value.first_chunk() {
+        return u64::from_le_bytes(*bytes);
+    }
+    let now_ms = host.now_ms();
+    // Envoy configures its main thread before the workers; who lost a race differs by milliseconds.
+    let _ = host.set_shared(BEGUN, &now_ms.to_le_bytes(), shared.cas);
+    now_ms
+}
+
 /// Shared by the root context and the streams of one machine. Nothing in it runs in parallel.
 #[derive(Debug)]
 pub struct Worker<H: Host> {
@@ -25,6 +42,8 @@ pub struct Worker<H: Host> {
     pub metrics: Metrics,
     /// Whether consults make sense.
     pub breaker: Breaker,
+    /// When the process began, Unix milliseconds.
+    begun_ms: u64,
     engine: RefCell<Rc<Engine>>,
     observer: RefCell<Observer>,
     exchange: RefCell<Exchange>,
@@ -43,12 +62,14 @@ impl<H: Host> Worker<H> {
     /// A machine that judges with `engine`.
     /// `instance` tells it from all others.
     pub fn new(host: H, config: Config, metrics: Metrics, engine: Engine, instance: u64) -> Self {
+        let begun_ms = begun(&host);
         let exchange = Exchange::new(instance, u64::from(config.poll_interval_ms));
         Self {
             host,
             config,
             metrics,
             breaker: Breaker::default(),
+            begun_ms,
             engine: RefCell::new(Rc::new(engine)),
             observer: RefCell::new(Observer::new(instance)),
             exchange: RefCell::new(exchange),
@@ -59,6 +80,13 @@ impl<H: Host> Worker<H> {
     /// The engine in use.
     pub fn engine(&self) -> Rc<Engine> {
         self.engine.borrow().clone()
+    }
+
+    /// Whether the process began so lately that everybody is new to it: then the budgets of newcomers look on only. Not
+    /// where a header tells the time: a log has its own beginning.
+    pub fn looks_on(&self, now_ms: u64) -> bool {
+        let own_time = self.config.sources.time_header.is_empty();
+        own_time && !is_over(self.begun_ms + LOOKS_ON_MS, LOOKS_ON_MS, now_ms)
     }
 
     /// Judges with another engine from now on. Requests that are held keep theirs.

@@ -151,6 +151,10 @@ impl Host for Fake {
         self.with(|stream| stream.source.clone())
     }
 
+    fn response_headers(&self) -> Headers {
+        self.with(|stream| stream.response.clone())
+    }
+
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
         self.with(|stream| find(&stream.response, name))
     }

@@ -48,6 +48,7 @@ fn fingerprint_and_session_count_only_where_configured() {
     let sources = Sources { ja4_header: "x-ja4".into(), session_cookie: "sid".into(), ..Default::default() };
     let told = gather(&map, None, &sources).facts;
     assert_eq!((told.ja4, told.session), (b"t13d".as_slice(), b"abc".as_slice()));
+    assert_eq!(told.other_session, b"late", "which one the site reads cannot be told");
 }
 
 #[test]

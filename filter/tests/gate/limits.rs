@@ -62,15 +62,18 @@ fn a_watching_limit_refuses_nobody_and_is_counted() {
 }
 
 #[test]
-fn a_session_that_is_known_has_its_own_limit_and_made_up_ones_have_not() {
+fn a_session_is_charged_besides_its_client_and_made_up_ones_are_not() {
     let limits =
-        json!({ "client": { "per_second": 0.1, "burst": 2 }, "session": { "per_second": 0.1, "burst": 6 } });
+        json!({ "client": { "per_second": 0.1, "burst": 6 }, "session": { "per_second": 0.1, "burst": 2 } });
     let mut machine = limiting(&limits);
-    let mut passed = |session: &str| {
-        let (context, _) = machine.browse_as("192.0.2.1:1000", ("x-session", session), "/");
+    machine.issue(("x-session", "mine"));
+    let passed = |machine: &mut Machine, address: u32, session: &str| {
+        let source = format!("192.0.2.{address}:1000");
+        let (context, _) = machine.browse_as(&source, ("x-session", session), "/");
         machine.reply(context).is_none()
     };
-    assert!(passed("mine"));
-    assert_eq!((0..10).filter(|_| passed("mine")).count(), 6);
-    assert_eq!((0..10).filter(|number| passed(&format!("made-up-{number}"))).count(), 1);
+    // From many addresses: what it may is the session's.
+    assert_eq!((1..10).filter(|address| passed(&mut machine, *address, "mine")).count(), 2);
+    let made_up = (0..10).filter(|number| passed(&mut machine, 99, &format!("made-up-{number}")));
+    assert_eq!(made_up.count(), 6, "as without");
 }

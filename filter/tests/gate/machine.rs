@@ -162,6 +162,12 @@ impl Machine {
         self.with_session(source, (name, session), "GET", path)
     }
 
+    /// The site issues this session to somebody elsewhere.
+    pub(crate) fn issue(&mut self, (name, session): (&str, &str)) {
+        let (context, _) = self.browse("203.0.113.77:1", "/");
+        self.respond_with(context, 200, &[(name, session)]);
+    }
+
     /// A browser's request with this header that names a session.
     pub(crate) fn with_session(
         &mut self,

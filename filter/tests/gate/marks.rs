@@ -18,7 +18,9 @@ fn policy() -> Value {
 }
 
 fn machine() -> Machine {
-    Machine::with_snapshot(&json!({ "session_header": "x-session" }), policy())
+    let mut machine = Machine::with_snapshot(&json!({ "session_header": "x-session" }), policy());
+    machine.issue(SESSION);
+    machine
 }
 
 /// Whether the session is challenged for what it did, seen from another address.
@@ -50,6 +52,7 @@ fn tell(machine: &mut Machine, marks: Vec<Mark>) {
 #[test]
 fn three_suspicious_actions_challenge_the_session_without_anybody_else() {
     let mut machine = Machine::start(&json!({ "session_header": "x-session", "policy": policy() }));
+    machine.issue(SESSION);
     for acted in 0..3 {
         assert!(!is_challenged(&mut machine), "{acted}");
         act_suspiciously(&mut machine);
@@ -59,6 +62,22 @@ fn three_suspicious_actions_challenge_the_session_without_anybody_else() {
     assert!(machine.reply(context).is_none());
     machine.fake.pass_ms(60_001);
     assert!(!is_challenged(&mut machine), "it is forgotten");
+}
+
+#[test]
+fn a_session_that_nobody_issued_leaves_nothing_behind() {
+    let mut machine = Machine::with_snapshot(&json!({ "session_header": "x-session" }), policy());
+    let made_up = |number: u32| format!("made-up-{number}");
+    for number in 0..50 {
+        machine.browse_as("192.0.2.1:1", ("x-session", &made_up(number)), "/trap");
+        let (context, _) = machine.with_session("192.0.2.1:1", ("x-session", &made_up(number)), "POST", "/login");
+        machine.respond(context, 401, None);
+    }
+    let shared = machine.fake.process.shared.borrow();
+    assert!(!shared.keys().any(|name| name.contains("/mark/") || name.contains("/session/")), "{:?}", shared.keys());
+    drop(shared);
+    let request = Request::decode(&exchange(&mut machine).body).expect("a request");
+    assert_eq!(request.suspicions, []);
 }
 
 #[test]
@@ -139,6 +158,7 @@ fn the_table_is_bounded_and_damage_is_empty() {
     let config = json!({ "session_header": "x-session", "state_slots": 16 });
     let mut machine = Machine::with_snapshot(&config, policy());
     let mark = |key| Mark { kind: MarkKind::Session, key, value: 3, keep_s: u32::MAX };
+    machine.issue(SESSION);
     for round in 0..3 {
         tell(&mut machine, (0..900).map(|key| mark(round * 900 + key)).collect());
     }

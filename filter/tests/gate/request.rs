@@ -89,32 +89,6 @@ fn a_spoofed_verdict_never_reaches_the_origin() {
 }
 
 #[test]
-fn a_session_made_up_for_each_request_is_no_new_client() {
-    let mut machine = Machine::start(&json!({
-        "session_cookie": "sid", "policy": { "enforcement": "enforce" } }));
-    let visit = |machine: &mut Machine, session: &str| {
-        machine.fake.pass_ms(1_000);
-        let cookie = format!("sid={session}");
-        let headers = [
-            (":method", "GET"),
-            (":path", "/item"),
-            ("user-agent", CHROME),
-            ("accept", "text/html"),
-            ("accept-language", "en"),
-            ("accept-encoding", "gzip"),
-            ("cookie", &cookie),
-        ];
-        let (context, _) = machine.request("192.0.2.1:1000", &headers);
-        machine.verdict_header(context).is_some()
-    };
-    assert!(visit(&mut machine, "kept"));
-    let passed = (0..60).filter(|i| visit(&mut machine, &format!("made-up-{i}"))).count();
-    assert!(passed < 30, "{passed}");
-    assert!(!visit(&mut machine, "twice") && !visit(&mut machine, "twice"), "refused is not met");
-    assert!(visit(&mut machine, "kept"), "who was there before does not suffer from it");
-}
-
-#[test]
 fn an_ignored_route_is_left_alone() {
     let config = json!({ "policy": {
         "enforcement": "enforce", "routes": [{ "prefix": "/health", "class": "ignore" }] } });
@@ -185,13 +159,14 @@ fn an_ipv6_network_is_one_address() {
 fn a_lost_write_is_tried_again_and_given_up_in_the_end() {
     let mut machine = Machine::start(&lenient(json!({})));
     machine.browse("192.0.2.1:1000", "/");
-    machine.fake.process.lost_writes.set(2);
+    machine.fake.process.lost_writes.set(4);
     machine.browse("192.0.2.1:1000", "/");
     assert_eq!(machine.metric("state_conflicts"), 0);
     machine.fake.process.lost_writes.set(100);
-    assert_eq!(machine.browse("192.0.2.1:1000", "/").1, Flow::Continue);
+    assert_eq!(machine.browse("192.0.2.1:1000", "/").1, Flow::Pause, "a flood must not lose its own charges");
     assert_eq!(machine.metric("state_conflicts"), 1);
-    assert!(machine.fake.process.lost_writes.get() >= 94, "it gives up");
+    assert!(machine.fake.process.lost_writes.get() >= 80, "it gives up");
+    assert_eq!(machine.browse("192.0.2.1:1000", "/a.css").1, Flow::Continue, "what is no newcomer's page passes");
 }
 
 const NAMES: [&str; 12] = [
