@@ -4,6 +4,7 @@ use crate::client::one_if;
 use crate::decision::Charges;
 use crate::engine::Engine;
 use crate::limiter;
+use crate::logins::SignIn;
 use crate::path::PathClass;
 use crate::subjects::Subjects;
 
@@ -84,7 +85,11 @@ impl Engine {
         if watch.is_attempt {
             let has_failed = self.policy().login_failed(watch.login, answer.path, status, answer.location);
             let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
-            let charges = self.login_ended(outcome, watch.is_cross_site, subjects, now_ms);
+            let charges = self.login_ended(
+                SignIn { outcome, is_cross_site: watch.is_cross_site, is_reserved: true },
+                subjects,
+                now_ms,
+            );
             return Answered { login: Some(outcome), charges };
         }
         let client = &mut *subjects.client;

@@ -31,6 +31,8 @@ pub struct Engine {
     lists: Lists,
     key: HashKey,
     version: u64,
+    /// Whether what it refuses counts as refused: not where a model is to learn what visitors do.
+    refuses: bool,
 }
 
 /// What is known of a request's session and network besides its records.
@@ -45,13 +47,20 @@ pub struct Marks {
 impl Engine {
     /// The judge of one snapshot; `version` is the snapshot's, 0 for none.
     pub fn new(policy: Policy, model: Model, ranges: Ranges, key: HashKey, version: u64) -> Self {
-        Self { policy, model, ranges, lists: Lists::default(), key, version }
+        Self { policy, model, ranges, lists: Lists::default(), key, version, refuses: true }
     }
 
     /// The same with these lists besides the policy's.
     #[must_use]
     pub fn with_lists(self, lists: Lists) -> Self {
         Self { lists, ..self }
+    }
+
+    /// The same for training: every request counts as if it had passed, so that what a model learns of does not depend on
+    /// the model that judges now.
+    #[must_use]
+    pub fn refusing_nobody(self) -> Self {
+        Self { refuses: false, ..self }
     }
 
     /// The compiled policy.
@@ -137,7 +146,8 @@ impl Engine {
             self.challenge_suspicious(&mut decision, marks.session);
         }
         decision.is_newcomer = is_newcomer;
-        if decision.action.refuses() {
+        let is_refused = decision.action.refuses() && self.refuses;
+        if is_refused {
             subjects.refused(asked, before, decision.basis);
         } else {
             if matches!(decision.basis, Basis::Score) {
@@ -150,7 +160,7 @@ impl Engine {
                 subjects.graduate(now_ms);
             }
         }
-        let limited = matches!(decision.basis, Basis::DenyList | Basis::RateLimit) && decision.action.refuses();
+        let limited = matches!(decision.basis, Basis::DenyList | Basis::RateLimit) && is_refused;
         subjects.address.new_clients += one_if(is_new && !limited);
         // Who is refused as an address has not begun to be a client: else it could push all others out of the table.
         if is_new && limited {

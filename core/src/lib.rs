@@ -52,6 +52,7 @@ pub use explanation::{Explanation, Share};
 pub use facts::{BrowserHeaders, RequestFacts, canonical, strip_query};
 pub use features::{FEATURE_COUNT, FEATURE_NAMES, FEATURE_VERSION, Features};
 pub use keys::HashKey;
+pub use logins::SignIn;
 pub use model::{Model, ModelError, ModelKind, Network, TreeNode, Trees};
 pub use network::NetworkState;
 pub use path::PathClass;

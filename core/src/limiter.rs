@@ -86,7 +86,8 @@ pub(crate) fn spend(
     spent
 }
 
-/// Counts a request that passes for the limits that it shares. Sign-ins are told to others when they fail.
+/// Counts a request that passes for the limits that it shares. A sign-in reserves its places until its answer comes, and
+/// others are told when it fails; where no answers are seen it takes them when somebody tells that it failed.
 pub(crate) fn spend_shared(
     policy: &Policy,
     asked: &Asked<'_>,
@@ -95,7 +96,11 @@ pub(crate) fn spend_shared(
     (now_ms, charges): (u64, &mut Charges),
 ) {
     for rule in shared(asked, standing) {
-        add(policy, rule, subjects, (now_ms, charges), asked.facts.unanswered || !rule.is_of_logins());
+        if !rule.is_of_logins() {
+            add(policy, rule, subjects, (now_ms, charges), true);
+        } else if !asked.facts.unanswered {
+            add(policy, rule, subjects, (now_ms, charges), false);
+        }
     }
 }
 
@@ -108,14 +113,23 @@ pub(crate) fn spend_late(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u
     charges
 }
 
-/// What a sign-in reserved: given back where it succeeded, told to others where it failed.
-pub(crate) fn sign_in_ended(policy: &Policy, failed: bool, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+/// What a sign-in reserved: given back where it succeeded, told to others where it failed. Of one that reserved nothing
+/// the failure is charged now.
+pub(crate) fn sign_in_ended(
+    policy: &Policy,
+    (failed, is_reserved): (bool, bool),
+    subjects: &mut Subjects<'_>,
+    now_ms: u64,
+) -> Charges {
     let mut charges = Charges::default();
     for rule in [LimitRule::Login, LimitRule::AddressLogin, LimitRule::NetworkLogin] {
+        if failed && !is_reserved {
+            add(policy, rule, subjects, (now_ms, &mut charges), true);
+        }
         let (Some(limit), Some(cell)) = (policy.limit(rule), subjects.cell(rule)) else { continue };
-        if !failed {
+        if !failed && is_reserved {
             *cell.tat_us = cell.tat_us.saturating_sub(limit.interval_us());
-        } else if is_worth_sharing(&limit, *cell.tat_us, now_ms) {
+        } else if failed && is_reserved && is_worth_sharing(&limit, *cell.tat_us, now_ms) {
             charges.add(rule, cell.key);
         }
     }

@@ -7,16 +7,22 @@ use crate::engine::Engine;
 use crate::limiter;
 use crate::subjects::Subjects;
 
+/// A sign-in that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// How it ended.
+    pub outcome: LoginOutcome,
+    /// Whether another site brought it along, as it says: then it is not the client's.
+    pub is_cross_site: bool,
+    /// Whether it was judged, passed and reserved its places in the limits of sign-ins.
+    pub is_reserved: bool,
+}
+
 impl Engine {
     /// Counts how a login attempt ended in the records, at Unix milliseconds `now_ms`; what it had reserved is given back
-    /// where it succeeded. One that another site brought along is not the client's.
-    pub fn login_ended(
-        &self,
-        outcome: LoginOutcome,
-        is_cross_site: bool,
-        subjects: &mut Subjects<'_>,
-        now_ms: u64,
-    ) -> Charges {
+    /// where it succeeded.
+    pub fn login_ended(&self, sign_in: SignIn, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+        let SignIn { outcome, is_cross_site, is_reserved } = sign_in;
         let failed = outcome == LoginOutcome::Failed;
         let Subjects { client, address, network, .. } = subjects;
         client.pass_time(now_ms);
@@ -35,7 +41,7 @@ impl Engine {
             network.attempts += 1.0;
             network.failures += f32::from(u8::from(failed));
         }
-        limiter::sign_in_ended(self.policy(), failed, subjects, now_ms)
+        limiter::sign_in_ended(self.policy(), (failed, is_reserved), subjects, now_ms)
     }
 }
 

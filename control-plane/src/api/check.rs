@@ -100,6 +100,9 @@ pub(super) async fn check(
                 verdict = app.detector.again(verdict, known_as, unix_ms());
             }
             share(&app, &facts, &verdict);
+            if request.answered {
+                app.detector.await_answer(&id, &verdict, &facts, now_ms);
+            }
             app.metrics.decided(Source::Check, verdict.decision.action, 1);
             let response = CheckResponse::new(&verdict.decision, verdict.enforced, &id)
                 .held(considered)
@@ -122,7 +125,7 @@ fn logins(
     facts: &RequestFacts<'_>,
     now_ms: u64,
 ) -> f32 {
-    if !engine.is_login_attempt(facts) {
+    if !engine.ask(facts).is_login_attempt() {
         return 0.0;
     }
     let account = engine.key().account(request.account.as_deref().unwrap_or_default().as_bytes());
@@ -132,7 +135,8 @@ fn logins(
 /// What is known of a request's session and network besides their records.
 fn marks(app: &App, request: &CheckRequest<'_>, facts: &RequestFacts<'_>, now_ms: u64) -> Marks {
     let engine = app.detector.engine();
-    let count = app.sessions.count(engine.key().session(facts.session));
+    let session = engine.key().session(facts.session);
+    let count = if app.detector.is_issued(session) { app.sessions.count(session) } else { 0 };
     let network = logins(app, &engine, request, facts, now_ms);
     Marks { session: u8::try_from(count).unwrap_or(u8::MAX), network }
 }
@@ -143,8 +147,9 @@ fn share(app: &App, facts: &RequestFacts<'_>, verdict: &Verdict) {
     app.limits.charge(engine.policy(), decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
     // What is known of the address may have made a refusal of it since.
     let is_refused = decision.basis == Basis::Score && decision.action.refuses();
-    if decision.is_suspicious || (is_refused && !facts.session.is_empty()) {
-        app.sessions.suspect(std::iter::once((engine.key().session(facts.session), 1)));
+    let session = engine.key().session(facts.session);
+    if decision.is_suspicious || (is_refused && app.detector.is_issued(session)) {
+        app.sessions.suspect(std::iter::once((session, 1)));
     }
 }
 

@@ -25,6 +25,7 @@ const TEMPLATE: &str = include_str!("docs.html");
         super::stats::stats,
         super::conflicts::conflicts,
         super::events::events,
+        super::answers::answers,
         super::logins::ended,
         super::logins::failed,
         super::train::train,

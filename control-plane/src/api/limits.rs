@@ -39,7 +39,7 @@ impl Group {
         match request.uri().path() {
             "/check" => Self::Check,
             "/v1/snapshot" | "/v1/observations" | "/v1/exchange" => Self::Filters,
-            "/v1/logins" => Self::Logins,
+            "/v1/logins" | "/v1/answers" => Self::Logins,
             "/feedback" => Self::Feedback,
             "/train" => Self::Train,
             _ if matches!(*request.method(), Method::GET | Method::HEAD) => Self::Reads,

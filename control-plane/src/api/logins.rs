@@ -19,7 +19,7 @@ use super::error::{ApiError, Problem};
 use super::events::{hex, rfc3339};
 use crate::app::App;
 use crate::clock::unix_ms;
-use crate::detector::LOGIN_FAILURE;
+use crate::detector::{LOGIN_FAILURE, LoginEnded};
 use crate::logins::Attacked;
 use crate::store::{LoginFailureRow, LoginQuery, Row};
 
@@ -40,7 +40,7 @@ pub(super) struct LoginRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = String)]
     user_agent: Cow<'a, str>,
-    /// The visitor's session, where `POST /check` is told it.
+    /// The visitor's session, where `POST /check` is told it. One that signs in is the site's from now on.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>)]
     session_id: Option<Cow<'a, str>>,
@@ -81,7 +81,8 @@ pub(super) async fn ended(
         ..RequestFacts::default()
     };
     let outcome = if request.failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
-    let (address, client) = app.detector.login_ended(&facts, outcome, now_ms);
+    let LoginEnded { address, client, charges } = app.detector.login_ended(&facts, outcome, now_ms);
+    app.limits.charge(engine.policy(), charges.iter().map(|(rule, key)| (rule, key, 1)));
     match outcome {
         LoginOutcome::Passed => app.logins.passed(network, account, now_ms),
         LoginOutcome::Failed => {

@@ -1,5 +1,6 @@
 //! The HTTP API: one file per resource, with its request and response types; the table is in [`router`].
 
+mod answers;
 mod body;
 mod check;
 mod conflicts;

@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    check, conflicts, crawlers, docs, events, exchange, feedback, gate, health, lists, logins, metrics,
+    answers, check, conflicts, crawlers, docs, events, exchange, feedback, gate, health, lists, logins, metrics,
     models, observations, ranges, reputation, sessions, snapshot, stats, train,
 };
 use crate::app::App;
@@ -24,6 +24,7 @@ pub fn router(app: Arc<App>) -> Router {
 
     let filter = Router::new()
         .route("/check", post(check::check))
+        .route("/v1/answers", post(answers::answers))
         .route("/v1/logins", post(logins::ended))
         .route("/v1/exchange", post(exchange::exchange).layer(kib(exchange::LIMIT_KIB)))
         .route("/v1/snapshot", get(snapshot::snapshot))

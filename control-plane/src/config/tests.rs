@@ -78,8 +78,6 @@ fn the_example_loads_and_shows_the_defaults() {
         session: None,
         page: None,
         api: None,
-        login: None,
-        asset: None,
         ..loaded.config.policy.rate_limit
     };
     let without_samples = PolicyConfig {

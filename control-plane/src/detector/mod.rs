@@ -4,6 +4,7 @@
 //! [`Detector::check`] judges a request from its facts; [`Detector::consult`] judges what a filter has already
 //! measured, without touching any record here; [`Detector::observe`] learns from what filters did.
 
+mod answers;
 mod attribution;
 mod observe;
 mod reputation;
@@ -14,10 +15,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
-    AddressState, AgentVerdict, Basis, Check, ClientState, Decision, Engine, Evidence, FEATURE_COUNT,
-    Features, LoginOutcome, Marks, RequestFacts,
+    AddressState, AgentVerdict, Basis, Charges, Check, ClientState, Decision, Engine, Evidence,
+    FEATURE_COUNT, Features, LoginOutcome, Marks, NetworkState, RequestFacts, SessionState, SignIn, Subjects,
 };
 
+use self::answers::Asked;
 use self::attribution::{Budget, Judged};
 use self::reputation::Past;
 use self::table::{Record, Table};
@@ -25,6 +27,7 @@ use crate::config::LimitsConfig;
 use crate::providers::Known;
 use crate::store::{AddressRow, Standing};
 
+pub use answers::{Told, Reported};
 pub use reputation::{LOGIN_FAILURE, decayed, outcome, strength};
 
 /// How long a client's record keeps what came of verifying it, seconds; it is told anew with each request.
@@ -65,6 +68,9 @@ pub struct Detector {
     attributed: Budget,
     clients: Table<ClientState>,
     addresses: Table<AddressState>,
+    networks: Table<NetworkState>,
+    sessions: Table<SessionState>,
+    asked: Asked,
     pasts: Table<Past>,
     known: Arc<Known>,
 }
@@ -83,6 +89,9 @@ impl Detector {
             attributed: Budget::default(),
             clients: Table::new(limits.clients as usize),
             addresses: Table::new(limits.addresses as usize),
+            networks: Table::new(limits.addresses as usize),
+            sessions: Table::new(limits.sessions as usize),
+            asked: Asked::default(),
             pasts: Table::new(limits.addresses as usize),
             known: Arc::default(),
         }
@@ -125,11 +134,47 @@ impl Detector {
     /// Takes over how far a shared rate cell is ahead of `now_ms` (Unix milliseconds), µs, where its client or address is
     /// known here.
     pub fn settle(&self, rule: LimitRule, key: u64, ahead_us: u64, now_ms: u64) {
-        if rule == LimitRule::Address {
-            self.addresses.change(key, |address| address.settle(ahead_us, now_ms));
+        if rule.is_of_network() {
+            self.networks.change(key, |network| network.settle(rule, ahead_us, now_ms));
+        } else if rule.is_of_address() {
+            self.addresses.change(key, |address| address.settle(rule, ahead_us, now_ms));
+        } else if rule == LimitRule::Session {
+            self.sessions.change(key, |session| session.settle(rule, ahead_us, now_ms));
         } else {
             self.clients.change(key, |client| client.settle(rule, ahead_us, now_ms));
         }
+    }
+
+    /// Whether the site issued a session, by its keyed hash.
+    pub fn is_issued(&self, session: u64) -> bool {
+        session != 0 && self.sessions.read(session, SessionState::is_issued).unwrap_or(false)
+    }
+
+    /// The site issued a session, by its keyed hash: it counts from now on, Unix milliseconds.
+    pub fn issue(&self, session: u64, now_ms: u64) {
+        if session != 0 {
+            self.sessions.with(session, |record| record.issue(now_ms));
+        }
+    }
+
+    /// Works on the records of a request's subjects; a session that nobody issued has none.
+    fn subjects<R>(&self, keys: Keys, work: impl FnOnce(&mut Subjects<'_>) -> R) -> R {
+        let session = self.is_issued(keys.session);
+        self.clients.with(keys.client, |client| {
+            self.addresses.with(keys.address, |address| {
+                self.networks.with(keys.network, |network| {
+                    let network_key = keys.network;
+                    let lend = |sessions: &mut [SessionState]| {
+                        work(&mut Subjects { client, address, network: Some(network), sessions, network_key })
+                    };
+                    if session {
+                        self.sessions.with(keys.session, |session| lend(std::slice::from_mut(session)))
+                    } else {
+                        lend(&mut [])
+                    }
+                })
+            })
+        })
     }
 
     /// Counts a request and judges it, at Unix milliseconds `now_ms`; `marks` is what is known of its session and network,
@@ -142,15 +187,14 @@ impl Detector {
         now_ms: u64,
     ) -> Verdict {
         let engine = self.engine();
-        let address = engine.key().address(facts.address);
-        let client = engine.key().client(facts);
-        let decision = self.clients.with(client, |client_state| {
-            self.addresses.with(address, |address_state| {
-                if let Some(verdict) = crawler {
-                    engine.remember_agent(verdict, VERDICT_KEEP_S, client_state, now_ms);
-                }
-                engine.decide(facts, client_state, address_state, marks, now_ms)
-            })
+        let keys = Keys::of(&engine, facts);
+        let Keys { client, address, .. } = keys;
+        let asked = engine.ask(facts);
+        let decision = self.subjects(keys, |subjects| {
+            if let Some(verdict) = crawler {
+                engine.remember_agent(verdict, VERDICT_KEEP_S, subjects.client, now_ms);
+            }
+            engine.decide(&asked, subjects, (marks, false), now_ms)
         });
         let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.path));
@@ -187,17 +231,19 @@ impl Detector {
         Verdict { decision, ..verdict }
     }
 
-    /// Counts how a login attempt ended that somebody tells of, and answers the keyed hashes of its address and client.
-    pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> (u64, u64) {
+    /// Counts how a login attempt ended that somebody tells of.
+    pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> LoginEnded {
         let engine = self.engine();
-        let (address, client) = (engine.key().address(facts.address), engine.key().client(facts));
-        self.clients.with(client, |client| {
-            self.addresses.with(address, |address| engine.login_ended(outcome, client, address, now_ms));
-        });
+        let keys = Keys::of(&engine, facts);
+        let sign_in = SignIn { outcome, is_cross_site: false, is_reserved: false };
+        let charges = self.subjects(keys, |subjects| engine.login_ended(sign_in, subjects, now_ms));
         if outcome == LoginOutcome::Failed {
-            self.pasts.with(address, |past| past.add(LOGIN_FAILURE, now_ms));
+            self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));
+        } else {
+            // Whoever has signed in has a session of the site's.
+            self.issue(keys.session, now_ms);
         }
-        (address, client)
+        LoginEnded { address: keys.address, client: keys.client, charges }
     }
 
     /// The strength of `ip_reputation` for an address's keyed hash, in [-0.5, 1]: what its past says plus what a
@@ -258,6 +304,38 @@ fn score(
     }
 }
 
+/// What came of a login attempt that somebody tells of.
+pub struct LoginEnded {
+    /// Keyed hash of the address.
+    pub address: u64,
+    /// Keyed hash of the client.
+    pub client: u64,
+    /// The rate cells that were charged by it and that other replicas should know of.
+    pub charges: Charges,
+}
+
+/// Whose records: keyed hashes.
+#[derive(Clone, Copy, Debug)]
+struct Keys {
+    client: u64,
+    address: u64,
+    network: u64,
+    /// 0 for none.
+    session: u64,
+}
+
+impl Keys {
+    fn of(engine: &Engine, facts: &RequestFacts<'_>) -> Self {
+        let key = engine.key();
+        Self {
+            client: key.client(facts),
+            address: key.address(facts.address),
+            network: key.network(facts.address),
+            session: key.session(facts.session),
+        }
+    }
+}
+
 impl Record for ClientState {
     fn new(key: u64) -> Self {
         ClientState::new(key)
@@ -283,5 +361,33 @@ impl Record for AddressState {
 
     fn last_seen_ms(&self) -> u64 {
         AddressState::last_seen_ms(self)
+    }
+}
+
+impl Record for NetworkState {
+    fn new(key: u64) -> Self {
+        NetworkState::new(key)
+    }
+
+    fn key(&self) -> u64 {
+        NetworkState::key(self)
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        NetworkState::last_seen_ms(self)
+    }
+}
+
+impl Record for SessionState {
+    fn new(key: u64) -> Self {
+        SessionState::new(key)
+    }
+
+    fn key(&self) -> u64 {
+        SessionState::key(self)
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        SessionState::last_seen_ms(self)
     }
 }

@@ -47,7 +47,7 @@ impl Base {
     pub(super) fn of(settings: &Settings, rows: usize) -> Result<Self, ModelError> {
         let ranges = Ranges::default();
         let key = HashKey::from_bytes(*b"sallyport's base");
-        let engine = Engine::new(Policy::default(), Model::built_in()?, ranges, key, 0);
+        let engine = Engine::new(Policy::default(), Model::built_in()?, ranges, key, 0).refusing_nobody();
         let mut parts = [Draw::new(rows, SEED), Draw::new(rows, SEED + 1)];
         simulate::judged(settings, &engine, |request, judged| {
             let visitor = mix(u64::from(request.visitor) ^ mix(request.scenario as u64));

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
     AddressState, ClientState, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
+    Subjects,
 };
 
 use super::*;
@@ -38,11 +39,7 @@ fn facts() -> RequestFacts<'static> {
         authority: b"shop.example",
         path: b"/a",
         user_agent: b"Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
-        referer: b"",
-        ja4: b"",
-        session: b"",
-        fingerprint: b"",
-        headers: None,
+        ..RequestFacts::default()
     }
 }
 
@@ -68,8 +65,16 @@ impl Envoy {
 
     /// Whether the limits let a request through.
     fn admits(&mut self, worker: usize, ms: u64) -> bool {
-        let (client, address) = (&mut self.client, &mut self.address);
-        let decision = self.engine.decide(&facts(), client, address, Marks::default(), START_MS + ms);
+        let facts = facts();
+        let mut subjects = Subjects {
+            client: &mut self.client,
+            address: &mut self.address,
+            network: None,
+            sessions: &mut [],
+            network_key: 0,
+        };
+        let asked = self.engine.ask(&facts);
+        let decision = self.engine.decide(&asked, &mut subjects, (Marks::default(), false), START_MS + ms);
         self.charges[worker].extend(decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
         decision.limit.is_none()
     }

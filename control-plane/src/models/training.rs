@@ -33,7 +33,8 @@ pub fn with_simulation(
     }
     let model = Model::built_in().map_err(|error| ModelsError::Damaged(BUILT_IN, error))?;
     // A policy of its own: the same seed gives the same rows in every deployment.
-    let engine = Engine::new(Policy::default(), model, Ranges::default(), HashKey::from_bytes([0; 16]), 0);
+    let engine = Engine::new(Policy::default(), model, Ranges::default(), HashKey::from_bytes([0; 16]), 0)
+        .refusing_nobody();
     let world =
         simulate::Settings { seed: config.seed, scale: config.simulated, ..simulate::Settings::default() };
     Ok(mix(labels, simulated::rows(&world, &engine), config.simulated_share, settings))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine, Marks};
+use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine, Marks, NetworkState, Subjects};
 
 use super::line::LogLine;
 use super::recent::Recent;
@@ -12,6 +12,7 @@ pub(crate) struct Judge {
     engine: Engine,
     clients: Recent<ClientState>,
     addresses: Recent<AddressState>,
+    networks: Recent<NetworkState>,
     now_ms: u64,
     late: u64,
     busy: Duration,
@@ -32,6 +33,7 @@ impl Judge {
             engine,
             clients: Recent::new(capacity),
             addresses: Recent::new(capacity),
+            networks: Recent::new(capacity),
             now_ms: 0,
             late: 0,
             busy: Duration::ZERO,
@@ -47,17 +49,24 @@ impl Judge {
         self.now_ms = self.now_ms.max(line.time_ms);
         let facts = line.facts();
         let client_key = self.engine.key().client(&facts);
-        // Clients whose address the log does not tell must not share one address record.
-        let address_key = match facts.address {
-            Some(_) => self.engine.key().address(facts.address),
-            None => client_key,
+        // Clients whose address the log does not tell must not share records.
+        let (address_key, network_key) = match facts.address {
+            Some(_) => (self.engine.key().address(facts.address), self.engine.key().network(facts.address)),
+            None => (client_key, client_key),
         };
-        let client = self.clients.entry(client_key, || ClientState::new(client_key));
-        let address = self.addresses.entry(address_key, || AddressState::new(address_key));
-        let decision = self.engine.decide(&facts, client, address, Marks::default(), self.now_ms);
+        let mut subjects = Subjects {
+            client: self.clients.entry(client_key, || ClientState::new(client_key)),
+            address: self.addresses.entry(address_key, || AddressState::new(address_key)),
+            network: Some(self.networks.entry(network_key, || NetworkState::new(network_key))),
+            sessions: &mut [],
+            network_key,
+        };
+        let asked = self.engine.ask(&facts);
+        let decision = self.engine.decide(&asked, &mut subjects, (Marks::default(), false), self.now_ms);
         if let (Some(watch), Some(status)) = (decision.watch, line.status) {
-            let answer = Answer { path: line.path(), status, location: &line.location };
-            self.engine.answered(watch, answer, client, address, self.now_ms);
+            // Logs tell no content type: an asset is what was answered to the name of one.
+            let answer = Answer { path: line.path(), status, location: &line.location, content_type: b"" };
+            self.engine.answered(watch, answer, &mut subjects, self.now_ms);
         }
         self.busy += started.elapsed();
         Judged { client: client_key, decision }

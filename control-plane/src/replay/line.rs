@@ -76,7 +76,9 @@ impl LogLine<'_> {
             user_agent: &self.user_agent,
             referer: &self.referer,
             ja4: &self.ja4,
-            session: &[],
+            session: b"",
+            other_session: b"",
+            unanswered: false,
             fingerprint: b"",
             headers: self.headers.as_deref().map(LoggedHeaders::borrow),
         }

@@ -52,7 +52,7 @@ async fn rows(
     loaded: &Loaded,
 ) -> anyhow::Result<(Dataset, Option<Dataset>)> {
     let ranges = loaded.ranges.compile();
-    let engine = sources::engine(Model::built_in()?, loaded.config.policy.clone(), ranges)?;
+    let engine = sources::engine(Model::built_in()?, loaded.config.policy.clone(), ranges)?.refusing_nobody();
     let mut data = tables(&args.csv)?;
     for (index, path) in args.log.iter().enumerate() {
         data.append(match args.labels.get(index) {

@@ -41,6 +41,14 @@ pub(crate) struct Reply {
 }
 
 impl ControlPlane {
+    /// The site issues a session; its keyed hash.
+    pub(crate) fn issue(&self, session: &str) -> u64 {
+        let key = self.app.detector.engine().key().session(session.as_bytes());
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        self.app.detector.issue(key, now.as_millis() as u64);
+        key
+    }
+
     pub(crate) async fn start() -> Self {
         Self::with_config("").await
     }

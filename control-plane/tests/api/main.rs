@@ -1,6 +1,7 @@
 //! The HTTP API over real HTTP, and the command line. Modules mirror the URLs.
 
 mod agreement;
+mod answers;
 mod check;
 mod cli;
 mod crawlers;

@@ -16,6 +16,7 @@ async fn ask(plane: &ControlPlane, session: &str, endpoint: &str) -> Value {
 #[tokio::test]
 async fn three_suspicious_actions_are_challenged_until_forgiven() {
     let plane = ControlPlane::with_config(TRAP).await;
+    plane.issue("a/b");
     for suspicious in 0..3 {
         assert_eq!(plane.get("/v1/sessions/a%2Fb").await.ok(200)["suspicious"], suspicious);
         ask(&plane, "a/b", "/trap").await;
@@ -46,7 +47,7 @@ async fn three_suspicious_actions_are_challenged_until_forgiven() {
 #[tokio::test]
 async fn the_challenge_of_a_session_explains_itself() {
     let plane = ControlPlane::start().await;
-    let session = plane.app.detector.engine().key().session(b"s-1");
+    let session = plane.issue("s-1");
     plane.app.sessions.suspect([(session, 3)].into_iter());
     let challenged = ask(&plane, "s-1", "/").await;
     assert_eq!(challenged["action"], "CHALLENGE");

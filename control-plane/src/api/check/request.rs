@@ -34,7 +34,8 @@ pub(in crate::api) struct CheckRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub(super) headers: Option<BTreeMap<String, String>>,
-    /// The visitor's session, if the site has one; its requests count as one client.
+    /// The visitor's session, if the site has one. It counts, besides the client, once the site issued it: as
+    /// `POST /v1/answers` or a passed `POST /v1/logins` tells.
     #[serde(default)]
     pub(super) session_id: Option<String>,
     /// With a login attempt: the name that somebody signs in with. It is hashed, not stored.
@@ -48,6 +49,10 @@ pub(in crate::api) struct CheckRequest<'a> {
     /// Name of the decision, for feedback; a new UUIDv7 where it is left out or empty.
     #[serde(default)]
     pub(super) request_id: Option<String>,
+    /// Whether `POST /v1/answers` will tell of the answer, by the `request_id` of this one: then what an answer can show is
+    /// not taken from requests alone. Default false.
+    #[serde(default)]
+    pub(super) answered: bool,
     /// From a filter: the seven features it measured, each 0 to 1. Then no client record is used here.
     #[serde(default)]
     pub(super) features: Option<[f32; FEATURE_COUNT]>,
@@ -77,6 +82,8 @@ pub(super) fn facts<'a>(
         referer: header("referer"),
         ja4: b"",
         session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
+        other_session: b"",
+        unanswered: !request.answered,
         fingerprint: b"",
         headers,
     }

@@ -1,0 +1,99 @@
+//! Requests that were judged here and whose answers somebody will tell: `POST /v1/answers` names them by request id.
+
+use sallyport_core::{Answer, Charges, LoginOutcome, RequestFacts, Watch};
+
+use super::table::{Record, Table};
+use super::{Detector, Keys, LOGIN_FAILURE, Verdict};
+use crate::store::RequestId;
+
+/// So many requests are remembered; the oldest are forgotten first.
+const REMEMBERED: usize = 65_536;
+/// An answer comes within this time, milliseconds (10 minutes).
+const LONGEST_MS: u64 = 600_000;
+/// The role of a request's id among keyed hashes.
+const ID: u8 = b'q';
+/// Of a login attempt's path so many bytes are kept.
+const PATH_BYTES: usize = 1_024;
+
+/// What is remembered of a request until its answer is told.
+pub(super) struct Asked(Table<Waiting>);
+
+struct Waiting {
+    key: u64,
+    asked_ms: u64,
+    what: Option<(Keys, Watch, Box<[u8]>)>,
+}
+
+/// An answer that somebody tells. Absent text is empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The status.
+    pub status: u16,
+    /// `location`.
+    pub location: &'a [u8],
+    /// `content-type`.
+    pub content_type: &'a [u8],
+    /// The session that the site issued with it.
+    pub session: &'a [u8],
+}
+
+/// What came of an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reported {
+    /// Of a login attempt: how it ended, and the keyed hash of its network.
+    pub login: Option<(LoginOutcome, u64)>,
+    /// The rate cells that were charged by it and that other replicas should know of.
+    pub charges: Charges,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self(Table::new(REMEMBERED))
+    }
+}
+
+impl Detector {
+    /// Remembers a judged request whose answer will be told.
+    pub fn await_answer(&self, id: &RequestId, verdict: &Verdict, facts: &RequestFacts<'_>, now_ms: u64) {
+        let Some(watch) = verdict.decision.watch else { return };
+        let keys = Keys::of(&verdict.engine, facts);
+        let path = if watch.is_login_attempt() { facts.path } else { b"" };
+        let path = path.get(..PATH_BYTES).unwrap_or(path);
+        self.asked.0.with(verdict.engine.key().text(ID, id.to_string().as_bytes()), |waiting| {
+            (waiting.asked_ms, waiting.what) = (now_ms, Some((keys, watch, path.into())));
+        });
+    }
+
+    /// Takes an answer; `None` where no such request waits for one, or it was told before.
+    pub fn answered(&self, id: &RequestId, told: Told<'_>, now_ms: u64) -> Option<Reported> {
+        let engine = self.engine();
+        let taken = self.asked.0.change(engine.key().text(ID, id.to_string().as_bytes()), |waiting| {
+            let fresh = now_ms.saturating_sub(waiting.asked_ms) < LONGEST_MS;
+            waiting.what.take().filter(|_| fresh)
+        });
+        let (keys, watch, path) = taken.flatten()?;
+        let Told { status, location, content_type, session } = told;
+        self.issue(engine.key().session(session), now_ms);
+        let answer = Answer { path: &path, status, location, content_type };
+        let answered = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
+        if answered.login == Some(LoginOutcome::Failed) {
+            self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));
+        }
+        let login = answered.login.map(|outcome| (outcome, keys.network));
+        Some(Reported { login, charges: answered.charges })
+    }
+}
+
+impl Record for Waiting {
+    fn new(key: u64) -> Self {
+        Self { key, asked_ms: 0, what: None }
+    }
+
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn last_seen_ms(&self) -> u64 {
+        self.asked_ms
+    }
+}

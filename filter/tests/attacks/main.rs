@@ -1,0 +1,17 @@
+//! Whatever a visitor may choose about itself, no free choice lets it do more than not choosing.
+//!
+//! Attackers and people are played against the filter on its in-memory host: a simulated site, simulated time, no control
+//! plane. What came of it is the table in `docs/attacks.md`; `SALLYPORT_WRITE_TABLES=1` writes it anew.
+
+#[path = "../gate/fake.rs"]
+#[expect(dead_code, reason = "shared with the tests of the gate")]
+mod fake;
+#[path = "../gate/machine.rs"]
+#[expect(dead_code, reason = "shared with the tests of the gate")]
+mod machine;
+
+mod attacker;
+mod goals;
+mod people;
+mod site;
+mod table;
