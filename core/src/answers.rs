@@ -86,7 +86,12 @@ impl Engine {
             let has_failed = self.policy().login_failed(watch.login, answer.path, status, answer.location);
             let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
             let charges = self.login_ended(
-                SignIn { outcome, is_cross_site: watch.is_cross_site, is_reserved: true },
+                SignIn {
+                    outcome,
+                    is_cross_site: watch.is_cross_site,
+                    is_reserved: true,
+                    is_newcomer: watch.is_newcomer,
+                },
                 subjects,
                 now_ms,
             );
@@ -123,7 +128,7 @@ impl Engine {
     /// Whether [`Subjects::network`] is needed for an answer: to sign in, to prove oneself, or where a claim was false.
     pub fn answer_needs_network(&self, watch: Watch, answer: Answer<'_>, is_ripe: bool) -> bool {
         let is_false = watch.reads_type() && is_no_asset(&watch, answer.content_type);
-        watch.is_attempt || (watch.is_newcomer && (is_ripe || is_false))
+        watch.is_newcomer && (watch.is_attempt || is_ripe || is_false)
     }
 
     /// A page or an API call that was asked for as an asset: counted and charged as what it is.

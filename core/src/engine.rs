@@ -92,7 +92,7 @@ impl Engine {
     /// has shown no page yet.
     pub fn needs_network(&self, asked: &Asked<'_>, client: &ClientState, now_ms: u64) -> bool {
         let begins = asked.class == PathClass::Asset && client.page_count == 0;
-        asked.is_attempt || ((asked.reads() || begins) && !client.is_proven(now_ms))
+        (asked.is_attempt || asked.reads() || begins) && !client.is_proven(now_ms)
     }
 
     /// Counts the request in the records of its subjects and judges it; `now_ms` is Unix milliseconds. A route of class
@@ -175,7 +175,7 @@ impl Engine {
         asked: &Asked<'_>,
         subjects: &mut Subjects<'_>,
         (marks, standing): (Marks, Standing),
-        (features, mismatch): (Features, Mismatch),
+        (mut features, mismatch): (Features, Mismatch),
         now_ms: u64,
     ) -> Decision {
         let of_network = subjects.network.as_deref().is_some_and(|network| network.false_claims >= 3.0);
@@ -187,8 +187,12 @@ impl Engine {
             let mut evidence = self.evidence(asked, subjects, standing, mismatch);
             if asked.is_attempt {
                 let own = evidence.get(Check::FailedLogins);
-                let others = neighbours(subjects, standing).max(marks.network);
+                let neighbours = failed_logins(subjects.address.failures, subjects.address.attempts);
+                let others = neighbours.min(MOST_OF_NEIGHBOURS).max(marks.network);
                 evidence.set(Check::FailedLogins, own.max(others));
+                if standing.is_newcomer {
+                    features = count_fully(subjects, features, &mut evidence);
+                }
             }
             judge(&self.policy, &self.model, &features, &evidence)
         };
@@ -451,19 +455,19 @@ fn failed_logins(failures: f32, attempts: f32) -> f32 {
     failures / 10.0 * (failures / attempts.max(1.0)).min(1.0)
 }
 
-/// How strongly the failed logins of an address and its network speak of somebody else there who signs in. Of a newcomer
-/// fully where nearly all fail; of others at most so much.
-fn neighbours(subjects: &Subjects<'_>, standing: Standing) -> f32 {
+/// Where nearly all sign-ins of an address or its network fail, its failures are a newcomer's own: what it calls itself
+/// must not make it look better. A network has to fail four times as often.
+fn count_fully(subjects: &Subjects<'_>, mut features: Features, evidence: &mut Evidence) -> Features {
     let address = &*subjects.address;
-    let of_address = failed_logins(address.failures, address.attempts);
-    let (all, failed) = subjects.network.as_deref().map_or((0.0, 0.0), |net| (net.attempts, net.failures));
-    let nearly_all = |failures: f32, attempts: f32| {
-        standing.is_newcomer && failures >= NEARLY_ALL * attempts && failures > 0.0
-    };
-    let fully = |failures: f32, attempts: f32| {
-        if nearly_all(failures, attempts) { failed_logins(failures, attempts) } else { 0.0 }
-    };
-    of_address.min(MOST_OF_NEIGHBOURS).max(fully(address.failures, address.attempts)).max(fully(failed, all))
+    let network = subjects.network.as_deref().map_or((0.0, 0.0), |net| (net.failures / 4.0, net.attempts / 4.0));
+    for (failures, attempts) in [(address.failures, address.attempts), network] {
+        if failures > 0.0 && failures >= NEARLY_ALL * attempts {
+            features = features.with_failed_logins(failures, attempts);
+            let own = evidence.get(Check::FailedLogins);
+            evidence.set(Check::FailedLogins, own.max(failed_logins(failures, attempts)));
+        }
+    }
+    features
 }
 
 /// Of all clients of an address those count that fail; to somebody else there, at most so much, and only on signing in.

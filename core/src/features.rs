@@ -57,6 +57,13 @@ impl Features {
         self
     }
 
+    /// The same of somebody whose sign-ins failed at least like these.
+    pub(crate) fn with_failed_logins(mut self, failures: f32, attempts: f32) -> Self {
+        let [_, _, _, _, _, rate, _] = &mut self.0;
+        *rate = rate.max(failed_rate(failures, attempts).clamp(0.0, 1.0));
+        self
+    }
+
     /// The numbers.
     pub fn values(&self) -> &[f32; FEATURE_COUNT] {
         &self.0
@@ -122,7 +129,11 @@ fn request_entropy(client: &ClientState) -> f32 {
 /// `failures / (attempts + 2)`, both decayed, τ = 900 s. Only attempts that the origin answered count, so that whoever is
 /// refused does not look better with every further try.
 fn failed_login_rate(client: &ClientState) -> f32 {
-    client.failures / (client.attempts + 2.0)
+    failed_rate(client.failures, client.attempts)
+}
+
+fn failed_rate(failures: f32, attempts: f32) -> f32 {
+    failures / (attempts + 2.0)
 }
 
 /// `e / (e + 2)`, `e = max(0, p2 − 1 − p60 / 30)`: pages beyond the client's own pace; p2 = decayed count of

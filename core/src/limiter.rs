@@ -5,9 +5,11 @@
 //! share, and what all clients of an address do, is charged by who passes only: else one visitor who is refused could
 //! spend what belongs to others.
 
+use crate::answers::LoginOutcome;
 use crate::asked::Asked;
 use crate::decay::{Rate, gcra};
 use crate::decision::{Charges, OverLimit};
+use crate::logins::SignIn;
 use crate::path::PathClass;
 use crate::policy::{CompiledLimit, LimitMode, LimitRule, Policy};
 use crate::subjects::Subjects;
@@ -52,7 +54,8 @@ fn own(asked: &Asked<'_>) -> impl Iterator<Item = LimitRule> {
 /// The rules of a request that it shares with others.
 fn shared(asked: &Asked<'_>, standing: Standing) -> impl Iterator<Item = LimitRule> {
     use LimitRule::{AddressLogin, AddressPage, CrossSite, Login, Network, NetworkLogin, Newcomers};
-    let signs_in = [Login, AddressLogin, NetworkLogin].map(|rule| (rule, asked.is_attempt));
+    let signs_in = [Login, AddressLogin, NetworkLogin]
+        .map(|rule| (rule, asked.is_attempt && (standing.is_newcomer || rule != NetworkLogin)));
     let reads = asked.reads();
     let is_new = reads && standing.is_newcomer;
     let pages = [(AddressPage, reads), (Newcomers, is_new), (Network, is_new)];
@@ -117,12 +120,16 @@ pub(crate) fn spend_late(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u
 /// the failure is charged now.
 pub(crate) fn sign_in_ended(
     policy: &Policy,
-    (failed, is_reserved): (bool, bool),
+    SignIn { outcome, is_reserved, is_newcomer, .. }: SignIn,
     subjects: &mut Subjects<'_>,
     now_ms: u64,
 ) -> Charges {
+    let failed = outcome == LoginOutcome::Failed;
     let mut charges = Charges::default();
     for rule in [LimitRule::Login, LimitRule::AddressLogin, LimitRule::NetworkLogin] {
+        if rule == LimitRule::NetworkLogin && !is_newcomer {
+            continue;
+        }
         if failed && !is_reserved {
             add(policy, rule, subjects, (now_ms, &mut charges), true);
         }
@@ -176,11 +183,12 @@ fn add(
 impl Spent {
     fn take(&mut self, policy: &Policy, rule: LimitRule, subjects: &mut Subjects<'_>, now_ms: u64) {
         let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
-        let Some(cell) = subjects.cell(rule) else { return };
-        match gcra(cell.tat_us, now_ms, limit.rate) {
-            Ok(()) if is_worth_sharing(&limit, *cell.tat_us, now_ms) => self.charges.add(rule, cell.key),
-            Ok(()) => {}
-            Err(wait_us) => self.refuse(rule, limit.mode == LimitMode::Shadow, wait_us),
+        for cell in subjects.cells(rule) {
+            match gcra(cell.tat_us, now_ms, limit.rate) {
+                Ok(()) if is_worth_sharing(&limit, *cell.tat_us, now_ms) => self.charges.add(rule, cell.key),
+                Ok(()) => {}
+                Err(wait_us) => self.refuse(rule, limit.mode == LimitMode::Shadow, wait_us),
+            }
         }
     }
 

@@ -16,13 +16,15 @@ pub struct SignIn {
     pub is_cross_site: bool,
     /// Whether it was judged, passed and reserved its places in the limits of sign-ins.
     pub is_reserved: bool,
+    /// Whether it was a newcomer's: then its network is charged too.
+    pub is_newcomer: bool,
 }
 
 impl Engine {
     /// Counts how a login attempt ended in the records, at Unix milliseconds `now_ms`; what it had reserved is given back
     /// where it succeeded.
     pub fn login_ended(&self, sign_in: SignIn, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
-        let SignIn { outcome, is_cross_site, is_reserved } = sign_in;
+        let SignIn { outcome, is_cross_site, .. } = sign_in;
         let failed = outcome == LoginOutcome::Failed;
         let Subjects { client, address, network, .. } = subjects;
         client.pass_time(now_ms);
@@ -41,7 +43,7 @@ impl Engine {
             network.attempts += 1.0;
             network.failures += f32::from(u8::from(failed));
         }
-        limiter::sign_in_ended(self.policy(), (failed, is_reserved), subjects, now_ms)
+        limiter::sign_in_ended(self.policy(), sign_in, subjects, now_ms)
     }
 }
 

@@ -39,36 +39,53 @@ pub(crate) struct Cell<'c> {
 }
 
 impl Subjects<'_> {
-    /// Where a rule is charged: the one place. `None` where the subject is not at hand; of sessions the first counts.
+    /// Where a rule is charged: the one place. `None` where the subject is not at hand.
     pub(crate) fn cell(&mut self, rule: LimitRule) -> Option<Cell<'_>> {
+        self.cells(rule).next()
+    }
+
+    /// The same of all subjects of the level: a request may name two sessions, and is charged to both.
+    pub(crate) fn cells(&mut self, rule: LimitRule) -> impl Iterator<Item = Cell<'_>> {
+        let of_session = rule == LimitRule::Session;
+        let sessions = if of_session { &mut *self.sessions } else { &mut [] };
+        let issued = sessions.iter_mut().filter(|session| session.is_issued());
+        let of_sessions = issued.map(|session| Cell { key: session.key(), tat_us: &mut session.rate_tat_us });
         let (client, address) = (&mut *self.client, &mut *self.address);
-        let key = match rule {
-            LimitRule::Network | LimitRule::NetworkLogin => self.network_key,
-            LimitRule::Session => self.sessions.iter().find(|session| session.is_issued())?.key(),
-            _ if rule.is_of_address() => address.key(),
-            _ => client.key(),
-        };
-        let tat_us = match rule {
-            LimitRule::Client | LimitRule::Crawler => &mut client.rate_tat_us,
-            LimitRule::Page | LimitRule::Api | LimitRule::Login | LimitRule::Asset => client.class_cell(rule)?,
-            LimitRule::Address
-            | LimitRule::Newcomers
-            | LimitRule::AddressPage
-            | LimitRule::AddressLogin
-            | LimitRule::CrossSite => address.cell(rule)?,
-            LimitRule::Network => &mut self.network.as_deref_mut()?.newcomers_tat_us,
-            LimitRule::NetworkLogin => &mut self.network.as_deref_mut()?.login_tat_us,
-            LimitRule::Session => {
-                &mut self.sessions.iter_mut().find(|session| session.is_issued())?.rate_tat_us
-            }
-        };
-        Some(Cell { tat_us, key })
+        let network = (self.network.as_deref_mut(), self.network_key);
+        of_sessions.chain(of_one(rule, client, address, network))
     }
 
     /// Whether one of its sessions was issued by the site.
     pub(crate) fn has_session(&self) -> bool {
         self.sessions.iter().any(SessionState::is_issued)
     }
+}
+
+/// The cell of a rule of client, address or network.
+fn of_one<'c>(
+    rule: LimitRule,
+    client: &'c mut ClientState,
+    address: &'c mut AddressState,
+    (network, network_key): (Option<&'c mut NetworkState>, u64),
+) -> Option<Cell<'c>> {
+    let key = match rule {
+        _ if rule.is_of_network() => network_key,
+        _ if rule.is_of_address() => address.key(),
+        _ => client.key(),
+    };
+    let tat_us = match rule {
+        LimitRule::Session => return None,
+        LimitRule::Client | LimitRule::Crawler => &mut client.rate_tat_us,
+        LimitRule::Page | LimitRule::Api | LimitRule::Login | LimitRule::Asset => client.class_cell(rule)?,
+        LimitRule::Address
+        | LimitRule::Newcomers
+        | LimitRule::AddressPage
+        | LimitRule::AddressLogin
+        | LimitRule::CrossSite => address.cell(rule)?,
+        LimitRule::Network => &mut network?.newcomers_tat_us,
+        LimitRule::NetworkLogin => &mut network?.login_tat_us,
+    };
+    Some(Cell { tat_us, key })
 }
 
 /// Lays how far a shared cell is ahead of now, µs, over a record's own, where that is more.

@@ -235,8 +235,11 @@ impl Detector {
     pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> LoginEnded {
         let engine = self.engine();
         let keys = Keys::of(&engine, facts);
-        let sign_in = SignIn { outcome, is_cross_site: false, is_reserved: false };
-        let charges = self.subjects(keys, |subjects| engine.login_ended(sign_in, subjects, now_ms));
+        let charges = self.subjects(keys, |subjects| {
+            let is_newcomer = !subjects.client.is_proven(now_ms);
+            let sign_in = SignIn { outcome, is_cross_site: false, is_reserved: false, is_newcomer };
+            engine.login_ended(sign_in, subjects, now_ms)
+        });
         if outcome == LoginOutcome::Failed {
             self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));
         } else {

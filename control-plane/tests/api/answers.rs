@@ -25,7 +25,7 @@ async fn a_session_counts_once_the_site_issued_it() {
     plane.check(asked("r-1", "/trap", session.clone())).await.ok(200);
     assert_eq!(plane.get("/v1/sessions/s-1").await.ok(200)["suspicious"], 0, "made up, as far as is known");
 
-    plane.check(asked("r-2", "/", json!({}))).await.ok(200);
+    plane.check(asked("r-2", "/", json!({ "ip": "198.51.100.1" }))).await.ok(200);
     let told = tell(&plane, json!([{ "request_id": "r-2", "status": 200, "session_id": "s-1" }])).await;
     assert_eq!(told, json!({ "counted": 1, "unknown": 0 }));
     plane.check(asked("r-3", "/trap", session)).await.ok(200);

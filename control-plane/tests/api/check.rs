@@ -94,15 +94,15 @@ async fn headers_that_contradict_the_browser_count() {
 }
 
 #[tokio::test]
-async fn a_session_is_one_client_wherever_it_comes_from() {
+async fn a_session_makes_no_client_and_tells_nobody_apart() {
     let plane = ControlPlane::start().await;
-    for ip in ["192.0.2.1", "198.51.100.1"] {
-        let body = json!({ "ip": ip, "user_agent": FIREFOX, "endpoint": "/", "session_id": "s-1" });
+    for (ip, session) in [("192.0.2.1", "s-1"), ("198.51.100.1", "s-1"), ("192.0.2.1", "s-2")] {
+        let body = json!({ "ip": ip, "user_agent": FIREFOX, "endpoint": "/", "session_id": session });
         plane.check(body).await.ok(200);
     }
     plane.flush().await;
     let counts = plane.sql("SELECT count(DISTINCT client), count(DISTINCT address) FROM requests");
-    assert_eq!(counts, ["1|2"]);
+    assert_eq!(counts, ["2|2"]);
 }
 
 #[tokio::test]

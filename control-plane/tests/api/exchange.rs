@@ -25,7 +25,7 @@ async fn what_filters_let_through_is_shared() {
     let config = "policy: { rate_limit: { client: { per_second: 0.01, burst: 5 } } }";
     let plane = ControlPlane::with_config(config).await;
     let charge = |requests| Request {
-        charges: vec![(LimitRule::Client, 7, requests), (LimitRule::Login, 7, 1)],
+        charges: vec![(LimitRule::Client, 7, requests), (LimitRule::Page, 7, 1)],
         ..Request::default()
     };
     // 100 s a request. At most two exchanges later the cell is known, if merging took long.
@@ -44,7 +44,7 @@ async fn what_filters_let_through_is_shared() {
 #[tokio::test]
 async fn what_a_filter_let_through_counts_for_check_and_sessions_are_marked() {
     let plane = ControlPlane::start().await;
-    let session = plane.app.detector.engine().key().session(b"s-1");
+    let session = plane.issue("s-1");
     let suspicions = vec![(session, 3), (0, 9)];
     let answer = exchange(&plane, Request { suspicions, ..Request::default() }).await;
     let (origin, seen) = (answer.origin, 0);

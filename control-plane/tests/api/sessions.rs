@@ -60,6 +60,7 @@ async fn the_challenge_of_a_session_explains_itself() {
 async fn a_limit_in_shadow_is_only_told() {
     let config = "policy: { rate_limit: { page: { per_second: 0.1, burst: 1, mode: shadow }, session: { per_second: 0.1, burst: 2 } } }";
     let plane = ControlPlane::with_config(config).await;
+    plane.issue("s");
     assert!(ask(&plane, "s", "/").await.get("limit").is_none());
     let second = ask(&plane, "s", "/").await;
     assert_eq!(

@@ -186,8 +186,8 @@ pub struct RateLimitConfig {
     /// API calls of one client. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<Limit>,
-    /// Sign-ins of one client that fail or are under way; one that succeeds is given back. Default 0.02 per second,
-    /// 10 at once.
+    /// Sign-ins of one client that fail or are under way; one that succeeds is given back. Default 0.05 per second,
+    /// 40 at once.
     pub login: Limit,
     /// Assets of one client. Default 40 per second, 400 at once.
     pub asset: Limit,
@@ -203,7 +203,7 @@ pub struct RateLimitConfig {
     pub address_page: Limit,
     /// Sign-ins of an address that fail or are under way. Default 0.1 per second, 40 at once.
     pub address_login: Limit,
-    /// The same of a network. Default 0.25 per second, 160 at once.
+    /// The same of the newcomers of a network. Default 0.4 per second, 160 at once.
     pub network_login: Limit,
     /// What other sites bring along to an address (images, frames, posts; not links that are followed). Default 5 per
     /// second, 60 at once.
@@ -218,14 +218,14 @@ impl Default for RateLimitConfig {
             session: None,
             page: None,
             api: None,
-            login: Limit::new(0.02, 10),
+            login: Limit::new(0.05, 40),
             asset: Limit::new(40.0, 400),
             crawler: Limit::new(2.0, 60),
             newcomers: Limit::new(5.0, 60),
             network: Limit::new(20.0, 240),
             address_page: Limit::new(50.0, 600),
             address_login: Limit::new(0.1, 40),
-            network_login: Limit::new(0.25, 160),
+            network_login: Limit::new(0.4, 160),
             cross_site: Limit::new(5.0, 60),
         }
     }
