@@ -4,7 +4,7 @@ use crate::address::AddressState;
 use crate::agent::Agent;
 use crate::check::{Check, Evidence};
 use crate::client::{ClientState, Visit, one_if};
-use crate::crawler::{claimed_crawler, spare_pending};
+use crate::crawler::claimed_crawler;
 use crate::decision::{Action, Basis, Decision, Reasons};
 use crate::facts::RequestFacts;
 use crate::features::Features;
@@ -179,9 +179,7 @@ impl Engine {
                 (decision.limit, decision.charges) = (spent.over, spent.charges);
                 decision
             });
-        if let Some(verdict) = client.crawler_verdict(now_ms) {
-            spare_pending(&mut decision, verdict);
-        }
+        decision = self.spare_name(decision, client.crawler_verdict(now_ms));
         if !facts.session.is_empty() {
             let hits = visit.is_trap || visit.is_probe;
             // Anybody can make up sessions: what they do is nobody's yet.
