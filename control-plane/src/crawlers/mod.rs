@@ -7,6 +7,7 @@
 
 pub mod command;
 mod dns;
+mod lookup;
 mod memory;
 mod patience;
 mod ranges;
@@ -24,9 +25,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sallyport_core::{AgentVerdict, KnownCrawler, claimed_crawler};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
-use self::dns::{Confirmation, Dns};
+use self::dns::Dns;
+use self::lookup::{Full, Lookup, Run};
 use self::memory::{Address, Key, Known, Memory};
 use self::patience::Patience;
 use self::ranges::Place;
@@ -74,27 +76,10 @@ struct State {
     patience: Patience,
 }
 
-/// A lookup that runs.
-#[derive(Clone)]
-struct Lookup {
-    told: watch::Receiver<Option<Known>>,
-    /// Whether claims are pending meanwhile; else its address has had too many of these.
-    is_waited_for: bool,
-}
-
 /// What can be said without waiting.
 enum Now {
     Found(Ruling),
     Wait(Lookup),
-}
-
-/// Why no lookup begins.
-#[derive(Clone, Copy)]
-enum Full {
-    /// Too many run.
-    Busy,
-    /// One for another name of the same address runs, and it has claimed too many.
-    Crowded,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -249,62 +234,6 @@ impl Verifier {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Full {
-    /// The name in metrics.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::Crowded => "crowded",
-        }
-    }
-
-    /// For people.
-    fn why(self) -> &'static str {
-        match self {
-            Self::Busy => "too many lookups run at once",
-            Self::Crowded => {
-                "the name servers are slow, and this address has claimed to be too many crawlers"
-            }
-        }
-    }
-}
-
-/// A lookup under way; its place is free again when it ends, however it ends.
-struct Run {
-    verifier: Arc<Verifier>,
-    key: Key,
-    told: watch::Sender<Option<Known>>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Run {
-    async fn look(self, ip: IpAddr, now_ms: u64) {
-        let Some(Ok(dns)) = &self.verifier.dns else { return };
-        let config = &self.verifier.config;
-        let found = dns.confirm(ip, self.key.suffixes).await;
-        let (outcome, keep_s) = match &found {
-            Confirmation::Confirmed(_) => ("confirmed", config.keep_s),
-            Confirmation::Refuted(_) => ("refuted", config.failed_keep_s),
-            Confirmation::Unsettled(_) => ("unsettled", config.failed_keep_s),
-            Confirmation::Trouble(why) => {
-                tracing::debug!(why, "a crawler could not be verified");
-                ("trouble", TROUBLE_KEEP_S)
-            }
-        };
-        let until_ms = now_ms.saturating_add(u64::from(keep_s) * 1000);
-        let known = Known { found, since_ms: now_ms, until_ms };
-        self.verifier.lookups.get_or_create(&LookupLabel { outcome }).inc();
-        self.verifier.state().memory.put(self.key, known.clone());
-        self.told.send_replace(Some(known));
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.verifier.state().running.remove(&self.key);
     }
 }
 
