@@ -70,7 +70,7 @@ fn parse(line: &'static str) -> Option<KnownCrawler> {
 pub enum AgentVerdict {
     /// Nobody can tell: judged like everybody.
     Unverifiable,
-    /// Still being looked into: judged like everybody, but not refused for its name.
+    /// Still being looked into: judged by what it did, not by its name.
     Pending,
     /// Not the crawler that it says it is.
     Failed,
@@ -116,11 +116,23 @@ impl Engine {
     /// [`Engine::score`] of a client that claims to be a crawler, with what came of verifying it. Nothing is counted for the
     /// limit of crawlers.
     pub fn score_crawler(&self, features: &Features, evidence: &Evidence, verdict: AgentVerdict) -> Decision {
-        self.judge_verdict(verdict, None, *features).unwrap_or_else(|| {
-            let mut decision = self.score(features, evidence);
-            spare_pending(&mut decision, verdict);
-            decision
-        })
+        self.judge_verdict(verdict, None, *features)
+            .unwrap_or_else(|| self.spare_name(self.score(features, evidence), Some(verdict)))
+    }
+
+    /// While somebody looks into a crawler's name, neither the check of its user agent nor the model's feature of it
+    /// counts: a decision by score is made anew without them, and all else that the client did stays. So a genuine
+    /// crawler is not refused for its name, and whoever borrows one gets no more by it than by a browser's.
+    #[must_use]
+    pub fn spare_name(&self, decision: Decision, verdict: Option<AgentVerdict>) -> Decision {
+        if verdict != Some(AgentVerdict::Pending) || decision.basis != Basis::Score {
+            return decision;
+        }
+        let mut evidence = decision.evidence;
+        evidence.set(Check::UserAgent, 0.0);
+        let anew = self.score(&decision.features.without_user_agent(), &evidence);
+        let Decision { action, score, ml_probability, features, evidence, reasons, .. } = anew;
+        Decision { action, score, ml_probability, features, evidence, reasons, ..decision }
     }
 
     /// What the policy says of a crawler that was verified, or of one that was not what it says.
@@ -167,14 +179,6 @@ impl Engine {
         };
         (decision.limit, decision.charges) = (spent.over, spent.charges);
         Some(decision)
-    }
-}
-
-/// A genuine crawler is not refused by its score while somebody looks into its name.
-pub(crate) fn spare_pending(decision: &mut Decision, verdict: AgentVerdict) {
-    let rests_on_score = decision.basis == Basis::Score;
-    if verdict == AgentVerdict::Pending && rests_on_score && decision.action.refuses() {
-        decision.action = Action::Monitor;
     }
 }
 

@@ -6,7 +6,7 @@ use crate::answers::Watch;
 use crate::asked::Asked;
 use crate::check::{Check, Evidence};
 use crate::client::{ClientState, Visit, one_if};
-use crate::crawler::{claimed_crawler, spare_pending};
+use crate::crawler::claimed_crawler;
 use crate::decision::{Action, Basis, Decision, OverLimit, Reasons};
 use crate::facts::RequestFacts;
 use crate::features::Features;
@@ -130,9 +130,7 @@ impl Engine {
             .listed(facts, &asked.path, features, now_ms)
             .or_else(|| self.verified(subjects, features, now_ms))
             .unwrap_or_else(|| self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms));
-        if let Some(verdict) = subjects.client.agent_verdict(now_ms).filter(|_| subjects.client.claims_crawler()) {
-            spare_pending(&mut decision, verdict);
-        }
+        decision = self.spare_name(decision, subjects.client.agent_verdict(now_ms));
         if subjects.has_session() {
             let hits = (asked.is_trap || asked.is_probe) && !asked.is_cross_site;
             decision.is_suspicious = match decision.basis {

@@ -203,20 +203,26 @@ fn who_is_not_the_crawler_it_claims_to_be_is_blocked_until_somebody_looks_again(
 }
 
 #[test]
-fn nobody_is_refused_for_a_claim_that_is_being_looked_into() {
+fn a_claim_that_is_being_looked_into_is_spared_but_not_what_its_client_does() {
     let engine = engine(
         r#"{ "trap_paths": ["/trap"], "rate_limit": { "client": { "per_second": 1, "burst": 30 } } }"#,
     );
-    let facts = RequestFacts { user_agent: GOOGLEBOT, ..facts("GET", "/trap") };
-    let mut records = Records::of(&engine, &facts);
-    let judged = records.judge(&engine, &facts, Marks::default(), NOW);
-    assert!(judged.action.refuses(), "{judged:?}");
-    engine.remember_agent(AgentVerdict::Pending, 60, &mut records.client, NOW);
-    for request in 0..29 {
-        let judged = records.judge(&engine, &facts, Marks::default(), NOW);
-        assert_eq!(judged.action, Action::Monitor, "{request}");
-    }
-    assert_eq!(records.judge(&engine, &facts, Marks::default(), NOW).action, Action::RateLimit);
+    let asks = |path, pending: bool| {
+        let facts = RequestFacts { user_agent: GOOGLEBOT, ..facts("GET", path) };
+        let mut records = Records::of(&engine, &facts);
+        if pending {
+            engine.remember_agent(AgentVerdict::Pending, 60, &mut records.client, NOW);
+        }
+        (0..31).map(|_| records.judge(&engine, &facts, Marks::default(), NOW).action).collect::<Vec<_>>()
+    };
+    let (named, spared) = (asks("/", false), asks("/", true));
+    assert!(named[0].refuses() && !spared[0].refuses(), "{named:?} {spared:?}");
+    let trapped = asks("/trap", true);
+    assert!(
+        trapped[..30].iter().all(|action| matches!(action, Action::Challenge | Action::Block)),
+        "{trapped:?}"
+    );
+    assert_eq!((spared[30], trapped[30]), (Action::RateLimit, Action::RateLimit));
 }
 
 #[test]

@@ -194,6 +194,8 @@ impl<H: Host> Request<H> {
         let flow = match verdict {
             Some(verdict) => {
                 let agent = verdict.agent();
+                // As the control plane judged it: a name that it spared is no difference to remember.
+                judged.decision = engine.spare_name(judged.decision, agent.map(|(found, _)| found));
                 remember(&worker, &engine, &judged, &verdict, now_ms);
                 let decision = &mut judged.decision;
                 if judged.keys.session != 0 && !decision.is_suspicious && verdict.action.refuses() {

@@ -34,7 +34,7 @@ pub(super) struct ClaimedAgent {
     /// What that crawler crawls for: search, ai_training, ai_search, preview, monitoring, feed or other.
     #[schema(example = "search")]
     category: &'static str,
-    /// `verified`, `failed`, `pending` (ask again after `ttl_s`) or `unverifiable` (nobody can tell: judged like any client).
+    /// `verified`, `failed`, `pending` (ask again after `ttl_s`; until then its name does not count) or `unverifiable` (nobody can tell: judged like any client).
     #[schema(example = "verified")]
     verdict: &'static str,
     /// How long that holds, seconds.

@@ -20,7 +20,7 @@ pub struct CrawlersConfig {
     pub wait_ms: u32,
     /// How long a verified crawler's address stays verified, in seconds. Default: 3600.
     pub keep_s: u32,
-    /// How long a failed verification holds, in seconds. Default: 300.
+    /// How long a failed verification holds, and one that could not tell, in seconds. Default: 300.
     pub failed_keep_s: u32,
     /// How many addresses are remembered. Default: 16384.
     pub remember: u32,

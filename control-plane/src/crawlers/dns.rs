@@ -16,8 +16,8 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
 use crate::config::CrawlersConfig;
 
-/// Names of an address that are looked at; a crawler's has one.
-const NAMES_READ: usize = 100;
+/// Records of an answer that are looked at; a crawler's address has one name, and the name one address.
+const RECORDS_READ: usize = 100;
 
 /// Names below the operator's domains that are followed.
 const NAMES_FOLLOWED: usize = 3;
@@ -28,10 +28,12 @@ const QUERIES_LONG: u32 = 3;
 /// What the names of an address say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
-    /// This name leads back to the address.
+    /// A name of the operator leads back to the address; which.
     Confirmed(String),
-    /// The address is not the operator's; why.
+    /// The address has a name, and is not the operator's; why.
     Refuted(String),
+    /// DNS has answered, but nothing that would tell whose the address is; why. It may lack a name, or have too many.
+    Unsettled(String),
     /// DNS could not be asked; why. It says nothing about the address.
     Trouble(String),
 }
@@ -78,26 +80,39 @@ impl Dns {
         };
         let names = names(pointers.as_ref());
         let Some(first) = names.first() else {
-            return Confirmation::Refuted(format!("{ip} has no name"));
+            return Confirmation::Unsettled(format!("{ip} has no name"));
         };
         let mut trouble = None;
         let mut followed = Vec::new();
-        for name in names.iter().filter(|name| lies_below(name, suffixes)).take(NAMES_FOLLOWED) {
+        let mut below = names.iter().filter(|name| lies_below(name, suffixes));
+        for name in below.by_ref().take(NAMES_FOLLOWED) {
             match answered(self.forward(name, ip).await) {
-                Ok(Some(answer)) if leads_to(&answer, ip) => return Confirmation::Confirmed(shown(name)),
+                Ok(Some(answer)) if leads_to(&answer, ip) => {
+                    return Confirmation::Confirmed(format!(
+                        "{ip} is {}, which leads back to it",
+                        shown(name)
+                    ));
+                }
+                Ok(Some(answer)) if is_long(&answer) => {
+                    trouble = Some(format!("{} has too many addresses to read", shown(name)));
+                }
                 Ok(_) => followed.push(shown(name)),
                 Err(error) => trouble = Some(format!("{} cannot be followed: {error}", shown(name))),
             }
         }
-        match (trouble, followed.first()) {
-            (Some(trouble), _) => Confirmation::Trouble(trouble),
-            (None, Some(name)) => Confirmation::Refuted(format!("{name} does not lead back to {ip}")),
-            (None, None) => Confirmation::Refuted(format!(
-                "{ip} is {}, which is not below {}",
-                shown(first),
-                suffixes.join(" or ")
-            )),
+        if let Some(trouble) = trouble {
+            return Confirmation::Trouble(trouble);
         }
+        // Who has a name that was not looked at may be the crawler by that one.
+        if below.next().is_some() || pointers.as_ref().is_some_and(is_long) {
+            return Confirmation::Unsettled(format!("{ip} has too many names to follow"));
+        }
+        Confirmation::Refuted(match followed.first() {
+            Some(name) => format!("{name} does not lead back to {ip}"),
+            None => {
+                format!("{ip} is {}, which is not below {}", shown(first), suffixes.join(" or "))
+            }
+        })
     }
 
     async fn forward(&self, name: &Name, ip: IpAddr) -> Result<Lookup, NetError> {
@@ -141,7 +156,7 @@ fn answered(result: Result<Lookup, NetError>) -> Result<Option<Lookup>, String> 
 /// The names that pointers lead to, whole and in lower case, each once.
 fn names(pointers: Option<&Lookup>) -> Vec<Name> {
     let mut names: Vec<Name> = Vec::new();
-    for record in pointers.iter().flat_map(|lookup| lookup.answers()).take(NAMES_READ) {
+    for record in pointers.iter().flat_map(|lookup| lookup.answers()).take(RECORDS_READ) {
         if let RData::PTR(pointer) = &record.data {
             let mut name = pointer.0.to_lowercase();
             name.set_fqdn(true);
@@ -164,8 +179,13 @@ fn lies_below(name: &Name, suffixes: &[&str]) -> bool {
     })
 }
 
+/// Whether an answer has more records than are read.
+fn is_long(answer: &Lookup) -> bool {
+    answer.answers().len() > RECORDS_READ
+}
+
 fn leads_to(answer: &Lookup, ip: IpAddr) -> bool {
-    answer.answers().iter().take(NAMES_READ).any(|record| match (&record.data, ip) {
+    answer.answers().iter().take(RECORDS_READ).any(|record| match (&record.data, ip) {
         (RData::A(found), IpAddr::V4(ip)) => found.0 == ip,
         (RData::AAAA(found), IpAddr::V6(ip)) => found.0 == ip,
         _ => false,

@@ -1,47 +1,49 @@
-//! What was found out about crawlers at addresses, bounded: two generations, the older of which is forgotten when the
-//! younger is full.
+//! What was found out about addresses, bounded: two generations, the older of which is forgotten when the younger is
+//! full.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
 
-use sallyport_core::AgentVerdict;
+use super::dns::Confirmation;
 
 /// An expired answer stands in for this long while it is looked up anew.
 const STANDS_IN_MS: u64 = 3_600_000;
 
-/// A crawler's name and whose address it is: an IPv4 address, or an IPv6 /64.
+/// What the names of an operator's addresses end in, and the address in question. Crawlers of one operator that are
+/// told by the same names share what was found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    crawler: &'static str,
-    address: IpAddr,
+    pub(super) suffixes: &'static [&'static str],
+    pub(super) address: Address,
 }
 
-/// What was found out.
+/// An IPv4 address, or an IPv6 /64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Address(IpAddr);
+
+/// What DNS said.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Known {
-    pub(super) verdict: AgentVerdict,
-    /// For people.
-    pub(super) why: Arc<str>,
-    /// Unix ms, as the two below.
+    pub(super) found: Confirmation,
+    /// Unix ms, as the one below.
     pub(super) since_ms: u64,
     pub(super) until_ms: u64,
 }
 
 /// The memory.
-pub(super) struct Memory {
-    young: HashMap<Key, Known>,
-    old: HashMap<Key, Known>,
+pub(super) struct Memory<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
     generation: usize,
 }
 
-impl Key {
-    pub(super) fn new(crawler: &'static str, ip: IpAddr) -> Self {
-        let address = match ip.to_canonical() {
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        Self(match ip.to_canonical() {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
             v4 => v4,
-        };
-        Self { crawler, address }
+        })
     }
 }
 
@@ -57,24 +59,24 @@ impl Known {
     }
 }
 
-impl Memory {
-    /// Room for `capacity` answers.
+impl<K: Eq + Hash, V> Memory<K, V> {
+    /// Room for `capacity` values.
     pub(super) fn new(capacity: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), generation: (capacity / 2).max(1) }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&Known> {
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
-    pub(super) fn put(&mut self, key: Key, known: Known) {
+    pub(super) fn put(&mut self, key: K, value: V) {
         if self.young.len() >= self.generation && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, known);
+        self.young.insert(key, value);
     }
 
-    /// Answers held.
+    /// Values held.
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
@@ -85,24 +87,22 @@ mod tests {
     use super::*;
 
     fn known(since_ms: u64) -> Known {
-        let (verdict, why) = (AgentVerdict::Failed, "".into());
-        Known { verdict, why, since_ms, until_ms: since_ms + 1000 }
+        Known { found: Confirmation::Refuted(String::new()), since_ms, until_ms: since_ms + 1000 }
     }
 
     #[test]
     fn a_64_is_one_address() {
-        let key = |ip: &str| Key::new("x", ip.parse().expect("an address"));
-        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
-        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
-        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
-        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
-        assert_ne!(Key::new("y", "192.0.2.1".parse().expect("an address")), key("192.0.2.1"));
+        let address = |ip: &str| Address::from(ip.parse::<IpAddr>().expect("an address"));
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
+        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
     }
 
     #[test]
     fn it_never_grows_beyond_its_capacity_and_keeps_the_youngest() {
         let mut memory = Memory::new(100);
-        let key = |n: u32| Key::new("x", IpAddr::V4(n.into()));
+        let key = |n: u32| Key { suffixes: &[".x.example"], address: IpAddr::V4(n.into()).into() };
         for n in 0..10_000 {
             memory.put(key(n), known(u64::from(n)));
             assert!(memory.len() <= 100);

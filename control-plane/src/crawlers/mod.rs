@@ -2,13 +2,16 @@
 //! operator documents it, by forward-confirmed reverse DNS. Never by the user agent alone.
 //!
 //! Nobody waits for DNS: a lookup runs by itself, once for all who ask the same, and what it found is remembered. Who
-//! asks meanwhile hears *pending*. Trouble with DNS says nothing about a crawler: it is then *unverifiable*, and its
-//! requests are judged like all others.
+//! asks meanwhile hears *pending*, as long as its address has not claimed too many names. What is not known says nothing
+//! about a crawler: it is then *unverifiable*, and its requests are judged like all others.
 
 pub mod command;
 mod dns;
+mod lookup;
 mod memory;
+mod patience;
 mod ranges;
+mod ruling;
 mod way;
 
 use std::collections::HashMap;
@@ -21,14 +24,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use sallyport_core::policy::CrawlerCategory;
 use sallyport_core::{AgentVerdict, KnownCrawler, claimed_crawler};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
-use self::dns::{Confirmation, Dns};
-use self::memory::{Key, Known, Memory};
+use self::dns::Dns;
+use self::lookup::{Full, Lookup, Run};
+use self::memory::{Address, Key, Known, Memory};
+use self::patience::Patience;
 use self::ranges::Place;
-use self::way::{Way, way_of};
+use self::ruling::{Claim, Ruling};
+use self::way::way_of;
 use crate::config::CrawlersConfig;
 
 pub use ranges::CrawlerRanges;
@@ -66,15 +71,15 @@ pub struct Verifier {
 }
 
 struct State {
-    memory: Memory,
-    running: HashMap<Key, watch::Receiver<Option<Known>>>,
+    memory: Memory<Key, Known>,
+    running: HashMap<Key, Lookup>,
+    patience: Patience,
 }
 
 /// What can be said without waiting.
 enum Now {
-    Found(Known),
-    /// A lookup runs.
-    Wait(watch::Receiver<Option<Known>>),
+    Found(Ruling),
+    Wait(Lookup),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -95,7 +100,9 @@ impl Verifier {
         if let Some(Err(error)) = &dns {
             tracing::error!(error, "no name server is known; crawlers are verified by published ranges only");
         }
-        let state = State { memory: Memory::new(config.remember as usize), running: HashMap::new() };
+        let capacity = config.remember as usize;
+        let (memory, patience) = (Memory::new(capacity), Patience::new(capacity));
+        let state = State { memory, running: HashMap::new(), patience };
         Self {
             ranges: RwLock::default(),
             dns,
@@ -129,8 +136,7 @@ impl Verifier {
     pub fn register(&self, registry: &mut Registry) {
         let help = "Verifications of claimed crawlers";
         registry.register("crawler_verifications", help, self.verifications.clone());
-        let help =
-            "DNS lookups for crawlers: confirmed, refuted, trouble, or not begun since too many ran (busy)";
+        let help = "DNS lookups for crawlers: confirmed, refuted, unsettled, trouble, or not begun since too many ran (busy) or the address claimed too many names (crowded)";
         registry.register("crawler_lookups", help, self.lookups.clone());
         let remembered: Gauge = Gauge::default();
         remembered.set(self.state().memory.len() as i64);
@@ -145,140 +151,89 @@ impl Verifier {
         now_ms: u64,
     ) -> Option<Finding> {
         let crawler = claimed_crawler(user_agent)?;
-        let known = match self.now(crawler, ip.to_canonical(), now_ms) {
-            Now::Found(known) => known,
-            Now::Wait(mut lookup) => match tokio::time::timeout(wait, lookup.wait_for(Option::is_some)).await
-            {
-                Ok(Ok(known)) => known.clone().unwrap_or_else(|| pending(now_ms)),
-                Ok(Err(_)) => unverifiable("the lookup was broken off", PENDING_S, now_ms),
-                Err(_) => pending(now_ms),
-            },
+        let claim = self.claim(crawler, ip.to_canonical(), now_ms);
+        let ruling = match self.now(&claim, now_ms) {
+            Now::Found(ruling) => ruling,
+            Now::Wait(lookup) => self.wait(wait, lookup, &claim, now_ms).await,
         };
-        let labels = VerificationLabels { crawler: crawler.name, verdict: verdict_name(known.verdict) };
+        let labels = VerificationLabels { crawler: crawler.name, verdict: verdict_name(ruling.verdict) };
         self.verifications.get_or_create(&labels).inc();
-        let ttl_s = known.until_ms.saturating_sub(now_ms).div_ceil(1000).max(PENDING_S.into());
+        let ttl_s = ruling.until_ms.saturating_sub(now_ms).div_ceil(1000).max(PENDING_S.into());
         let ttl_s = u32::try_from(ttl_s).unwrap_or(u32::MAX);
-        Some(Finding { crawler, verdict: known.verdict, ttl_s, why: known.why })
+        Some(Finding { crawler, verdict: ruling.verdict, ttl_s, why: ruling.why.into() })
     }
 
-    fn now(self: &Arc<Self>, crawler: &'static KnownCrawler, ip: IpAddr, now_ms: u64) -> Now {
+    fn claim(&self, crawler: &'static KnownCrawler, ip: IpAddr, now_ms: u64) -> Claim {
         let way = way_of(crawler.name);
         let ranges = Arc::clone(&self.ranges.read().unwrap_or_else(PoisonError::into_inner));
-        let place = ranges.place(&way.ranges, ip, now_ms);
-        if let Place::Inside(provider) = place {
-            let why = format!("{ip} lies in the ranges of {provider}");
-            return Now::Found(known(
-                AgentVerdict::Verified(crawler.category),
-                &why,
-                self.config.keep_s,
-                now_ms,
-            ));
-        }
-        match &self.dns {
-            Some(Ok(_)) if !way.suffixes.is_empty() => self.remembered(crawler, way, ip, now_ms),
-            Some(Err(error)) if !way.suffixes.is_empty() => {
-                Now::Found(unverifiable(&format!("no name server is known: {error}"), TROUBLE_KEEP_S, now_ms))
-            }
-            _ => Now::Found(self.by_ranges_alone(way, place, ip, now_ms)),
-        }
+        Claim { crawler, way, ip, place: ranges.place(&way.ranges, ip, now_ms) }
     }
 
-    /// Of an address outside of the ranges, where DNS does not help.
-    fn by_ranges_alone(&self, way: &Way, place: Place, ip: IpAddr, now_ms: u64) -> Known {
-        let keep_s = self.config.failed_keep_s;
-        match place {
-            Place::Outside if way.complete => {
-                let why = format!(
-                    "{ip} lies outside of the ranges of {}, and it has no others",
-                    way.ranges.join(", ")
-                );
-                known(AgentVerdict::Failed, &why, keep_s, now_ms)
+    fn now(self: &Arc<Self>, claim: &Claim, now_ms: u64) -> Now {
+        let has_names = !claim.way.suffixes.is_empty() && !matches!(claim.place, Place::Inside(_));
+        match &self.dns {
+            Some(Ok(_)) if has_names => self.remembered(claim, now_ms),
+            Some(Err(error)) if has_names => {
+                let why = format!("no name server is known: {error}");
+                Now::Found(Ruling::unverifiable(&why, TROUBLE_KEEP_S, now_ms))
             }
-            Place::Unsure(why) => unverifiable(&why, keep_s, now_ms),
-            Place::Outside | Place::Inside(_) => {
-                let why = format!(
-                    "{ip} lies outside of the ranges of {}; it may have others",
-                    way.ranges.join(", ")
-                );
-                unverifiable(&why, keep_s, now_ms)
-            }
+            _ => Now::Found(claim.by_ranges(&self.config, now_ms)),
         }
     }
 
     /// What DNS said before, or a lookup that runs or begins. What has just expired stands in for it.
-    fn remembered(
-        self: &Arc<Self>,
-        crawler: &'static KnownCrawler,
-        way: &'static Way,
-        ip: IpAddr,
-        now_ms: u64,
-    ) -> Now {
-        let key = Key::new(crawler.name, ip);
+    fn remembered(self: &Arc<Self>, claim: &Claim, now_ms: u64) -> Now {
+        let key = Key { suffixes: &claim.way.suffixes, address: Address::from(claim.ip) };
         let mut state = self.state();
         let before = state.memory.get(&key).cloned();
         if let Some(known) = before.as_ref().filter(|known| known.holds(now_ms)) {
-            return Now::Found(known.clone());
+            return Now::Found(claim.by_dns(known.clone(), &self.config, now_ms));
         }
         let lookup = match state.running.get(&key) {
-            Some(lookup) => Some(lookup.clone()),
-            None => Arc::clone(&self.slots).try_acquire_owned().ok().map(|slot| {
-                let (told, lookup) = watch::channel(None);
-                state.running.insert(key, lookup.clone());
-                let run = Run { verifier: Arc::clone(self), key, told, _slot: slot };
-                tokio::spawn(run.look(crawler.category, way, ip, now_ms));
-                lookup
-            }),
+            Some(lookup) => Ok(lookup.clone()),
+            None => self.begin(&mut state, key, claim.ip, now_ms),
         };
         drop(state);
-        if lookup.is_none() {
-            self.lookups.get_or_create(&LookupLabel { outcome: "busy" }).inc();
+        if let Err(full) = lookup {
+            self.lookups.get_or_create(&LookupLabel { outcome: full.name() }).inc();
         }
         match (before.filter(|known| known.stands_in(now_ms)), lookup) {
-            (Some(before), _) => Now::Found(before),
-            (None, Some(lookup)) => Now::Wait(lookup),
-            (None, None) => Now::Found(unverifiable("too many lookups run at once", PENDING_S, now_ms)),
+            (Some(before), _) => Now::Found(claim.by_dns(before, &self.config, now_ms)),
+            (None, Ok(lookup)) => Now::Wait(lookup),
+            (None, Err(full)) => Now::Found(Ruling::unverifiable(full.why(), PENDING_S, now_ms)),
+        }
+    }
+
+    /// Begins a lookup, where there is room for it.
+    fn begin(self: &Arc<Self>, state: &mut State, key: Key, ip: IpAddr, now_ms: u64) -> Result<Lookup, Full> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Full::Busy)?;
+        let is_waited_for = state.patience.take(key.address, now_ms);
+        if !is_waited_for && state.running.keys().any(|other| other.address == key.address) {
+            return Err(Full::Crowded);
+        }
+        let (told, answer) = watch::channel(None);
+        let lookup = Lookup { told: answer, is_waited_for };
+        state.running.insert(key, lookup.clone());
+        let run = Run { verifier: Arc::clone(self), key, told, _slot: slot };
+        tokio::spawn(run.look(ip, now_ms));
+        Ok(lookup)
+    }
+
+    /// Waits for a lookup for no longer than `wait`.
+    async fn wait(&self, wait: Duration, mut lookup: Lookup, claim: &Claim, now_ms: u64) -> Ruling {
+        match tokio::time::timeout(wait, lookup.told.wait_for(Option::is_some)).await {
+            Ok(Ok(known)) => match known.clone() {
+                Some(known) => claim.by_dns(known, &self.config, now_ms),
+                None => Ruling::pending(now_ms),
+            },
+            Ok(Err(_)) => Ruling::unverifiable("the lookup was broken off", PENDING_S, now_ms),
+            Err(_) if lookup.is_waited_for => Ruling::pending(now_ms),
+            Err(_) => Ruling::unverifiable(Full::Crowded.why(), PENDING_S, now_ms),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A lookup under way; its place is free again when it ends, however it ends.
-struct Run {
-    verifier: Arc<Verifier>,
-    key: Key,
-    told: watch::Sender<Option<Known>>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Run {
-    async fn look(self, category: CrawlerCategory, way: &'static Way, ip: IpAddr, now_ms: u64) {
-        let Some(Ok(dns)) = &self.verifier.dns else { return };
-        let config = &self.verifier.config;
-        let (outcome, found) = match dns.confirm(ip, &way.suffixes).await {
-            Confirmation::Confirmed(name) => {
-                let why = format!("{ip} is {name}, which leads back to it");
-                ("confirmed", known(AgentVerdict::Verified(category), &why, config.keep_s, now_ms))
-            }
-            Confirmation::Refuted(why) => {
-                ("refuted", known(AgentVerdict::Failed, &why, config.failed_keep_s, now_ms))
-            }
-            Confirmation::Trouble(why) => {
-                tracing::debug!(why, "a crawler could not be verified");
-                ("trouble", unverifiable(&why, TROUBLE_KEEP_S, now_ms))
-            }
-        };
-        self.verifier.lookups.get_or_create(&LookupLabel { outcome }).inc();
-        self.verifier.state().memory.put(self.key, found.clone());
-        self.told.send_replace(Some(found));
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.verifier.state().running.remove(&self.key);
     }
 }
 
@@ -290,17 +245,4 @@ pub fn verdict_name(verdict: AgentVerdict) -> &'static str {
         AgentVerdict::Pending => "pending",
         AgentVerdict::Unverifiable => "unverifiable",
     }
-}
-
-fn known(verdict: AgentVerdict, why: &str, keep_s: u32, now_ms: u64) -> Known {
-    let until_ms = now_ms.saturating_add(u64::from(keep_s) * 1000);
-    Known { verdict, why: why.into(), since_ms: now_ms, until_ms }
-}
-
-fn unverifiable(why: &str, keep_s: u32, now_ms: u64) -> Known {
-    known(AgentVerdict::Unverifiable, why, keep_s, now_ms)
-}
-
-fn pending(now_ms: u64) -> Known {
-    known(AgentVerdict::Pending, "the name servers are being asked", PENDING_S, now_ms)
 }

@@ -1,12 +1,14 @@
 //! Claimed crawlers through `POST /check`, and `GET /v1/crawlers`.
 
+use std::collections::BTreeSet;
+
 use hickory_resolver::proto::op::ResponseCode;
 use sallyport::crawlers::CrawlerRanges;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, FIREFOX, Reply, send};
 use crate::name_server::{NameServer, Zone};
-use crate::verifier::{GOOGLEBOT, GPTBOT};
+use crate::verifier::{BINGBOT, GOOGLEBOT, GPTBOT};
 
 /// A control plane that asks this name server and knows no ranges.
 async fn plane(server: &NameServer, crawlers: &str, policy: &str) -> ControlPlane {
@@ -22,9 +24,15 @@ async fn check(plane: &ControlPlane, ip: &str, user_agent: &[u8]) -> Reply {
 
 /// A filter's consult about features that make a score of nearly 100.
 async fn consult(plane: &ControlPlane, ip: &str, user_agent: &[u8]) -> Reply {
+    let measured = json!([[1, 1, 1, 1, 1, 1, 1], { "trap_path": 1, "probe_path": 1, "user_agent": 1 }]);
+    consult_about(plane, ip, user_agent, &measured).await
+}
+
+/// A filter's consult about these features and evidence.
+async fn consult_about(plane: &ControlPlane, ip: &str, user_agent: &[u8], measured: &Value) -> Reply {
     let body = json!({
-        "ip": ip, "user_agent": String::from_utf8_lossy(user_agent), "endpoint": "/", "features": [1, 1, 1, 1, 1, 1, 1],
-        "evidence": { "trap_path": 1, "probe_path": 1, "user_agent": 1 },
+        "ip": ip, "user_agent": String::from_utf8_lossy(user_agent), "endpoint": "/",
+        "features": measured[0], "evidence": measured[1],
     });
     send(plane.request(reqwest::Method::POST, "/check", &plane.filter_token).body(body.to_string())).await
 }
@@ -115,17 +123,126 @@ async fn with_dns_down_a_crawler_is_judged_like_any_client() {
 }
 
 #[tokio::test]
-async fn while_it_is_looked_into_a_crawler_is_not_refused() {
-    let server = NameServer::held(Zone::default()).await;
+async fn while_it_is_looked_into_a_crawler_is_not_refused_for_its_name() {
+    let server = NameServer::held(Zone::default().ptr("192.0.2.1", "cable-1.isp.example")).await;
     let plane = plane(&server, "wait_ms: 0, timeout_ms: 10000", "").await;
-    let pending = consult(&plane, "192.0.2.1", GOOGLEBOT).await;
-    assert_eq!(told(&pending), ("pending", "MONITOR"));
-    assert!(pending.json["score"].as_f64() > Some(90.0) && pending.json["is_bot"] == false, "{pending:?}");
+    let by_name = json!([[0.1, 1, 0.4, 0, 0.3, 0, 0], { "user_agent": 1 }]);
+    let pending = consult_about(&plane, "192.0.2.1", GOOGLEBOT, &by_name).await;
+    assert_eq!(told(&pending), ("pending", "ALLOW"));
     assert_eq!(pending.json["agent"]["ttl_s"], 2);
+    let nobody = consult_about(&plane, "192.0.2.1", b"ExampleBot/2.1", &by_name).await;
+    assert_eq!(nobody.json["is_bot"], true, "the same under a name that nobody looks into: {nobody:?}");
+    let guilty = consult(&plane, "192.0.2.1", GOOGLEBOT).await;
+    assert_eq!(told(&guilty), ("pending", "BLOCK"), "for what it did");
+    let reasons = guilty.json["reasons"].as_array().expect("reasons");
+    assert!(reasons.iter().all(|reason| reason["check"] != "user_agent"), "{reasons:?}");
+    let points: f64 = reasons.iter().filter_map(|reason| reason["points"].as_f64()).sum();
+    let score = guilty.json["score"].as_f64().expect("a score");
+    assert!((50.0 + points - score).abs() < 1.0, "{guilty:?}");
     server.release();
     let found = plane.get("/v1/crawlers?ip=192.0.2.1&user_agent=Googlebot/2.1").await;
     assert_eq!(found.ok(200)["verdict"], "failed");
     assert_eq!(told(&consult(&plane, "192.0.2.1", GOOGLEBOT).await), ("failed", "BLOCK"));
+}
+
+/// Crawlers that are told by their names.
+const NAMES: [&str; 20] = [
+    "Googlebot",
+    "Google-InspectionTool",
+    "Storebot-Google",
+    "GoogleOther",
+    "AdsBot-Google",
+    "Mediapartners-Google",
+    "APIs-Google",
+    "FeedFetcher-Google",
+    "bingbot",
+    "Applebot",
+    "YandexBot",
+    "YandexMobileBot",
+    "YandexAccessibilityBot",
+    "Baiduspider",
+    "SeznamBot",
+    "MojeekBot",
+    "CCBot",
+    "Amazonbot",
+    "AhrefsBot",
+    "AhrefsSiteAudit",
+];
+
+/// What scanners try.
+const PROBES: [&str; 21] = [
+    "/.env",
+    "/.env.local",
+    "/.env.production",
+    "/.git/config",
+    "/.git/HEAD",
+    "/.aws/credentials",
+    "/.ssh/id_rsa",
+    "/wp-login.php",
+    "/wp-config.php",
+    "/wp-config.php.bak",
+    "/xmlrpc.php",
+    "/phpinfo.php",
+    "/phpmyadmin/",
+    "/.svn/entries",
+    "/.htpasswd",
+    "/.DS_Store",
+    "/api/.env",
+    "/backend/.env",
+    "/app/.env",
+    "/admin/.env",
+    "/old/.env",
+];
+
+#[tokio::test]
+async fn borrowed_names_and_a_name_server_that_stalls_let_no_scanner_through() {
+    let server = NameServer::held(Zone::default()).await;
+    let plane = plane(&server, "wait_ms: 0, timeout_ms: 10000", "enforcement: enforce").await;
+    let (mut passed, mut pending) = (Vec::new(), BTreeSet::new());
+    for probe in PROBES {
+        for name in NAMES {
+            let user_agent = format!("Mozilla/5.0 (compatible; {name}/2.1)");
+            let body = json!({ "ip": "192.0.2.1", "user_agent": user_agent, "endpoint": probe });
+            let reply = plane.check(body).await;
+            let (verdict, action) = told(&reply);
+            assert!(matches!(verdict, "pending" | "unverifiable"), "{reply:?}");
+            if verdict == "pending" {
+                pending.insert(name);
+            }
+            if matches!(action, "ALLOW" | "MONITOR") {
+                passed.push(format!("{name} {probe} {verdict} {action}"));
+            }
+        }
+    }
+    // The eight of Google, Bing's and Apple's: three lookups.
+    assert_eq!(pending.len(), 10, "{pending:?}");
+    // Of 420: at most the first probe of each that is pending.
+    assert!(passed.len() <= 10, "{} of 420: {passed:#?}", passed.len());
+}
+
+#[tokio::test]
+async fn an_address_without_a_name_is_unverifiable_by_the_ranges_that_ship_and_false_by_today_s() {
+    let server = NameServer::start(Zone::default()).await;
+    let config = format!(
+        "crawlers: {{ nameservers: [\"{}\"], wait_ms: 1000 }}\npolicy: {{ enforcement: enforce }}",
+        server.address
+    );
+    let plane = ControlPlane::with_config(&config).await;
+    let baidu = b"Mozilla/5.0 (compatible; Baiduspider/2.0; +http://www.baidu.com/search/spider.html)";
+    for named in [BINGBOT, GOOGLEBOT, baidu] {
+        assert_eq!(told(&check(&plane, "192.0.2.1", named).await).0, "unverifiable");
+    }
+    let why = plane.get("/v1/crawlers?ip=192.0.2.1&user_agent=bingbot").await;
+    let why = why.ok(200)["why"].as_str().unwrap_or_default();
+    assert!(why.starts_with("192.0.2.1 has no name; the ranges of bingbot are "), "{why}");
+    let today = ["bingbot", "googlebot"].map(|name| {
+        let nets = vec!["198.51.100.0/24".parse().expect("a range")];
+        (name.to_owned(), nets, sallyport::clock::unix_ms())
+    });
+    plane.app.crawlers.set_ranges(CrawlerRanges::new(today));
+    for (named, verdict) in [(BINGBOT, "failed"), (GOOGLEBOT, "failed"), (baidu, "unverifiable")] {
+        assert_eq!(told(&check(&plane, "192.0.2.1", named).await).0, verdict);
+    }
 }
 
 #[tokio::test]

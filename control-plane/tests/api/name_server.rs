@@ -17,6 +17,7 @@ pub(crate) struct Zone {
     records: BTreeMap<Name, Vec<RData>>,
     codes: BTreeMap<Name, ResponseCode>,
     silent: BTreeSet<Name>,
+    cut: BTreeSet<Name>,
 }
 
 /// A running server; it ends with the runtime of its test.
@@ -79,6 +80,12 @@ impl Zone {
     /// No answer ever for the name of an address.
     pub(crate) fn silent(mut self, ip: &str) -> Self {
         self.silent.insert(arpa(ip));
+        self
+    }
+
+    /// Only ever the head of an answer for the name of an address, by TCP too.
+    pub(crate) fn cut(mut self, ip: &str) -> Self {
+        self.cut.insert(arpa(ip));
         self
     }
 
@@ -154,14 +161,16 @@ impl State {
             asked.questions.push((query.name().to_ascii(), query.query_type()));
         }
         drop(asked);
-        let (code, answers) = self.zone.answer(&query.name().to_lowercase(), query.query_type())?;
+        let name = query.name().to_lowercase();
+        let (code, answers) = self.zone.answer(&name, query.query_type())?;
         let mut message = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
         message.metadata.response_code = code;
         message.metadata.recursion_available = true;
         message.add_query(query);
         message.add_answers(answers);
         let bytes = message.to_vec().expect("encodes");
-        Some(if bytes.len() > limit { message.truncate().to_vec().expect("encodes") } else { bytes })
+        let is_cut = bytes.len() > limit || self.zone.cut.contains(&name);
+        Some(if is_cut { message.truncate().to_vec().expect("encodes") } else { bytes })
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::RecordType;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use sallyport::config::CrawlersConfig;
 use sallyport::crawlers::{CrawlerRanges, Finding, Verifier};
 use sallyport_core::AgentVerdict;
@@ -15,6 +17,7 @@ pub(crate) const GOOGLEBOT: &[u8] =
     b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 pub(crate) const GPTBOT: &[u8] =
     b"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; GPTBot/1.3; +https://openai.com/gptbot";
+pub(crate) const BINGBOT: &[u8] = b"Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)";
 const SEARCH: AgentVerdict = AgentVerdict::Verified(CrawlerCategory::Search);
 const NOW: u64 = 1_800_000_000_000;
 
@@ -65,6 +68,7 @@ async fn a_name_that_leads_back_is_the_crawler() {
 #[tokio::test]
 async fn what_does_not_lead_back_is_not_the_crawler() {
     let zone = Zone::default()
+        .ptr("192.0.2.1", "cable-1.isp.example")
         .ptr("192.0.2.2", "evil-googlebot.com")
         .address("evil-googlebot.com", "192.0.2.2")
         .ptr("192.0.2.3", "crawl.googlebot.com.evil.example")
@@ -109,6 +113,8 @@ async fn trouble_with_dns_says_nothing_about_a_crawler() {
         .ptr_code("192.0.2.1", ResponseCode::ServFail)
         .ptr_code("192.0.2.2", ResponseCode::Refused)
         .silent("192.0.2.3")
+        .ptr("192.0.2.5", "crawl.googlebot.com")
+        .cut("192.0.2.5")
         .ptr("192.0.2.4", "crawl.googlebot.com")
         .code("crawl.googlebot.com", ResponseCode::ServFail);
     let server = NameServer::start(zone).await;
@@ -117,7 +123,7 @@ async fn trouble_with_dns_says_nothing_about_a_crawler() {
     let verifier = Arc::new(Verifier::new(&config));
     // Also outside of fresh, complete ranges.
     verifier.set_ranges(ranges("googlebot", "66.249.64.0/19", NOW));
-    for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"] {
+    for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"] {
         let found = find_out(&verifier, GOOGLEBOT, ip, NOW).await;
         assert_eq!((found.verdict, found.ttl_s), (AgentVerdict::Unverifiable, 30), "{ip}: {}", found.why);
     }
@@ -139,14 +145,102 @@ async fn a_thousand_names_are_not_a_thousand_lookups() {
     }
     let server = NameServer::start(zone).await;
     let found = find_out(&verifier(&server), GOOGLEBOT, "192.0.2.1", NOW).await;
-    assert_eq!(found.verdict, AgentVerdict::Failed, "{}", found.why);
+    assert_eq!(found.verdict, AgentVerdict::Unverifiable, "nobody looked at the others: {}", found.why);
     assert_eq!(server.asked(RecordType::A).len(), 3);
+}
+
+#[tokio::test]
+async fn an_address_without_a_name_fails_only_by_ranges_that_are_complete_and_fresh() {
+    const DAY_MS: u64 = 86_400_000;
+    let server = NameServer::start(Zone::default().ptr("192.0.2.2", "cable-2.isp.example")).await;
+    let verdict = async |user_agent: &[u8], ranges: CrawlerRanges, ip: &str| {
+        let verifier = verifier(&server);
+        verifier.set_ranges(ranges);
+        let found = find_out(&verifier, user_agent, ip, NOW).await;
+        assert!(found.why.contains(ip), "{}", found.why);
+        (found.verdict, found.ttl_s)
+    };
+    let (unverifiable, failed) = ((AgentVerdict::Unverifiable, 300), (AgentVerdict::Failed, 300));
+    let of = |name: &str, age_ms: u64| ranges(name, "198.51.100.0/24", NOW - age_ms);
+    assert_eq!(verdict(BINGBOT, of("bingbot", 31 * DAY_MS), "192.0.2.1").await, unverifiable);
+    assert_eq!(verdict(BINGBOT, CrawlerRanges::default(), "192.0.2.1").await, unverifiable);
+    assert_eq!(verdict(BINGBOT, of("bingbot", 29 * DAY_MS), "192.0.2.1").await, failed);
+    for named in [b"Baiduspider/2.0".as_slice(), b"YandexBot/3.0", b"SeznamBot/4.0", b"MojeekBot/0.11"] {
+        assert_eq!(verdict(named, of("bingbot", 0), "192.0.2.1").await, unverifiable, "publishes no ranges");
+    }
+    let incomplete = verdict(b"CCBot/2.0", of("ccbot", 0), "192.0.2.1").await;
+    assert_eq!(incomplete, unverifiable, "its ranges may have others beside them");
+    assert_eq!(verdict(BINGBOT, of("bingbot", 31 * DAY_MS), "192.0.2.2").await, failed, "somebody else's");
+    assert_eq!(verdict(b"Baiduspider/2.0", CrawlerRanges::default(), "192.0.2.2").await, failed);
+}
+
+/// One of each operator that documents names.
+const OPERATORS: [&[u8]; 10] = [
+    GOOGLEBOT,
+    BINGBOT,
+    b"Applebot/0.1",
+    b"YandexBot/3.0",
+    b"Baiduspider/2.0",
+    b"SeznamBot/4.0",
+    b"MojeekBot/0.11",
+    b"CCBot/2.0",
+    b"Amazonbot/0.1",
+    b"AhrefsBot/7.0",
+];
+
+#[tokio::test]
+async fn an_address_has_one_budget_of_pending_claims_for_all_names() {
+    let ip = "66.249.66.1";
+    let zone = Zone::default().ptr(ip, "crawl.googlebot.com").address("crawl.googlebot.com", ip);
+    let server = NameServer::held(zone).await;
+    let nameservers = vec![server.address];
+    let config = CrawlersConfig { nameservers, wait_ms: 0, timeout_ms: 10_000, ..CrawlersConfig::default() };
+    let verifier = Arc::new(Verifier::new(&config));
+    let verdict = async |user_agent: &[u8], ip: &str| {
+        let found = verifier.verify(user_agent, ip.parse().expect("an address"), NOW).await;
+        let found = found.expect("a known crawler");
+        assert_eq!(found.ttl_s, 2, "{}", found.why);
+        found.verdict
+    };
+    for _ in 0..3 {
+        for (place, operator) in OPERATORS.into_iter().enumerate() {
+            let right = if place < 3 { AgentVerdict::Pending } else { AgentVerdict::Unverifiable };
+            assert_eq!(verdict(operator, ip).await, right, "{}", String::from_utf8_lossy(operator));
+        }
+    }
+    for other in
+        [b"Google-InspectionTool/1.0".as_slice(), b"GoogleOther", b"AdsBot-Google", b"Storebot-Google/1.0"]
+    {
+        assert_eq!(verdict(other, ip).await, AgentVerdict::Pending, "one lookup tells of all of Google's");
+    }
+    assert_eq!(verdict(b"Baiduspider/2.0", "66.249.66.2").await, AgentVerdict::Pending, "a neighbour");
+    server.release();
+    for genuine in [GOOGLEBOT, b"Google-InspectionTool/1.0", b"Storebot-Google/1.0"] {
+        assert_eq!(find_out(&verifier, genuine, ip, NOW).await.verdict, SEARCH);
+    }
+    for other in [BINGBOT, b"Applebot/0.1"] {
+        assert_eq!(find_out(&verifier, other, ip, NOW).await.verdict, AgentVerdict::Failed);
+    }
+    let counted = |line: &str| {
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        verifier.register(&mut registry);
+        encode(&mut text, &registry).expect("text");
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    };
+    counted("crawler_lookups_total{outcome=\"crowded\"} 21");
+    counted("crawler_lookups_total{outcome=\"refuted\"} 2");
+    let late = find_out(&verifier, b"Baiduspider/2.0", ip, NOW).await;
+    assert_eq!(late.verdict, AgentVerdict::Failed, "one at a time goes on: {}", late.why);
+    counted("crawler_lookups_total{outcome=\"refuted\"} 3");
 }
 
 #[tokio::test]
 async fn one_lookup_serves_all_who_ask_and_is_remembered() {
     let ip = "66.249.66.1";
-    let zone = Zone::default().ptr(ip, "crawl.googlebot.com").address("crawl.googlebot.com", ip);
+    let zone = Zone::default()
+        .ptr(ip, "crawl.googlebot.com")
+        .address("crawl.googlebot.com", ip)
+        .ptr("192.0.2.9", "home-9.isp.example");
     let server = NameServer::held(zone).await;
     let nameservers = vec![server.address];
     let config = CrawlersConfig {

@@ -8,13 +8,14 @@ use crate::engine::Marks;
 use crate::facts::RequestFacts;
 use crate::keys::HashKey;
 use crate::client::ClientState;
-use crate::model::Model;
+use crate::model::{Model, sigmoid};
 use crate::network::NetworkState;
 use crate::policy::{LimitRule, Policy, PolicyConfig, Route};
 use crate::ranges::Ranges;
 
 const NOW: u64 = 1_795_000_000_000;
 const GOOGLEBOT: &[u8] = b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+const FIREFOX: &[u8] = b"Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0";
 const POLICIES: [CrawlerPolicy; 4] =
     [CrawlerPolicy::Allow, CrawlerPolicy::Limit, CrawlerPolicy::Challenge, CrawlerPolicy::Block];
 
@@ -68,22 +69,31 @@ proptest! {
     ) {
         let policy = serde_json::to_string(&POLICIES[policy]).expect("a name");
         let categories = CrawlerCategory::ALL.map(|category| format!("\"{}\": {policy}", category.name())).join(",");
-        let engine = engine(&format!("{{\"crawlers\": {{ {categories} }} }}"));
-        let mut visitor = Visitor::new();
+        // What is refused leaves less behind than what passes: the two are compared as if everything passed.
+        let engine = engine(&format!("{{\"crawlers\": {{ {categories} }} }}")).refusing_nobody();
+        let (mut visitor, mut nobody) = (Visitor::new(), Visitor::new());
         engine.remember_agent(verdict, 3600, &mut visitor.0, NOW);
         for (number, path) in paths.iter().enumerate() {
             let now_ms = NOW + 1 + number as u64 * 500;
             let decision = visitor.asks(&engine, &facts(GOOGLEBOT, path.as_bytes()), now_ms);
+            let plain = nobody.asks(&engine, &facts(GOOGLEBOT, path.as_bytes()), now_ms);
             let consulted = engine.score_crawler(&decision.features, &decision.evidence, verdict);
             prop_assert_eq!(decision.action, consulted.action);
             prop_assert_eq!(decision.basis, consulted.basis);
             prop_assert_eq!(decision.score, consulted.score);
             match verdict {
                 AgentVerdict::Failed => prop_assert_eq!(decision.action, Action::Block),
-                AgentVerdict::Pending => prop_assert!(!decision.action.refuses()),
+                AgentVerdict::Pending => {
+                    let mut evidence = plain.evidence;
+                    evidence.set(Check::UserAgent, 0.0);
+                    let nameless = engine.score(&plain.features.without_user_agent(), &evidence);
+                    prop_assert_eq!((decision.action, decision.score), (nameless.action, nameless.score));
+                    prop_assert!(decision.action as u8 <= plain.action as u8 && decision.score <= plain.score);
+                    prop_assert_eq!(decision.ml_probability, sigmoid(engine.model().logit(&decision.features)));
+                    prop_assert!(decision.reasons.iter().all(|(check, _)| check != Check::UserAgent));
+                }
                 AgentVerdict::Unverifiable => {
-                    let plain = engine.score(&decision.features, &decision.evidence);
-                    prop_assert_eq!(decision.action, plain.action);
+                    prop_assert_eq!((decision.action, decision.score), (plain.action, plain.score));
                 }
                 AgentVerdict::Verified(_) => prop_assert_eq!(decision.basis, Basis::Crawler),
             }
@@ -130,6 +140,7 @@ fn whoever_claims_to_be_a_crawler_is_asked_about_until_somebody_has_looked() {
     for verdict in
         [AgentVerdict::Pending, AgentVerdict::Failed, AgentVerdict::Verified(CrawlerCategory::Search)]
     {
+        let mut visitor = Visitor::new();
         engine.remember_agent(verdict, 2, &mut visitor.0, NOW);
         assert!(!asks(&mut visitor, GOOGLEBOT, NOW + 1999), "{verdict:?}");
         assert!(asks(&mut visitor, GOOGLEBOT, NOW + 2000), "{verdict:?}");
@@ -161,4 +172,41 @@ fn verdicts_come_back_from_their_numbers() {
             None => assert!(number == 0 || number >= VERIFIED + CrawlerCategory::ALL.len() as u8),
         }
     }
+}
+
+#[test]
+fn while_it_is_looked_into_a_name_is_spared_and_nothing_else() {
+    let engine = engine("{}");
+    let first = |path: &[u8], verdict| {
+        let mut visitor = Visitor::new();
+        engine.remember_agent(verdict, 2, &mut visitor.0, NOW);
+        visitor.asks(&engine, &facts(GOOGLEBOT, path), NOW)
+    };
+    assert!(first(b"/", AgentVerdict::Unverifiable).action.refuses(), "refused for its name");
+    assert_eq!(first(b"/", AgentVerdict::Pending).action, Action::Allow);
+    for probe in [&b"/.env"[..], b"/wp-login.php", b"/xmlrpc.php"] {
+        let pending = first(probe, AgentVerdict::Pending);
+        assert!(pending.action.refuses() && pending.basis == Basis::Score, "{pending:?}");
+        let mut browser = Visitor::new();
+        let browser = browser.asks(&engine, &facts(FIREFOX, probe), NOW);
+        assert!(pending.score >= browser.score, "a borrowed name is worth no more than a browser's");
+    }
+}
+
+#[test]
+fn a_spared_name_still_adds_up_and_keeps_what_was_counted() {
+    let engine = engine(r#"{ "rate_limit": { "client": { "per_second": 1, "burst": 2 } } }"#);
+    let mut visitor = Visitor::new();
+    engine.remember_agent(AgentVerdict::Pending, 60, &mut visitor.0, NOW);
+    visitor.asks(&engine, &facts(GOOGLEBOT, b"/.env"), NOW);
+    let decision = visitor.asks(&engine, &facts(GOOGLEBOT, b"/.env"), NOW);
+    let points: f32 = decision.reasons.iter().map(|(_, points)| points).sum();
+    assert!((50.0 + points - decision.score).abs() < 1.0, "{decision:?}");
+    let told = engine.explain(&decision);
+    let shares = told.features.iter().chain([&told.base]).chain(told.checks.iter().map(|(_, share)| share));
+    let sum: f32 = shares.map(|share| share.points).sum();
+    assert!((50.0 + sum - decision.score).abs() < 0.1, "{told:?}");
+    assert!(decision.charges.iter().any(|(rule, _)| rule == LimitRule::Client), "{decision:?}");
+    let third = visitor.asks(&engine, &facts(GOOGLEBOT, b"/.env"), NOW);
+    assert_eq!((third.action, third.basis), (Action::RateLimit, Basis::RateLimit));
 }

@@ -100,6 +100,8 @@ impl Site {
             (dest, mode) = ("iframe", "no-cors");
         }
         let cookie = format!("sid={}", ask.session);
+        let version = ask.user_agent.split("Chrome/").nth(1).and_then(|rest| rest.split('.').next());
+        let hints = format!("\"Chromium\";v=\"{}\"", version.unwrap_or("143"));
         let mut headers = vec![
             (":method", method),
             (":path", ask.path.as_str()),
@@ -112,7 +114,7 @@ impl Site {
             ("sec-fetch-site", from),
             ("sec-fetch-mode", mode),
             ("sec-fetch-dest", dest),
-            ("sec-ch-ua", "\"Chromium\";v=\"143\""),
+            ("sec-ch-ua", hints.as_str()),
             ("sec-ch-ua-mobile", "?0"),
             ("sec-ch-ua-platform", "\"Linux\""),
             ("x-ja4", ask.ja4.as_str()),

@@ -105,11 +105,26 @@ fn a_claim_that_nobody_looks_into_is_asked_about_once() {
         assert_eq!(machine.calls().len(), 0, "{agent}");
     }
     let pending = json!({ "verdict": "pending", "ttl_s": 2 });
-    let (mut machine, context) = crawler(&pending, "MONITOR", 75.0);
+    let (mut machine, context) = crawler(&pending, "ALLOW", 12.0);
     assert!(machine.resumed(context));
     assert_eq!(machine.crawl("192.0.2.1:1", "/b").1, Flow::Continue);
     machine.fake.pass_ms(2_001);
     assert_eq!(machine.crawl("192.0.2.1:1", "/c").1, Flow::Pause, "by now somebody may know");
+}
+
+#[test]
+fn a_spared_name_leaves_no_credit_behind() {
+    let (mut machine, context) = crawler(&json!({ "verdict": "pending", "ttl_s": 2 }), "ALLOW", 12.0);
+    assert!(machine.resumed(context));
+    let (probing, _) = machine.crawl("192.0.2.1:1", "/.env");
+    assert_eq!(machine.reply(probing).expect("refused for what it did").status, 403);
+    let (mut machine, _) = crawler(&json!({ "verdict": "pending", "ttl_s": 2 }), "ALLOW", 12.0);
+    machine.fake.pass_ms(2_001);
+    let (context, flow) = machine.crawl("192.0.2.1:1", "/c");
+    assert_eq!(flow, Flow::Pause);
+    let call = machine.calls().remove(0);
+    machine.answer_stream(context, &call, 503, b"");
+    assert!(machine.reply(context).is_some(), "its name counts again, as if nothing had been spared");
 }
 
 #[test]
