@@ -7,9 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use criterion::{Criterion, criterion_group, criterion_main};
 use sallyport_core::policy::{ListAction, ListEntry, ListTarget, Lists, ListsConfig};
 use sallyport_core::{
-    Subjects,
-    AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, NetworkState, Policy, PolicyConfig,
-    Provider, RangeKind, Ranges, RequestFacts, TreeNode, Trees, snapshot,
+    AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, NetworkState, Policy,
+    PolicyConfig, Provider, RangeKind, Ranges, RequestFacts, Subjects, TreeNode, Trees, snapshot,
 };
 
 /// 28,000 /20 networks spread over the address space.
@@ -57,9 +56,8 @@ fn decision(c: &mut Criterion) {
     );
     let engine = Engine::new(Policy::default(), model.clone(), set.clone(), key.clone(), 1);
 
-    let mut clients: Vec<_> = (0..10_000)
-        .map(|i| (ClientState::new(i), AddressState::new(i), NetworkState::new(i)))
-        .collect();
+    let mut clients: Vec<_> =
+        (0..10_000).map(|i| (ClientState::new(i), AddressState::new(i), NetworkState::new(i))).collect();
     let (mut i, mut now) = (0_u32, 1_795_000_000_000);
     c.bench_function("decide: keys, state, features, 28,000 ranges, model, score", |b| {
         b.iter(|| {

@@ -83,7 +83,8 @@ impl Asked<'_> {
 
 fn is_cross_site(facts: &RequestFacts<'_>) -> bool {
     let headers = facts.headers.unwrap_or_default();
-    headers.sec_fetch_site == b"cross-site" && !(facts.method == b"GET" && headers.sec_fetch_mode == b"navigate")
+    headers.sec_fetch_site == b"cross-site"
+        && !(facts.method == b"GET" && headers.sec_fetch_mode == b"navigate")
 }
 
 /// By `Sec-Fetch-Site`, else by the referer's host. Where the host asked for is not known, as in most access logs, any

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Check, Evidence};
 use crate::answers::Watch;
+use crate::check::{Check, Evidence};
 use crate::features::Features;
 use crate::policy::LimitRule;
 

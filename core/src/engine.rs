@@ -129,7 +129,9 @@ impl Engine {
         let mut decision = self
             .listed(facts, &asked.path, features, now_ms)
             .or_else(|| self.verified(subjects, features, now_ms))
-            .unwrap_or_else(|| self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms));
+            .unwrap_or_else(|| {
+                self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms)
+            });
         decision = self.spare_name(decision, subjects.client.agent_verdict(now_ms));
         if subjects.has_session() {
             let hits = (asked.is_trap || asked.is_probe) && !asked.is_cross_site;
@@ -457,7 +459,8 @@ fn failed_logins(failures: f32, attempts: f32) -> f32 {
 /// must not make it look better. A network has to fail four times as often.
 fn count_fully(subjects: &Subjects<'_>, mut features: Features, evidence: &mut Evidence) -> Features {
     let address = &*subjects.address;
-    let network = subjects.network.as_deref().map_or((0.0, 0.0), |net| (net.failures / 4.0, net.attempts / 4.0));
+    let network =
+        subjects.network.as_deref().map_or((0.0, 0.0), |net| (net.failures / 4.0, net.attempts / 4.0));
     for (failures, attempts) in [(address.failures, address.attempts), network] {
         if failures > 0.0 && failures >= NEARLY_ALL * attempts {
             features = features.with_failed_logins(failures, attempts);

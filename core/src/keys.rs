@@ -54,7 +54,8 @@ impl HashKey {
     /// percent-encoded is decoded once: as frameworks read cookies.
     pub fn session(&self, session: &[u8]) -> u64 {
         let session = session.trim_ascii();
-        let session = session.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(session);
+        let session =
+            session.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(session);
         match session {
             b"" => 0,
             _ if session.contains(&b'%') => self.text(b's', &decode(session)).max(1),

@@ -58,6 +58,6 @@ pub use network::NetworkState;
 pub use path::PathClass;
 pub use plain::plain;
 pub use policy::{Policy, PolicyConfig, Problem};
+pub use ranges::{Provider, RangeKind, Ranges};
 pub use session::SessionState;
 pub use subjects::Subjects;
-pub use ranges::{Provider, RangeKind, Ranges};

@@ -46,4 +46,3 @@ impl Engine {
         limiter::sign_in_ended(self.policy(), sign_in, subjects, now_ms)
     }
 }
-

@@ -118,19 +118,23 @@ pub fn remember<H: Host>(
     now_ms: u64,
 ) {
     let agent = verdict.agent();
-    Records::new(worker, &judged.keys, now_ms).update(worker, |_| false, |subjects| {
-        let client = &mut *subjects.client;
-        if !matches!(agent, Some((AgentVerdict::Verified(_) | AgentVerdict::Failed, _))) {
-            engine.remember_verdict(&judged.decision, verdict.score, client, now_ms);
-            verdict.hold_s.inspect(|hold_s| client.hold_verdict(*hold_s, now_ms));
-        }
-        // A control plane that does not verify is not asked at each request.
-        let nobody_can_tell = (AgentVerdict::Unverifiable, engine.policy().config().consult_ttl_s.0);
-        if client.claims_crawler() {
-            let (verdict, ttl_s) = agent.unwrap_or(nobody_can_tell);
-            engine.remember_agent(verdict, ttl_s, client, now_ms);
-        }
-    });
+    Records::new(worker, &judged.keys, now_ms).update(
+        worker,
+        |_| false,
+        |subjects| {
+            let client = &mut *subjects.client;
+            if !matches!(agent, Some((AgentVerdict::Verified(_) | AgentVerdict::Failed, _))) {
+                engine.remember_verdict(&judged.decision, verdict.score, client, now_ms);
+                verdict.hold_s.inspect(|hold_s| client.hold_verdict(*hold_s, now_ms));
+            }
+            // A control plane that does not verify is not asked at each request.
+            let nobody_can_tell = (AgentVerdict::Unverifiable, engine.policy().config().consult_ttl_s.0);
+            if client.claims_crawler() {
+                let (verdict, ttl_s) = agent.unwrap_or(nobody_can_tell);
+                engine.remember_agent(verdict, ttl_s, client, now_ms);
+            }
+        },
+    );
 }
 
 /// Takes over how far a shared cell is ahead, µs, where the record still exists.
@@ -149,15 +153,19 @@ pub fn settle<H: Host>(worker: &Worker<H>, keys: Keys, (rule, ahead_us): (LimitR
             }
         });
     }
-    Records::new(worker, &keys, now_ms).update(worker, |_| false, |subjects| {
-        if rule.is_of_address() {
-            if subjects.address.last_seen_ms() > 0 {
-                subjects.address.settle(rule, ahead_us, now_ms);
+    Records::new(worker, &keys, now_ms).update(
+        worker,
+        |_| false,
+        |subjects| {
+            if rule.is_of_address() {
+                if subjects.address.last_seen_ms() > 0 {
+                    subjects.address.settle(rule, ahead_us, now_ms);
+                }
+            } else if !subjects.client.is_new() {
+                subjects.client.settle(rule, ahead_us, now_ms);
             }
-        } else if !subjects.client.is_new() {
-            subjects.client.settle(rule, ahead_us, now_ms);
-        }
-    });
+        },
+    );
 }
 
 fn charge<H: Host>(worker: &Worker<H>, engine: &Engine, rule: LimitRule, key: u64, keys: Keys) {

@@ -70,12 +70,7 @@ impl Record for MarkRecord {
 }
 
 /// What is known of a request's session, where the site issued it, and of its network, where it tries to sign in.
-pub fn find<H: Host>(
-    worker: &Worker<H>,
-    asked: &Asked<'_>,
-    keys: &Keys,
-    now_ms: u64,
-) -> Marks {
+pub fn find<H: Host>(worker: &Worker<H>, asked: &Asked<'_>, keys: &Keys, now_ms: u64) -> Marks {
     let value = |kind, key| load(worker, key, now_ms).record.value(kind, now_ms);
     let mut marks = Marks::default();
     if keys.session != 0 {

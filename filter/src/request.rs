@@ -304,9 +304,15 @@ impl<H: Host> Request<H> {
         let answer: Headers = if *asks_session || watch.reads_type() {
             worker.host.response_headers()
         } else {
-            worker.host.response_header(":status").map(|status| (":status".to_owned(), status)).into_iter().collect()
+            worker
+                .host
+                .response_header(":status")
+                .map(|status| (":status".to_owned(), status))
+                .into_iter()
+                .collect()
         };
-        let header = |name: &str| answer.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice());
+        let header =
+            |name: &str| answer.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice());
         let Some(status) = header(":status").and_then(parse_status) else { return };
         let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
         if *asks_session {

@@ -96,7 +96,8 @@ pub(super) async fn answers(
             content_type: &content_type,
             session: &session,
         };
-        let Some(reported) = app.detector.answered(&RequestId::parse(&answer.request_id), told, now_ms) else {
+        let Some(reported) = app.detector.answered(&RequestId::parse(&answer.request_id), told, now_ms)
+        else {
             unknown += 1;
             continue;
         };

@@ -10,8 +10,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    answers, check, conflicts, crawlers, docs, events, exchange, feedback, gate, health, lists, logins, metrics,
-    models, observations, ranges, reputation, sessions, snapshot, stats, train,
+    answers, check, conflicts, crawlers, docs, events, exchange, feedback, gate, health, lists, logins,
+    metrics, models, observations, ranges, reputation, sessions, snapshot, stats, train,
 };
 use crate::app::App;
 

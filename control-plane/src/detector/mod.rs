@@ -27,7 +27,7 @@ use crate::config::LimitsConfig;
 use crate::providers::Known;
 use crate::store::{AddressRow, Standing};
 
-pub use answers::{Told, Reported};
+pub use answers::{Reported, Told};
 pub use reputation::{LOGIN_FAILURE, decayed, outcome, strength};
 
 /// How long a client's record keeps what came of verifying it, seconds; it is told anew with each request.

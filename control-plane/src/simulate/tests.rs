@@ -25,7 +25,8 @@ fn log(settings: &Settings) -> Vec<u8> {
 
 fn engine() -> Engine {
     let policy = Policy::compile(PolicyConfig::default()).unwrap();
-    Engine::new(policy, Model::built_in().unwrap(), Ranges::default(), HashKey::from_bytes([7; 16]), 0).refusing_nobody()
+    Engine::new(policy, Model::built_in().unwrap(), Ranges::default(), HashKey::from_bytes([7; 16]), 0)
+        .refusing_nobody()
 }
 
 #[test]

@@ -39,10 +39,15 @@ async fn an_answer_is_told_once_and_of_what_was_asked() {
     let answer = json!([{ "request_id": "r-1", "status": 200 }, { "request_id": "r-9", "status": 200 }]);
     assert_eq!(tell(&plane, answer.clone()).await, json!({ "counted": 1, "unknown": 1 }));
     assert_eq!(tell(&plane, answer).await, json!({ "counted": 0, "unknown": 2 }));
-    let refused = plane.post("/v1/answers", json!({ "answers": [{ "request_id": "r", "status": 99 }] }).to_string()).await;
+    let refused = plane
+        .post("/v1/answers", json!({ "answers": [{ "request_id": "r", "status": 99 }] }).to_string())
+        .await;
     assert_eq!(refused.problem(422).1, "answers[0].status");
     let many: Vec<_> = (0..1_001).map(|at| json!({ "request_id": at.to_string(), "status": 200 })).collect();
-    assert_eq!(plane.post("/v1/answers", json!({ "answers": many }).to_string()).await.problem(422).1, "answers");
+    assert_eq!(
+        plane.post("/v1/answers", json!({ "answers": many }).to_string()).await.problem(422).1,
+        "answers"
+    );
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::address::AddressState;
+use crate::client::ClientState;
 use crate::engine::Marks;
 use crate::facts::RequestFacts;
 use crate::keys::HashKey;
-use crate::client::ClientState;
 use crate::model::{Model, sigmoid};
 use crate::network::NetworkState;
 use crate::policy::{LimitRule, Policy, PolicyConfig, Route};

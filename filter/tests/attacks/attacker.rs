@@ -88,7 +88,9 @@ pub(crate) fn pull(lever: Lever, ask: &mut Ask, at: u32) {
             ask.user_agent = format!("Mozilla/5.0 (compatible; {})", names[at as usize % names.len()]);
         }
         Lever::CrossSite => ask.cross_site = true,
-        Lever::Networks24 => ask.address = format!("{}.{}.{}.1:1", 11 + at / 65_536, at / 256 % 256, at % 256),
+        Lever::Networks24 => {
+            ask.address = format!("{}.{}.{}.1:1", 11 + at / 65_536, at / 256 % 256, at % 256)
+        }
         Lever::Networks48 => ask.address = format!("[2001:db8:{:x}::1]:1", at % 0xffff),
         Lever::Honest | Lever::Silence | Lever::AcceptedBetween | Lever::Mix | Lever::GraduateFirst => {}
     }

@@ -48,7 +48,8 @@ impl Goal {
             Goal::Pages => Ask::new(address, format!("/item/{at}"), Purpose::Page),
             Goal::Api => Ask { within: true, ..Ask::new(address, format!("/api/item/{at}"), Purpose::Api) },
             Goal::Probes => {
-                let paths = ["/.env", "/wp-login.php", "/.git/config", "/phpmyadmin/index.php", "/actuator/env"];
+                let paths =
+                    ["/.env", "/wp-login.php", "/.git/config", "/phpmyadmin/index.php", "/actuator/env"];
                 Ask::new(address, format!("/{at}{}", paths[at as usize % paths.len()]), Purpose::Page)
             }
         }
@@ -131,8 +132,12 @@ pub(crate) fn worst_mix(goal: Goal, pace: Pace) -> (u32, Hand) {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let hand: Hand =
-            free.iter().enumerate().filter(|(at, _)| random >> (3 * at) & 7 < 3).map(|(_, lever)| *lever).collect();
+        let hand: Hand = free
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| random >> (3 * at) & 7 < 3)
+            .map(|(_, lever)| *lever)
+            .collect();
         let passed = reached(goal, pace, &hand);
         if passed > worst.0 {
             worst = (passed, hand);

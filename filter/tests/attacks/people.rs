@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::attacker::pull;
 use crate::attacker::Lever;
+use crate::attacker::pull;
 use crate::site::{Ask, CHROME, Got, Purpose, Site};
 
 /// A small random sequence (xorshift), the same for a seed.
@@ -46,13 +46,69 @@ const ONE: fn(u32, u32) -> String = |_, _| "203.0.113.5:1".into();
 
 const CROWDS: [Crowd; 8] = [
     Crowd { name: "one person", people: 1, within_ms: 1, address: ONE, attacker: None, tabs: 1, seeds: 10 },
-    Crowd { name: "an office of 200, all within a minute", people: 200, within_ms: 60_000, address: ONE, attacker: None, tabs: 1, seeds: 10 },
-    Crowd { name: "the same with an attacker at 60/s", people: 200, within_ms: 60_000, address: ONE, attacker: Some(false), tabs: 1, seeds: 2 },
-    Crowd { name: "the same with one that changes its name each time", people: 200, within_ms: 60_000, address: ONE, attacker: Some(true), tabs: 1, seeds: 2 },
-    Crowd { name: "a carrier's NAT of 5,000 within half an hour", people: 5_000, within_ms: 1_800_000, address: ONE, attacker: None, tabs: 1, seeds: 1 },
-    Crowd { name: "a phone that travels through three networks", people: 1, within_ms: 1, address: |_, page| format!("203.0.{}.7:1", 113 + page), attacker: None, tabs: 1, seeds: 10 },
-    Crowd { name: "a family on one IPv6 prefix", people: 5, within_ms: 30_000, address: |who, _| format!("[2001:db8:9:1::{who:x}]:1"), attacker: None, tabs: 1, seeds: 10 },
-    Crowd { name: "somebody who restores 15 tabs", people: 1, within_ms: 1, address: ONE, attacker: None, tabs: 15, seeds: 10 },
+    Crowd {
+        name: "an office of 200, all within a minute",
+        people: 200,
+        within_ms: 60_000,
+        address: ONE,
+        attacker: None,
+        tabs: 1,
+        seeds: 10,
+    },
+    Crowd {
+        name: "the same with an attacker at 60/s",
+        people: 200,
+        within_ms: 60_000,
+        address: ONE,
+        attacker: Some(false),
+        tabs: 1,
+        seeds: 2,
+    },
+    Crowd {
+        name: "the same with one that changes its name each time",
+        people: 200,
+        within_ms: 60_000,
+        address: ONE,
+        attacker: Some(true),
+        tabs: 1,
+        seeds: 2,
+    },
+    Crowd {
+        name: "a carrier's NAT of 5,000 within half an hour",
+        people: 5_000,
+        within_ms: 1_800_000,
+        address: ONE,
+        attacker: None,
+        tabs: 1,
+        seeds: 1,
+    },
+    Crowd {
+        name: "a phone that travels through three networks",
+        people: 1,
+        within_ms: 1,
+        address: |_, page| format!("203.0.{}.7:1", 113 + page),
+        attacker: None,
+        tabs: 1,
+        seeds: 10,
+    },
+    Crowd {
+        name: "a family on one IPv6 prefix",
+        people: 5,
+        within_ms: 30_000,
+        address: |who, _| format!("[2001:db8:9:1::{who:x}]:1"),
+        attacker: None,
+        tabs: 1,
+        seeds: 10,
+    },
+    Crowd {
+        name: "somebody who restores 15 tabs",
+        people: 1,
+        within_ms: 1,
+        address: ONE,
+        attacker: None,
+        tabs: 15,
+        seeds: 10,
+    },
 ];
 
 /// One person's state.
@@ -76,7 +132,15 @@ fn play(crowd: &Crowd, seed: u64) -> Fate {
             ask.user_agent = CHROME.replace("143.0.0", &format!("14{}.0.{}", dice.roll(4), dice.roll(60)));
             ask.ja4 = format!("t13d1516h2_8daaf6152771_{:012x}", dice.roll(3));
             let next_ms = dice.roll(crowd.within_ms);
-            Person { ask, next_ms, page: 0, wants_since: next_ms, challenged: false, delayed: false, waited_long: false }
+            Person {
+                ask,
+                next_ms,
+                page: 0,
+                wants_since: next_ms,
+                challenged: false,
+                delayed: false,
+                waited_long: false,
+            }
         })
         .collect();
     let end_ms = crowd.within_ms + 240_000;

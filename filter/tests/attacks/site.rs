@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::machine::Machine;
 
 /// A current browser.
-pub(crate) const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36";
+pub(crate) const CHROME: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36";
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,13 @@ impl Site {
         if ask.as_image {
             (accept, dest, mode) = ("image/avif,image/webp,*/*;q=0.8", "image", "no-cors");
         }
-        let from = if ask.cross_site { "cross-site" } else if ask.within { "same-origin" } else { "none" };
+        let from = if ask.cross_site {
+            "cross-site"
+        } else if ask.within {
+            "same-origin"
+        } else {
+            "none"
+        };
         if ask.cross_site && mode == "navigate" && method == "GET" {
             (dest, mode) = ("iframe", "no-cors");
         }

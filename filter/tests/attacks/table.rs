@@ -7,12 +7,8 @@ use crate::goals::{Goal, Pace, reached, worst_mix};
 use crate::people;
 
 /// What reached the site as the attacker is, before subjects were nested (commit 40f2a2c): it may never be more.
-const BEFORE: [(Goal, [u32; 3]); 4] = [
-    (Goal::SignIn, [0, 0, 0]),
-    (Goal::Pages, [0, 0, 0]),
-    (Goal::Probes, [0, 0, 0]),
-    (Goal::Api, [0, 0, 0]),
-];
+const BEFORE: [(Goal, [u32; 3]); 4] =
+    [(Goal::SignIn, [0, 0, 0]), (Goal::Pages, [0, 0, 0]), (Goal::Probes, [0, 0, 0]), (Goal::Api, [0, 0, 0])];
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/attacks.md");
 const BEGIN: &str = "<!-- tables: written by the tests -->\n";
@@ -34,7 +30,8 @@ fn no_free_choice_lets_a_visitor_do_more_than_not_choosing() {
                 };
                 if lever == Lever::Honest {
                     honest[at] = passed;
-                    let before = BEFORE.iter().find(|(of, _)| *of == goal).map_or(0, |(_, figures)| figures[at]);
+                    let before =
+                        BEFORE.iter().find(|(of, _)| *of == goal).map_or(0, |(_, figures)| figures[at]);
                     if passed > before {
                         broken.push(format!("{wanted} {pace_name}, {name}: {passed}, before {before}"));
                     }
@@ -63,6 +60,9 @@ fn compare(tables: &str) {
     if std::env::var_os("SALLYPORT_WRITE_TABLES").is_some() {
         std::fs::write(DOCS, written).expect("written");
     } else {
-        assert!(held == written, "docs/attacks.md is not of today: run the test with SALLYPORT_WRITE_TABLES=1");
+        assert!(
+            held == written,
+            "docs/attacks.md is not of today: run the test with SALLYPORT_WRITE_TABLES=1"
+        );
     }
 }

@@ -182,7 +182,11 @@ fn cells_that_nobody_asked_about_are_ignored_and_no_cell_bans_for_ever() {
         .chain([(LimitRule::Client, key, u64::MAX)])
         .collect();
     machine.answer(&call, 200, &[], &reply(&cells));
-    assert_eq!(machine.fake.process.shared.borrow().len(), records + 2, "of an address and its network, none of a stranger");
+    assert_eq!(
+        machine.fake.process.shared.borrow().len(),
+        records + 2,
+        "of an address and its network, none of a stranger"
+    );
     assert_eq!(passing(&mut machine, "192.0.2.1:1", 1), 0);
     machine.fake.pass_ms(16 * 8_000);
     assert_eq!(passing(&mut machine, "192.0.2.1:1", 1), 1);

@@ -70,11 +70,16 @@ fn a_session_that_nobody_issued_leaves_nothing_behind() {
     let made_up = |number: u32| format!("made-up-{number}");
     for number in 0..50 {
         machine.browse_as("192.0.2.1:1", ("x-session", &made_up(number)), "/trap");
-        let (context, _) = machine.with_session("192.0.2.1:1", ("x-session", &made_up(number)), "POST", "/login");
+        let (context, _) =
+            machine.with_session("192.0.2.1:1", ("x-session", &made_up(number)), "POST", "/login");
         machine.respond(context, 401, None);
     }
     let shared = machine.fake.process.shared.borrow();
-    assert!(!shared.keys().any(|name| name.contains("/mark/") || name.contains("/session/")), "{:?}", shared.keys());
+    assert!(
+        !shared.keys().any(|name| name.contains("/mark/") || name.contains("/session/")),
+        "{:?}",
+        shared.keys()
+    );
     drop(shared);
     let request = Request::decode(&exchange(&mut machine).body).expect("a request");
     assert_eq!(request.suspicions, []);

@@ -166,7 +166,11 @@ fn a_lost_write_is_tried_again_and_given_up_in_the_end() {
     assert_eq!(machine.browse("192.0.2.1:1000", "/").1, Flow::Pause, "a flood must not lose its own charges");
     assert_eq!(machine.metric("state_conflicts"), 1);
     assert!(machine.fake.process.lost_writes.get() >= 80, "it gives up");
-    assert_eq!(machine.browse("192.0.2.1:1000", "/a.css").1, Flow::Continue, "what is no newcomer's page passes");
+    assert_eq!(
+        machine.browse("192.0.2.1:1000", "/a.css").1,
+        Flow::Continue,
+        "what is no newcomer's page passes"
+    );
 }
 
 const NAMES: [&str; 12] = [

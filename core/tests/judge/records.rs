@@ -44,11 +44,23 @@ impl Records {
         }
     }
 
-    pub(crate) fn judge(&mut self, engine: &Engine, facts: &RequestFacts<'_>, marks: Marks, now_ms: u64) -> Decision {
+    pub(crate) fn judge(
+        &mut self,
+        engine: &Engine,
+        facts: &RequestFacts<'_>,
+        marks: Marks,
+        now_ms: u64,
+    ) -> Decision {
         engine.decide(&engine.ask(facts), &mut self.lend(), (marks, false), now_ms)
     }
 
-    pub(crate) fn answer(&mut self, engine: &Engine, watch: Watch, answer: Answer<'_>, now_ms: u64) -> Answered {
+    pub(crate) fn answer(
+        &mut self,
+        engine: &Engine,
+        watch: Watch,
+        answer: Answer<'_>,
+        now_ms: u64,
+    ) -> Answered {
         engine.answered(watch, answer, &mut self.lend(), now_ms)
     }
 }

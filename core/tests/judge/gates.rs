@@ -1,12 +1,9 @@
 //! What decides before or beside the score: limits, lists, crawlers, suspicious sessions, networks.
-#![expect(clippy::expect_used, reason = "tests")]
-
-mod records;
 
 use std::net::IpAddr;
 
+use crate::records::Records;
 use proptest::prelude::*;
-use records::Records;
 use sallyport_core::policy::{
     CrawlerCategory, CrawlerPolicy, LimitMode, LimitRule, ListAction, ListEntry, ListTarget, Lists,
 };
@@ -55,7 +52,8 @@ fn points(decision: &Decision) -> f32 {
 #[test]
 fn each_limit_refuses_or_only_tells() {
     let session = RequestFacts { session: b"s-1", ..facts("GET", "/") };
-    let elsewhere = BrowserHeaders { sec_fetch_site: b"cross-site", ..facts("GET", "/").headers.expect("some") };
+    let elsewhere =
+        BrowserHeaders { sec_fetch_site: b"cross-site", ..facts("GET", "/").headers.expect("some") };
     let brought = RequestFacts { headers: Some(elsewhere), ..facts("GET", "/logo.png") };
     for (rule, facts) in [
         (LimitRule::Address, facts("GET", "/site.css")),

@@ -1,17 +1,14 @@
 //! The judge as its users meet it: visitors, tools, scans, stuffing, lists, limits and verdicts.
-#![expect(clippy::expect_used, reason = "tests")]
-
-mod records;
 
 use std::net::IpAddr;
 
+use crate::records::Records;
 use proptest::prelude::*;
-use records::Records;
 use sallyport_core::policy::{ListsConfig, Route, Thresholds};
 use sallyport_core::{
     Action, AddressState, Answer, Basis, BrowserHeaders, Check, ClientState, Decision, Engine, Evidence,
-    Features, HashKey, LoginOutcome, Marks, Model, NetworkState, PathClass, Policy, PolicyConfig, Provider, RangeKind,
-    Ranges, RequestFacts, SessionState, TreeNode, Trees,
+    Features, HashKey, LoginOutcome, Marks, Model, NetworkState, PathClass, Policy, PolicyConfig, Provider,
+    RangeKind, Ranges, RequestFacts, SessionState, TreeNode, Trees,
 };
 
 const NOW: u64 = 1_795_000_000_000;

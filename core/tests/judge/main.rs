@@ -1,0 +1,6 @@
+//! The judge as its users meet it.
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod engine;
+mod gates;
+mod records;
