@@ -1,5 +1,6 @@
 //! The address's record: what stands behind one IPv4 address or IPv6 /64, whatever it calls itself.
 
+use crate::cell::over_quarter_until_ms;
 use crate::client::{LOGIN_TAU_S, one_if};
 use crate::decay::remaining;
 use crate::record::record;
@@ -16,7 +17,7 @@ record! {
         key: u64,
         /// Unix milliseconds; never runs backwards.
         last_seen_ms: u64,
-        /// The rate cell of all requests: theoretical arrival time, Unix µs.
+        /// The rate cell of all requests (see [`crate::cell`]).
         rate_tat_us: u64,
         /// Start of the window that `clients` counts, Unix milliseconds.
         window_ms: u64,
@@ -100,5 +101,10 @@ impl AddressState {
         let brief = (2.0 - each / 2.0).clamp(0.0, 1.0);
         let bare = (1.0 - 3.0 * self.assets / (self.requests + 1.0)).clamp(0.0, 1.0);
         many * brief * bare
+    }
+
+    /// Until when it must not make room for a newcomer, Unix milliseconds: while its rate cell is over a quarter full.
+    pub fn worth_until_ms(&self) -> u64 {
+        over_quarter_until_ms(self.rate_tat_us)
     }
 }

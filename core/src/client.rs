@@ -1,6 +1,7 @@
 //! The client's state: a fixed-size record, updated in constant time by every request.
 
 use crate::agent::{Agent, AgentKind};
+use crate::cell::over_quarter_until_ms;
 use crate::crawler::AgentVerdict;
 use crate::decay::{moving_mean, remaining};
 use crate::keys::path_hash;
@@ -39,13 +40,13 @@ record! {
         last_seen_ms: u64,
         /// Start of the latest page event, Unix milliseconds.
         event_ms: u64,
-        /// The rate cell of pages and API calls: theoretical arrival time, Unix µs.
+        /// The rate cell of pages and API calls (see [`crate::cell`]).
         rate_tat_us: u64,
         /// Until when the control plane's verdict holds, Unix milliseconds.
         verdict_until_ms: u64,
         /// Until when the verdict on the crawler holds that it claims to be, Unix milliseconds.
         agent_until_ms: u64,
-        /// The rate cells of pages, API calls, login attempts and assets: theoretical arrival times, Unix µs.
+        /// The rate cells of pages, API calls, login attempts and assets.
         class_tat_us: [u64; 4],
         /// Decayed count of pages, τ = 60 s.
         pages_60s: f32,
@@ -336,6 +337,12 @@ impl ClientState {
             self.gaps = self.gaps.saturating_add(1);
         }
         self.event_ms = now_ms;
+    }
+
+    /// Until when it must not make room for a newcomer, Unix milliseconds: while a rate cell is over a quarter full.
+    pub fn worth_until_ms(&self) -> u64 {
+        let of_classes = self.class_tat_us.iter().copied().map(over_quarter_until_ms);
+        of_classes.fold(over_quarter_until_ms(self.rate_tat_us), u64::max)
     }
 }
 

@@ -7,6 +7,7 @@
 mod address;
 mod address_set;
 mod agent;
+mod cell;
 mod check;
 mod client;
 mod crawler;

@@ -1,11 +1,12 @@
 //! Spending from rate cells: which limits a request counts for, and what happens over one.
 
 use crate::address::AddressState;
+use crate::cell;
 use crate::client::ClientState;
 use crate::decay::gcra;
 use crate::decision::{Charges, OverLimit};
 use crate::path::PathClass;
-use crate::policy::{LimitMode, LimitRule, Policy};
+use crate::policy::{CompiledLimit, LimitMode, LimitRule, Policy};
 
 /// What became of a request at its limits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,12 +62,11 @@ impl Spent {
         }
     }
 
-    fn take(&mut self, policy: &Policy, rule: LimitRule, tat_us: &mut u64, key: u64, now_ms: u64) {
+    fn take(&mut self, policy: &Policy, rule: LimitRule, cell: &mut u64, key: u64, now_ms: u64) {
         let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
-        match gcra(tat_us, now_ms, limit.rate) {
-            Ok(()) => {
-                let ahead = tat_us.saturating_sub(now_ms.saturating_mul(1000));
-                if ahead > limit.shared_from_us() {
+        match gcra(cell, now_ms, limit.rate) {
+            Ok(ahead_us) => {
+                if ahead_us > limit.shared_from_us() {
                     self.charges.add(rule, key);
                 }
             }
@@ -80,11 +80,11 @@ impl Spent {
 }
 
 impl ClientState {
-    /// Takes over how far the shared cell of a rule is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
-    /// this record's own cell knows. Rules of addresses have no cell here.
-    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+    /// Takes over how far the shared cell of a rule, whose limit is `limit`, is ahead of `now_ms` (Unix milliseconds), µs,
+    /// where that is more than this record's own cell knows. Rules of addresses have no cell here.
+    pub fn settle(&mut self, rule: LimitRule, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
         if let Some(cell) = self.cell(rule) {
-            *cell = (*cell).max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+            settle(cell, limit, ahead_us, now_ms);
         }
     }
 
@@ -102,9 +102,16 @@ impl ClientState {
 }
 
 impl AddressState {
-    /// Takes over how far the address's shared cell is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
-    /// this record's own cell knows.
-    pub fn settle(&mut self, ahead_us: u64, now_ms: u64) {
-        self.rate_tat_us = self.rate_tat_us.max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+    /// Takes over how far the address's shared cell, whose limit is `limit`, is ahead of `now_ms` (Unix milliseconds), µs,
+    /// where that is more than this record's own cell knows.
+    pub fn settle(&mut self, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
+        settle(&mut self.rate_tat_us, limit, ahead_us, now_ms);
     }
+}
+
+/// Lays what is known of a shared cell over the own one: more than a full cell may be owed, but by this limit's numbers.
+fn settle(cell: &mut u64, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
+    let now_us = now_ms.saturating_mul(1000);
+    let own_us = cell::ahead_us(*cell, now_us, limit.rate);
+    *cell = cell::cell(own_us.max(ahead_us.min(limit.most_settled_us())), now_us, limit.rate);
 }

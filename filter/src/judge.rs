@@ -1,7 +1,7 @@
 //! One judgement on shared records: load, let the engine count and judge, store; again where another worker
 //! was quicker.
 
-use sallyport_core::policy::LimitRule;
+use sallyport_core::policy::{CompiledLimit, LimitRule};
 use sallyport_core::{
     AddressState, AgentVerdict, Answer, Basis, ClientState, Decision, Engine, LoginOutcome, RequestFacts,
     Watch,
@@ -129,13 +129,18 @@ pub fn remember<H: Host>(
     });
 }
 
-/// Takes over how far a shared cell is ahead, µs, where the record still exists.
-pub fn settle<H: Host>(worker: &Worker<H>, keys: Keys, (rule, ahead_us): (LimitRule, u64), now_ms: u64) {
+/// Takes over how far the shared cell of a rule and its limit is ahead, µs, where the record still exists.
+pub fn settle<H: Host>(
+    worker: &Worker<H>,
+    keys: Keys,
+    (rule, limit, ahead_us): (LimitRule, CompiledLimit, u64),
+    now_ms: u64,
+) {
     update(worker, keys, now_ms, |client, address| match rule {
-        LimitRule::Address if address.last_seen_ms() > 0 => address.settle(ahead_us, now_ms),
+        LimitRule::Address if address.last_seen_ms() > 0 => address.settle(limit, ahead_us, now_ms),
         LimitRule::Address => {}
         _ if client.is_new() => {}
-        _ => client.settle(rule, ahead_us, now_ms),
+        _ => client.settle(rule, limit, ahead_us, now_ms),
     });
 }
 
@@ -233,12 +238,12 @@ impl<R: Record> Slot<R> {
         if self.stored || *record == self.held.record {
             return true;
         }
-        let evicts = self.held.evicts;
+        let storing = self.held.storing;
         self.stored = self.held.store(&worker.host, record).is_ok();
-        if !self.stored {
+        if self.stored {
+            storing.count(&worker.metrics);
+        } else {
             self.held = Held::load(&worker.host, worker.config.state_slots, self.key, now_ms);
-        } else if evicts {
-            worker.metrics.count(Counter::StateEvicted);
         }
         self.stored
     }

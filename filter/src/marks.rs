@@ -39,7 +39,7 @@ impl MarkRecord {
 impl Record for MarkRecord {
     const BYTES: usize = 18;
     const WAYS: usize = 8;
-    const TABLE: &'static str = "sallyport/3/mark/";
+    const TABLE: &'static str = "sallyport/4/mark/";
 
     fn new(_: u64) -> Self {
         Self { written_ms: 0, until_ms: 0, kind: 0, value: 0 }
@@ -66,6 +66,11 @@ impl Record for MarkRecord {
 
     fn last_seen_ms(&self) -> u64 {
         self.written_ms
+    }
+
+    /// Idleness decides: the control plane tells a mark that counts again.
+    fn worth_until_ms(&self) -> u64 {
+        0
     }
 }
 
@@ -132,11 +137,8 @@ fn change<H: Host>(worker: &Worker<H>, key: u64, now_ms: u64, change: impl Fn(&M
         if changed.value == 0 && held.record.kind == 0 {
             return;
         }
-        let evicts = held.evicts;
         if held.store(&worker.host, &changed).is_ok() {
-            if evicts {
-                worker.metrics.count(Counter::StateEvicted);
-            }
+            held.storing.count(&worker.metrics);
             return;
         }
     }
