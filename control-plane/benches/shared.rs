@@ -49,6 +49,7 @@ fn batches(c: &mut Criterion, name: &str, runtime: &Runtime, state: &dyn SharedS
                     key: ((next + n) % CLIENTS).wrapping_mul(0x9E37_79B9_7F4A_7C15),
                     cost_us: 200_000,
                     least_us: 0,
+                    most_us: 10_000_000,
                 };
                 let batch: Vec<_> = (0..size).map(charge).collect();
                 next += size;

@@ -241,6 +241,11 @@ fn register_state(registry: &mut Registry, app: &App) {
         ),
         ("rate_cells_merged", "Rate cells merged into shared state, each time counted", limits.merged),
         ("rate_cells_evicted", "Rate cells that made room for others", limits.evicted),
+        (
+            "rate_cells_turned_away",
+            "Rate cells that were not kept: all in their place were over a quarter full",
+            limits.turned_away,
+        ),
         ("rate_charges_refused", "Charges that found no room to wait for shared state", limits.refused),
         ("rate_merge_failures", "Merges of rate cells that shared state failed at", limits.failures),
         ("suspicious_actions", "Suspicious actions of sessions", sessions.counted),
@@ -253,6 +258,11 @@ fn register_state(registry: &mut Registry, app: &App) {
         ("session_merge_failures", "Merges of sessions that shared state failed at", sessions.failures),
         ("marks_told", "Marks told to filters", app.marks.told()),
         ("records_evicted", "Client and address records that made room for others", occupancy.evicted),
+        (
+            "records_turned_away",
+            "Newcomers that were judged and not kept: all in their place were worth more",
+            occupancy.turned_away,
+        ),
     ] {
         registry.register(name, help, ConstCounter::new(value));
     }

@@ -26,7 +26,7 @@ record! {
         key: u64,
         /// Unix milliseconds; never runs backwards.
         last_seen_ms: u64,
-        /// The rate cell of all requests: theoretical arrival time, Unix µs.
+        /// The rate cell of all requests (see [`crate::cell`]).
         rate_tat_us: u64,
         /// The rate cell of newcomers' pages: theoretical arrival time, Unix µs, like the four that follow.
         newcomers_tat_us: u64,

@@ -45,13 +45,13 @@ record! {
         last_seen_ms: u64,
         /// Start of the latest page event, Unix milliseconds.
         event_ms: u64,
-        /// The rate cell of pages and API calls: theoretical arrival time, Unix µs.
+        /// The rate cell of pages and API calls (see [`crate::cell`]).
         rate_tat_us: u64,
         /// Until when the control plane's verdict holds, Unix milliseconds.
         verdict_until_ms: u64,
         /// Until when the verdict on the crawler holds that it claims to be, Unix milliseconds.
         agent_until_ms: u64,
-        /// The rate cells of pages, API calls, login attempts and assets: theoretical arrival times, Unix µs.
+        /// The rate cells of pages, API calls, login attempts and assets.
         class_tat_us: [u64; 4],
         /// Decayed count of pages, τ = 60 s.
         pages_60s: f32,
@@ -291,8 +291,12 @@ impl ClientState {
 
     /// What the latest request leaves where it was refused: it counts in the rates and for traps and probes, but it is no
     /// page without assets, no error and no repetition, for the refusal made it one. `before` is the record before it.
-    pub(crate) fn refused(&mut self, before: Self) {
+    pub(crate) fn refused(&mut self, is_attempt: bool, before: Self) {
         let after = std::mem::replace(self, before);
+        // A sign-in that was refused is one all the same.
+        if is_attempt {
+            (self.logins, self.requests) = (after.logins, after.requests);
+        }
         self.first_seen_ms = after.first_seen_ms;
         self.last_seen_ms = after.last_seen_ms;
         self.pages_60s = after.pages_60s;

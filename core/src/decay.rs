@@ -1,5 +1,7 @@
 //! Numbers that forget: exponential decay, moving means and the GCRA rate cell.
 
+use crate::cell;
+
 /// What remains of 1 after `elapsed_ms` with time constant `tau_s` seconds, in [0, 1].
 pub(crate) fn remaining(elapsed_ms: u64, tau_s: f32) -> f32 {
     libm::expf(-(elapsed_ms as f32) / (1000.0 * tau_s))
@@ -25,19 +27,27 @@ impl Rate {
         let interval_us = ((1e6 / per_second.max(1e-3)) as u64).max(1);
         Self { interval_us, tolerance_us: interval_us.saturating_mul(u64::from(burst.max(1)) - 1) }
     }
+
+    /// How far ahead of the clock a cell is that has just taken the last request that it can take, in µs: a full one.
+    pub(crate) fn most_ahead_us(self) -> u64 {
+        self.tolerance_us.saturating_add(self.interval_us)
+    }
 }
 
-/// The generic cell rate algorithm (ITU-T I.371): `tat_us` is the theoretical arrival time of the next
-/// conforming request, in Unix µs. `Err` is how long to wait, in µs; a refused request does not count.
-pub(crate) fn gcra(tat_us: &mut u64, now_ms: u64, rate: Rate) -> Result<(), u64> {
+/// The generic cell rate algorithm (ITU-T I.371) on a cell as [`cell`] has it, at Unix ms `now_ms`: how far the cell is
+/// ahead with this request, in µs. `Err` is how long to wait, in µs; a refused request does not count.
+pub(crate) fn gcra(cell: &mut u64, now_ms: u64, rate: Rate) -> Result<u64, u64> {
     let now_us = now_ms.saturating_mul(1000);
-    let arrival = (*tat_us).max(now_us);
-    let ahead = arrival - now_us;
-    if ahead > rate.tolerance_us {
-        return Err(ahead - rate.tolerance_us);
-    }
-    *tat_us = arrival.saturating_add(rate.interval_us);
-    Ok(())
+    let ahead_us = cell::ahead_us(*cell, now_us, rate);
+    let (ahead_us, outcome) = match ahead_us.checked_sub(rate.tolerance_us) {
+        Some(wait_us) if wait_us > 0 => (ahead_us, Err(wait_us)),
+        _ => {
+            let ahead_us = ahead_us.saturating_add(rate.interval_us);
+            (ahead_us, Ok(ahead_us))
+        }
+    };
+    *cell = cell::cell(ahead_us, now_us, rate);
+    outcome
 }
 
 #[cfg(test)]
@@ -52,6 +62,24 @@ mod tests {
         assert_eq!(gcra(&mut tat, 1_000_000, rate), Err(100_000));
         let passed = (0..1000).filter(|i| gcra(&mut tat, 1_000_000 + i * 10, rate).is_ok()).count();
         assert!((99..=101).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn a_looser_limit_forgives_what_a_tighter_one_left() {
+        let (mut cell, now_ms, tighter) = (0, 1_700_000_000_000, Rate::new(0.01, 4));
+        assert_eq!((0..9).filter(|_| gcra(&mut cell, now_ms, tighter).is_ok()).count(), 4);
+        assert_eq!(gcra(&mut cell, now_ms, tighter), Err(100_000_000), "400 s ahead");
+        // By the new numbers it was 392 s to wait, from 400 s ahead to 8 s; but a full cell is 9 s ahead.
+        let looser = Rate::new(1.0, 9);
+        assert_eq!(gcra(&mut cell, now_ms, looser), Err(1_000_000));
+        assert_eq!(gcra(&mut cell, now_ms + 1_000, looser), Ok(9_000_000));
+    }
+
+    #[test]
+    fn a_tighter_limit_takes_over_what_a_looser_one_left() {
+        let (mut cell, now_ms) = (0, 1_700_000_000_000);
+        assert_eq!((0..99).filter(|_| gcra(&mut cell, now_ms, Rate::new(10.0, 50)).is_ok()).count(), 50);
+        assert_eq!(gcra(&mut cell, now_ms, Rate::new(1.0, 9)), Ok(6_000_000), "5 s ahead");
     }
 
     #[test]

@@ -435,7 +435,7 @@ impl Subjects<'_> {
 
     /// Takes back what a refusal has made of the request.
     fn refused(&mut self, asked: &Asked<'_>, before: ClientState, basis: Basis) {
-        self.client.refused(before);
+        self.client.refused(asked.is_attempt, before);
         self.address.assets = (self.address.assets - one_if(asked.class == PathClass::Asset)).max(0.0);
         if basis == Basis::RateLimit {
             self.address.requests = (self.address.requests - 1.0).max(0.0);

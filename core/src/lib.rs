@@ -9,6 +9,7 @@ mod address_set;
 mod agent;
 mod answers;
 mod asked;
+mod cell;
 mod check;
 mod client;
 mod crawler;

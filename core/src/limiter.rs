@@ -7,6 +7,7 @@
 
 use crate::answers::LoginOutcome;
 use crate::asked::Asked;
+use crate::cell;
 use crate::decay::{Rate, gcra};
 use crate::decision::{Charges, OverLimit};
 use crate::logins::SignIn;
@@ -134,9 +135,11 @@ pub(crate) fn sign_in_ended(
             add(policy, rule, subjects, (now_ms, &mut charges), true);
         }
         let (Some(limit), Some(cell)) = (policy.limit(rule), subjects.cell(rule)) else { continue };
+        let now_us = now_ms.saturating_mul(1000);
+        let ahead_us = cell::ahead_us(*cell.cell, now_us, limit.rate);
         if !failed && is_reserved {
-            *cell.tat_us = cell.tat_us.saturating_sub(limit.interval_us());
-        } else if failed && is_reserved && is_worth_sharing(&limit, *cell.tat_us, now_ms) {
+            *cell.cell = cell::cell(ahead_us.saturating_sub(limit.interval_us()), now_us, limit.rate);
+        } else if failed && is_reserved && ahead_us > limit.shared_from_us() {
             charges.add(rule, cell.key);
         }
     }
@@ -148,10 +151,6 @@ pub(crate) fn spend_crawler(policy: &Policy, subjects: &mut Subjects<'_>, now_ms
     let mut spent = Spent::default();
     spent.take(policy, LimitRule::Crawler, subjects, now_ms);
     spent
-}
-
-fn is_worth_sharing(limit: &CompiledLimit, tat_us: u64, now_ms: u64) -> bool {
-    tat_us.saturating_sub(now_ms.saturating_mul(1000)) > limit.shared_from_us()
 }
 
 /// The rate at which a request is counted: newcomers of an address with proven clients have more.
@@ -173,9 +172,10 @@ fn add(
     let rate = rate(&limit, rule, subjects);
     let Some(cell) = subjects.cell(rule) else { return };
     let now_us = now_ms.saturating_mul(1000);
-    let most_us = now_us.saturating_add(limit.most_ahead_us()).max(*cell.tat_us);
-    *cell.tat_us = (*cell.tat_us).max(now_us).saturating_add(rate.interval_us).min(most_us);
-    if is_told && is_worth_sharing(&limit, *cell.tat_us, now_ms) {
+    let before_us = cell::ahead_us(*cell.cell, now_us, rate);
+    let ahead_us = before_us.saturating_add(rate.interval_us).min(rate.most_ahead_us().max(before_us));
+    *cell.cell = cell::cell(ahead_us, now_us, rate);
+    if is_told && ahead_us > limit.shared_from_us() {
         charges.add(rule, cell.key);
     }
 }
@@ -184,9 +184,9 @@ impl Spent {
     fn take(&mut self, policy: &Policy, rule: LimitRule, subjects: &mut Subjects<'_>, now_ms: u64) {
         let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
         for cell in subjects.cells(rule) {
-            match gcra(cell.tat_us, now_ms, limit.rate) {
-                Ok(()) if is_worth_sharing(&limit, *cell.tat_us, now_ms) => self.charges.add(rule, cell.key),
-                Ok(()) => {}
+            match gcra(cell.cell, now_ms, limit.rate) {
+                Ok(ahead_us) if ahead_us > limit.shared_from_us() => self.charges.add(rule, cell.key),
+                Ok(_) => {}
                 Err(wait_us) => self.refuse(rule, limit.mode == LimitMode::Shadow, wait_us),
             }
         }
@@ -203,7 +203,7 @@ impl Spent {
         let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
         let rate = rate(&limit, rule, subjects);
         let Some(cell) = subjects.cell(rule) else { return };
-        let mut as_it_is = *cell.tat_us;
+        let mut as_it_is = *cell.cell;
         if let Err(wait_us) = gcra(&mut as_it_is, now_ms, rate) {
             let looks_on = standing.looks_on && matches!(rule, LimitRule::Newcomers | LimitRule::Network);
             self.refuse(rule, looks_on || limit.mode == LimitMode::Shadow, wait_us.min(LONGEST_WAIT_US));

@@ -11,9 +11,10 @@
 //! session, makes it a newcomer at the level above, and newcomers share what one of them has.
 
 use crate::address::AddressState;
-use crate::client::ClientState;
+use crate::cell::{self, over_quarter_until_ms};
+use crate::client::{ClientState, PROOF_KEEP_S};
 use crate::network::NetworkState;
-use crate::policy::LimitRule;
+use crate::policy::{CompiledLimit, LimitRule};
 use crate::session::SessionState;
 
 /// The records of one request's subjects.
@@ -33,8 +34,8 @@ pub struct Subjects<'a> {
 
 /// A rate cell, and the keyed hash by which others know it.
 pub(crate) struct Cell<'c> {
-    /// Theoretical arrival time, Unix µs.
-    pub(crate) tat_us: &'c mut u64,
+    /// See [`crate::cell`].
+    pub(crate) cell: &'c mut u64,
     pub(crate) key: u64,
 }
 
@@ -49,7 +50,7 @@ impl Subjects<'_> {
         let of_session = rule == LimitRule::Session;
         let sessions = if of_session { &mut *self.sessions } else { &mut [] };
         let issued = sessions.iter_mut().filter(|session| session.is_issued());
-        let of_sessions = issued.map(|session| Cell { key: session.key(), tat_us: &mut session.rate_tat_us });
+        let of_sessions = issued.map(|session| Cell { key: session.key(), cell: &mut session.rate_tat_us });
         let (client, address) = (&mut *self.client, &mut *self.address);
         let network = (self.network.as_deref_mut(), self.network_key);
         of_sessions.chain(of_one(rule, client, address, network))
@@ -73,7 +74,7 @@ fn of_one<'c>(
         _ if rule.is_of_address() => address.key(),
         _ => client.key(),
     };
-    let tat_us = match rule {
+    let cell = match rule {
         LimitRule::Session => return None,
         LimitRule::Client | LimitRule::Crawler => &mut client.rate_tat_us,
         LimitRule::Page | LimitRule::Api | LimitRule::Login | LimitRule::Asset => client.class_cell(rule)?,
@@ -85,25 +86,26 @@ fn of_one<'c>(
         LimitRule::Network => &mut network?.newcomers_tat_us,
         LimitRule::NetworkLogin => &mut network?.login_tat_us,
     };
-    Some(Cell { tat_us, key })
+    Some(Cell { cell, key })
 }
 
-/// Lays how far a shared cell is ahead of now, µs, over a record's own, where that is more.
-pub(crate) fn lay(tat_us: &mut u64, ahead_us: u64, now_ms: u64) {
-    *tat_us = (*tat_us).max(now_ms.saturating_mul(1000).saturating_add(ahead_us));
+/// Lays what is known of a shared cell over the own one: more than a full cell may be owed, but by this limit's numbers.
+fn lay(own: Option<&mut u64>, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
+    let Some(own) = own else { return };
+    let now_us = now_ms.saturating_mul(1000);
+    let own_us = cell::ahead_us(*own, now_us, limit.rate);
+    *own = cell::cell(own_us.max(ahead_us.min(limit.most_settled_us())), now_us, limit.rate);
 }
 
 impl ClientState {
-    /// Takes over how far the shared cell of a rule is ahead of `now_ms` (Unix milliseconds), µs, where that is more than
-    /// this record's own cell knows. Rules of other subjects have no cell here.
-    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+    /// Takes over how far the shared cell of a rule, whose limit is `limit`, is ahead of `now_ms` (Unix milliseconds), µs,
+    /// where that is more than this record's own cell knows. Rules of other subjects have no cell here.
+    pub fn settle(&mut self, rule: LimitRule, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
         let cell = match rule {
             LimitRule::Client | LimitRule::Crawler => Some(&mut self.rate_tat_us),
             _ => self.class_cell(rule),
         };
-        if let Some(cell) = cell {
-            lay(cell, ahead_us, now_ms);
-        }
+        lay(cell, limit, ahead_us, now_ms);
     }
 
     fn class_cell(&mut self, rule: LimitRule) -> Option<&mut u64> {
@@ -115,14 +117,20 @@ impl ClientState {
             _ => None,
         }
     }
+
+    /// Until when it must not make room for a newcomer, Unix milliseconds: while its proof holds, or a rate cell is over a
+    /// quarter full.
+    pub fn worth_until_ms(&self) -> u64 {
+        let of_classes = self.class_tat_us.iter().copied().map(over_quarter_until_ms);
+        let by_cells = of_classes.fold(over_quarter_until_ms(self.rate_tat_us), u64::max);
+        by_cells.max(proven_until_ms(self.proven_s))
+    }
 }
 
 impl AddressState {
     /// As [`ClientState::settle`].
-    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
-        if let Some(cell) = self.cell(rule) {
-            lay(cell, ahead_us, now_ms);
-        }
+    pub fn settle(&mut self, rule: LimitRule, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
+        lay(self.cell(rule), limit, ahead_us, now_ms);
     }
 
     fn cell(&mut self, rule: LimitRule) -> Option<&mut u64> {
@@ -135,24 +143,46 @@ impl AddressState {
             _ => return None,
         })
     }
+
+    /// Until when it must not make room for a newcomer, Unix milliseconds: while a rate cell is over a quarter full.
+    pub fn worth_until_ms(&self) -> u64 {
+        let Self { rate_tat_us, newcomers_tat_us, page_tat_us, login_tat_us, cross_tat_us, .. } = *self;
+        let cells = [rate_tat_us, newcomers_tat_us, page_tat_us, login_tat_us, cross_tat_us];
+        cells.map(over_quarter_until_ms).into_iter().fold(0, u64::max)
+    }
 }
 
 impl NetworkState {
     /// As [`ClientState::settle`].
-    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
-        match rule {
-            LimitRule::Network => lay(&mut self.newcomers_tat_us, ahead_us, now_ms),
-            LimitRule::NetworkLogin => lay(&mut self.login_tat_us, ahead_us, now_ms),
-            _ => {}
-        }
+    pub fn settle(&mut self, rule: LimitRule, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
+        let cell = match rule {
+            LimitRule::Network => Some(&mut self.newcomers_tat_us),
+            LimitRule::NetworkLogin => Some(&mut self.login_tat_us),
+            _ => None,
+        };
+        lay(cell, limit, ahead_us, now_ms);
+    }
+
+    /// As [`AddressState::worth_until_ms`].
+    pub fn worth_until_ms(&self) -> u64 {
+        over_quarter_until_ms(self.newcomers_tat_us).max(over_quarter_until_ms(self.login_tat_us))
     }
 }
 
 impl SessionState {
     /// As [`ClientState::settle`].
-    pub fn settle(&mut self, rule: LimitRule, ahead_us: u64, now_ms: u64) {
+    pub fn settle(&mut self, rule: LimitRule, limit: CompiledLimit, ahead_us: u64, now_ms: u64) {
         if rule == LimitRule::Session {
-            lay(&mut self.rate_tat_us, ahead_us, now_ms);
+            lay(Some(&mut self.rate_tat_us), limit, ahead_us, now_ms);
         }
     }
+
+    /// As [`ClientState::worth_until_ms`].
+    pub fn worth_until_ms(&self) -> u64 {
+        over_quarter_until_ms(self.rate_tat_us).max(proven_until_ms(self.proven_s))
+    }
+}
+
+fn proven_until_ms(proven_s: u32) -> u64 {
+    if proven_s == 0 { 0 } else { (u64::from(proven_s) + PROOF_KEEP_S) * 1000 }
 }

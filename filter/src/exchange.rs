@@ -25,9 +25,6 @@ const RETRY_MS: u64 = 1_000;
 const TIMEOUT_MS: u32 = 2_000;
 /// Also where Envoy's timeout does not fire.
 const LONGEST_MS: u64 = 2 * TIMEOUT_MS as u64;
-/// A shared cell is believed to be ahead by no more than so many times what a cell of one process can be: each replica may
-/// have let a burst through before the first exchange.
-const MOST_REPLICAS: u64 = 16;
 /// Which control plane's marks the machines of this process have seen, and up to which number.
 const SEEN: &str = "sallyport/4/seen";
 
@@ -223,8 +220,7 @@ impl Exchange {
         for (rule, key, ahead_us) in &reply.cells {
             let keys = round.keys(*rule, *key).or_else(|| self.waiting.keys(*rule, *key));
             let (Some(keys), Some(limit)) = (keys, engine.policy().limit(*rule)) else { continue };
-            let ahead_us = (*ahead_us).min(limit.most_ahead_us().saturating_mul(MOST_REPLICAS));
-            settle(worker, keys, (*rule, ahead_us), now_ms);
+            settle(worker, keys, (*rule, limit, *ahead_us), now_ms);
         }
         for mark in &reply.marks {
             marks::lay(worker, *mark, now_ms);

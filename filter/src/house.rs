@@ -5,7 +5,7 @@
 
 use sallyport_core::{AddressState, ClientState};
 
-use crate::state::{Record, STILL_USEFUL_MS};
+use crate::state::{Record, STILL_USEFUL_MS, is_worthy, worth_ms};
 
 /// Clients that live with their address. One is the cheapest: each room is copied with every request.
 pub const ROOMS: usize = 1;
@@ -36,7 +36,11 @@ impl House {
         if let Some(room) = self.rooms.iter().position(lives) {
             return Home::Room(room);
         }
-        let useful = |state: &ClientState| now_ms.abs_diff(state.last_seen_ms()) < STILL_USEFUL_MS;
+        let useful = |state: &ClientState| {
+            let seen_ms = state.last_seen_ms();
+            now_ms.abs_diff(seen_ms) < STILL_USEFUL_MS
+                || is_worthy(seen_ms, worth_ms(seen_ms, state.worth_until_ms()), now_ms)
+        };
         let free = self.rooms.iter().position(|room| !room.as_ref().is_some_and(useful));
         match free {
             Some(room) if !self.overflowed => Home::Room(room),
@@ -106,5 +110,10 @@ impl Record for House {
 
     fn last_seen_ms(&self) -> u64 {
         self.address.last_seen_ms()
+    }
+
+    fn worth_until_ms(&self) -> u64 {
+        let of_rooms = self.rooms.iter().flatten().map(ClientState::worth_until_ms);
+        of_rooms.fold(self.address.worth_until_ms(), u64::max)
     }
 }

@@ -1,7 +1,7 @@
 //! One judgement on shared records: load, let the engine count and judge, store; again where another worker
 //! was quicker.
 
-use sallyport_core::policy::LimitRule;
+use sallyport_core::policy::{CompiledLimit, LimitRule};
 use sallyport_core::{
     AgentVerdict, Answer, ClientState, Decision, Engine, LoginOutcome, NetworkState, RequestFacts,
     SessionState, Subjects, Watch,
@@ -137,19 +137,24 @@ pub fn remember<H: Host>(
     );
 }
 
-/// Takes over how far a shared cell is ahead, µs, where the record still exists.
-pub fn settle<H: Host>(worker: &Worker<H>, keys: Keys, (rule, ahead_us): (LimitRule, u64), now_ms: u64) {
+/// Takes over how far the shared cell of a rule and its limit is ahead, µs, where the record still exists.
+pub fn settle<H: Host>(
+    worker: &Worker<H>,
+    keys: Keys,
+    (rule, limit, ahead_us): (LimitRule, CompiledLimit, u64),
+    now_ms: u64,
+) {
     if rule.is_of_network() {
         return change(worker, keys.network, now_ms, |network: &mut NetworkState| {
             if network.last_seen_ms() > 0 {
-                network.settle(rule, ahead_us, now_ms);
+                network.settle(rule, limit, ahead_us, now_ms);
             }
         });
     }
     if rule == LimitRule::Session {
         return change(worker, keys.session, now_ms, |session: &mut SessionState| {
             if session.is_issued() {
-                session.settle(rule, ahead_us, now_ms);
+                session.settle(rule, limit, ahead_us, now_ms);
             }
         });
     }
@@ -159,10 +164,10 @@ pub fn settle<H: Host>(worker: &Worker<H>, keys: Keys, (rule, ahead_us): (LimitR
         |subjects| {
             if rule.is_of_address() {
                 if subjects.address.last_seen_ms() > 0 {
-                    subjects.address.settle(rule, ahead_us, now_ms);
+                    subjects.address.settle(rule, limit, ahead_us, now_ms);
                 }
             } else if !subjects.client.is_new() {
-                subjects.client.settle(rule, ahead_us, now_ms);
+                subjects.client.settle(rule, limit, ahead_us, now_ms);
             }
         },
     );
@@ -317,12 +322,12 @@ impl<R: Record> Slot<R> {
         if self.stored || *record == self.held.record {
             return true;
         }
-        let evicts = self.held.evicts;
+        let storing = self.held.storing;
         self.stored = self.held.store(&worker.host, record).is_ok();
-        if !self.stored {
+        if self.stored {
+            storing.count(&worker.metrics);
+        } else {
             self.held = Held::load(&worker.host, worker.config.state_slots, self.key, now_ms);
-        } else if evicts {
-            worker.metrics.count(Counter::StateEvicted);
         }
         self.stored
     }

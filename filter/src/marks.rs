@@ -67,6 +67,11 @@ impl Record for MarkRecord {
     fn last_seen_ms(&self) -> u64 {
         self.written_ms
     }
+
+    /// Idleness decides: the control plane tells a mark that counts again.
+    fn worth_until_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// What is known of a request's session, where the site issued it, and of its network, where it tries to sign in.
@@ -126,11 +131,8 @@ fn change<H: Host>(worker: &Worker<H>, key: u64, now_ms: u64, change: impl Fn(&M
         if changed.value == 0 && held.record.kind == 0 {
             return;
         }
-        let evicts = held.evicts;
         if held.store(&worker.host, &changed).is_ok() {
-            if evicts {
-                worker.metrics.count(Counter::StateEvicted);
-            }
+            held.storing.count(&worker.metrics);
             return;
         }
     }

@@ -62,9 +62,11 @@ pub enum Counter {
     StateEvicted,
     /// Updates of shared state given up after losing against other workers.
     StateConflict,
+    /// Newcomers that were not kept in shared state: all in their place were worth more.
+    StateTurnedAway,
 }
 
-const COUNTERS: [(Counter, &str); 25] = [
+const COUNTERS: [(Counter, &str); 26] = [
     (Counter::Allow, "sallyport_decisions_allow"),
     (Counter::Monitor, "sallyport_decisions_monitor"),
     (Counter::Challenge, "sallyport_decisions_challenge"),
@@ -90,6 +92,7 @@ const COUNTERS: [(Counter, &str); 25] = [
     (Counter::RateLimitShadow, "sallyport_rate_limit_shadow"),
     (Counter::StateEvicted, "sallyport_state_evictions"),
     (Counter::StateConflict, "sallyport_state_conflicts"),
+    (Counter::StateTurnedAway, "sallyport_state_turned_away"),
 ];
 
 /// What is measured.

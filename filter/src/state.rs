@@ -1,17 +1,23 @@
 //! Client and address records in shared data, so that all workers see one client's whole behaviour.
 //!
 //! Shared data never forgets a key, so there is a fixed number of slots, chosen by the record's keyed hash.
-//! A slot holds up to [`Record::WAYS`] records; when it is full, the one unseen for longest makes room. Writes are
-//! compare-and-swap: whoever lost against another worker reads again.
+//! A slot holds up to [`Record::WAYS`] records; when it is full, the one unseen for longest makes room, but none that is
+//! worth keeping: where all are, a newcomer is judged and not kept. So a flood of made-up clients costs those nothing who
+//! are heard of already, and nobody stays for ever. Writes are compare-and-swap: whoever lost against another worker
+//! reads again.
 
 use sallyport_core::{ClientState, NetworkState, SessionState};
 
 use crate::host::{CasMismatch, Host};
+use crate::metrics::{Counter, Metrics};
 
 /// An evicted record counts as a loss when it was seen within this many milliseconds (10 minutes).
 pub(crate) const STILL_USEFUL_MS: u64 = 600_000;
-/// Before each record: its key and when it was last seen, so that a slot is searched without decoding.
-const FRAME_HEAD: usize = 16;
+/// Who was not seen for so many milliseconds (24 hours) is worth keeping no more.
+const LONGEST_WORTH_MS: u32 = 86_400_000;
+/// Before each record: its key, when it was last seen (both 8 bytes) and for how many milliseconds from then on it is worth
+/// keeping (4 bytes), so that a slot is searched without decoding.
+pub const FRAME_HEAD: usize = 20;
 
 /// A record with a fixed binary form.
 pub trait Record: Clone + PartialEq {
@@ -29,6 +35,8 @@ pub trait Record: Clone + PartialEq {
     fn write(&self, out: &mut [u8]);
     /// Unix milliseconds.
     fn last_seen_ms(&self) -> u64;
+    /// Until when it must not make room for a newcomer, Unix milliseconds; 0 where only idleness counts.
+    fn worth_until_ms(&self) -> u64;
 }
 
 impl Record for ClientState {
@@ -53,6 +61,10 @@ impl Record for ClientState {
 
     fn last_seen_ms(&self) -> u64 {
         Self::last_seen_ms(self)
+    }
+
+    fn worth_until_ms(&self) -> u64 {
+        Self::worth_until_ms(self)
     }
 }
 
@@ -79,6 +91,10 @@ impl Record for NetworkState {
     fn last_seen_ms(&self) -> u64 {
         Self::last_seen_ms(self)
     }
+
+    fn worth_until_ms(&self) -> u64 {
+        Self::worth_until_ms(self)
+    }
 }
 
 impl Record for SessionState {
@@ -104,6 +120,32 @@ impl Record for SessionState {
     fn last_seen_ms(&self) -> u64 {
         Self::last_seen_ms(self)
     }
+
+    fn worth_until_ms(&self) -> u64 {
+        Self::worth_until_ms(self)
+    }
+}
+
+/// What comes of storing a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storing {
+    /// It has a place, or the one of a record that nobody misses.
+    Free,
+    /// It pushes out a record that was still useful.
+    Evicts,
+    /// It is not kept: all in its slot are worth more.
+    TurnedAway,
+}
+
+impl Storing {
+    /// Counts what was stored so.
+    pub fn count(self, metrics: &Metrics) {
+        match self {
+            Self::Free => {}
+            Self::Evicts => metrics.count(Counter::StateEvicted),
+            Self::TurnedAway => metrics.count(Counter::StateTurnedAway),
+        }
+    }
 }
 
 /// A record taken out of its slot, to be changed and stored.
@@ -111,8 +153,8 @@ impl Record for SessionState {
 pub struct Held<R> {
     /// The record as it was loaded.
     pub record: R,
-    /// Its storing would push out a record that was still useful.
-    pub evicts: bool,
+    /// What comes of storing it.
+    pub storing: Storing,
     key: u64,
     slot: SlotName,
     bytes: Vec<u8>,
@@ -130,57 +172,99 @@ impl<R: Record> Held<R> {
         if !bytes.len().is_multiple_of(frame) || bytes.len() > R::WAYS * frame {
             bytes.clear();
         }
-        let (place, found) = find(&bytes, (frame, R::WAYS), key, now_ms);
-        let record = if found {
-            bytes.get(place + FRAME_HEAD..place + frame).and_then(R::read).unwrap_or_else(|| R::new(key))
-        } else {
-            R::new(key)
-        };
-        let pushed_out = if found { None } else { head(bytes.get(place..).unwrap_or_default()) };
-        let evicts = pushed_out.is_some_and(|(_, seen)| now_ms.saturating_sub(seen) < STILL_USEFUL_MS);
-        Self { record, evicts, key, slot, bytes, cas: shared.cas, place }
+        let (place, storing) = find(&bytes, (frame, R::WAYS), key, now_ms);
+        let held = bytes
+            .get(place..place + frame)
+            .filter(|frame| Head::read(frame).is_some_and(|head| head.key == key));
+        let record = held.and_then(|frame| frame.get(FRAME_HEAD..)).and_then(R::read);
+        let record = record.unwrap_or_else(|| R::new(key));
+        Self { record, storing, key, slot, bytes, cas: shared.cas, place }
     }
 
-    /// Stores a changed record in its slot.
+    /// Stores a changed record in its slot; one that is turned away is not, and that is no failure.
     ///
     /// # Errors
     /// [`CasMismatch`] where another worker wrote to the slot since it was loaded: load again.
     pub fn store(&mut self, host: &impl Host, record: &R) -> Result<(), CasMismatch> {
+        if self.storing == Storing::TurnedAway {
+            return Ok(());
+        }
         let end = self.place + FRAME_HEAD + R::BYTES;
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
         if let Some(frame) = self.bytes.get_mut(self.place..end) {
             let (head, body) = frame.split_at_mut(FRAME_HEAD);
-            let (key, seen) = head.split_at_mut(FRAME_HEAD / 2);
-            key.copy_from_slice(&self.key.to_le_bytes());
-            seen.copy_from_slice(&record.last_seen_ms().to_le_bytes());
+            let seen_ms = record.last_seen_ms();
+            let worth_ms = worth_ms(seen_ms, record.worth_until_ms());
+            Head { key: self.key, seen_ms, worth_ms }.write(head);
             record.write(body);
         }
         host.set_shared(self.slot.as_str(), &self.bytes, self.cas)
     }
 }
 
-/// Where the record of `key` lies or belongs: its own place, else the end of a slot with room, else the place
-/// of the record unseen for longest, or seen before the clock was set back.
-fn find(bytes: &[u8], (frame, ways): (usize, usize), key: u64, now_ms: u64) -> (usize, bool) {
-    let mut oldest = (u64::MAX, 0);
+/// Where the record of `key` lies or belongs: its own place, else the end of a slot with room, else the place of the
+/// record unseen for longest, or seen before the clock was set back, among those that are not worth keeping; and what
+/// comes of storing it there.
+fn find(bytes: &[u8], (frame, ways): (usize, usize), key: u64, now_ms: u64) -> (usize, Storing) {
+    let mut oldest: Option<(u64, usize)> = None;
     for (index, bytes) in bytes.chunks_exact(frame).enumerate() {
-        let Some((other, seen)) = head(bytes) else { continue };
-        if other == key {
-            return (index * frame, true);
+        let Some(head) = Head::read(bytes) else { continue };
+        if head.key == key {
+            return (index * frame, Storing::Free);
         }
-        let seen = if seen > now_ms.saturating_add(STILL_USEFUL_MS) { 0 } else { seen };
-        oldest = oldest.min((seen, index));
+        if is_worthy(head.seen_ms, head.worth_ms, now_ms) {
+            continue;
+        }
+        let is_from_later = head.seen_ms > now_ms.saturating_add(STILL_USEFUL_MS);
+        let seen_ms = if is_from_later { 0 } else { head.seen_ms };
+        oldest = Some(oldest.map_or((seen_ms, index), |oldest| oldest.min((seen_ms, index))));
     }
-    let place = if bytes.len() < ways * frame { bytes.len() } else { oldest.1 * frame };
-    (place, false)
+    if bytes.len() < ways * frame {
+        return (bytes.len(), Storing::Free);
+    }
+    let Some((seen_ms, index)) = oldest else { return (bytes.len(), Storing::TurnedAway) };
+    let is_missed = now_ms.saturating_sub(seen_ms) < STILL_USEFUL_MS;
+    (index * frame, if is_missed { Storing::Evicts } else { Storing::Free })
 }
 
-fn head(frame: &[u8]) -> Option<(u64, u64)> {
-    let (key, rest) = frame.split_first_chunk()?;
-    let (seen, _) = rest.split_first_chunk()?;
-    Some((u64::from_le_bytes(*key), u64::from_le_bytes(*seen)))
+/// For how many milliseconds after it was last seen a record is worth keeping.
+pub(crate) fn worth_ms(seen_ms: u64, until_ms: u64) -> u32 {
+    let worth_ms = until_ms.saturating_sub(seen_ms).min(LONGEST_WORTH_MS.into());
+    u32::try_from(worth_ms).unwrap_or(LONGEST_WORTH_MS)
+}
+
+/// Whether a record still is worth keeping; one from before the clock was set back is not.
+pub(crate) fn is_worthy(seen_ms: u64, worth_ms: u32, now_ms: u64) -> bool {
+    let is_from_later = seen_ms > now_ms.saturating_add(STILL_USEFUL_MS);
+    !is_from_later && now_ms < seen_ms.saturating_add(worth_ms.min(LONGEST_WORTH_MS).into())
+}
+
+/// What stands before a record.
+struct Head {
+    key: u64,
+    seen_ms: u64,
+    worth_ms: u32,
+}
+
+impl Head {
+    fn read(frame: &[u8]) -> Option<Self> {
+        let (key, rest) = frame.split_first_chunk()?;
+        let (seen, rest) = rest.split_first_chunk()?;
+        let (worth, _) = rest.split_first_chunk()?;
+        Some(Self {
+            key: u64::from_le_bytes(*key),
+            seen_ms: u64::from_le_bytes(*seen),
+            worth_ms: u32::from_le_bytes(*worth),
+        })
+    }
+
+    fn write(&self, out: &mut [u8]) {
+        let numbers = [self.key.to_le_bytes(), self.seen_ms.to_le_bytes()];
+        let worth = self.worth_ms.to_le_bytes();
+        out.iter_mut().zip(numbers.iter().flatten().chain(&worth)).for_each(|(to, from)| *to = *from);
+    }
 }
 
 /// A slot's key in shared data, built without allocating: the table's prefix and eight hex digits.

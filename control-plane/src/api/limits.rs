@@ -167,6 +167,8 @@ impl Taken {
 struct Cell {
     key: u64,
     tat_us: u64,
+    /// How far a full one is ahead, µs.
+    most_us: u64,
     seen_us: u64,
 }
 
@@ -175,6 +177,7 @@ impl Cell {
         self.seen_us = now_us;
         let interval_us = ((1e6 / f64::from(limit.per_second)) as u64).max(1);
         let tolerance_us = interval_us * u64::from(limit.burst.max(1) - 1);
+        self.most_us = tolerance_us + interval_us;
         let ahead_us = self.tat_us.saturating_sub(now_us);
         let is_refused = ahead_us > tolerance_us;
         let (remaining, left_us) = if is_refused {
@@ -198,6 +201,11 @@ impl Record for Cell {
 
     fn last_seen_ms(&self) -> u64 {
         self.seen_us / 1000
+    }
+
+    /// While it is over a quarter full.
+    fn worth_until_ms(&self) -> u64 {
+        self.tat_us.saturating_sub(self.most_us / 4) / 1000
     }
 }
 

@@ -96,4 +96,8 @@ impl Record for Waiting {
     fn last_seen_ms(&self) -> u64 {
         self.asked_ms
     }
+
+    fn worth_until_ms(&self) -> u64 {
+        0
+    }
 }

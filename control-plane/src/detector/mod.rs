@@ -60,6 +60,8 @@ pub struct Occupancy {
     pub addresses: u64,
     /// Records of either kind that made room for others since the start.
     pub evicted: u64,
+    /// Newcomers of either kind that were judged and not kept, for all in their place were worth more.
+    pub turned_away: u64,
 }
 
 /// The judge and what it remembers.
@@ -132,16 +134,18 @@ impl Detector {
     }
 
     /// Takes over how far a shared rate cell is ahead of `now_ms` (Unix milliseconds), µs, where its client or address is
-    /// known here.
+    /// known here and the policy has a limit of the rule.
     pub fn settle(&self, rule: LimitRule, key: u64, ahead_us: u64, now_ms: u64) {
+        let engine = self.engine();
+        let Some(limit) = engine.policy().limit(rule) else { return };
         if rule.is_of_network() {
-            self.networks.change(key, |network| network.settle(rule, ahead_us, now_ms));
+            self.networks.change(key, |network| network.settle(rule, limit, ahead_us, now_ms));
         } else if rule.is_of_address() {
-            self.addresses.change(key, |address| address.settle(rule, ahead_us, now_ms));
+            self.addresses.change(key, |address| address.settle(rule, limit, ahead_us, now_ms));
         } else if rule == LimitRule::Session {
-            self.sessions.change(key, |session| session.settle(rule, ahead_us, now_ms));
+            self.sessions.change(key, |session| session.settle(rule, limit, ahead_us, now_ms));
         } else {
-            self.clients.change(key, |client| client.settle(rule, ahead_us, now_ms));
+            self.clients.change(key, |client| client.settle(rule, limit, ahead_us, now_ms));
         }
     }
 
@@ -267,6 +271,7 @@ impl Detector {
             clients: self.clients.len(),
             addresses: self.addresses.len(),
             evicted: self.clients.evicted() + self.addresses.evicted(),
+            turned_away: self.clients.turned_away() + self.addresses.turned_away(),
         }
     }
 
@@ -351,6 +356,10 @@ impl Record for ClientState {
     fn last_seen_ms(&self) -> u64 {
         ClientState::last_seen_ms(self)
     }
+
+    fn worth_until_ms(&self) -> u64 {
+        ClientState::worth_until_ms(self)
+    }
 }
 
 impl Record for AddressState {
@@ -364,6 +373,10 @@ impl Record for AddressState {
 
     fn last_seen_ms(&self) -> u64 {
         AddressState::last_seen_ms(self)
+    }
+
+    fn worth_until_ms(&self) -> u64 {
+        AddressState::worth_until_ms(self)
     }
 }
 
@@ -379,6 +392,10 @@ impl Record for NetworkState {
     fn last_seen_ms(&self) -> u64 {
         NetworkState::last_seen_ms(self)
     }
+
+    fn worth_until_ms(&self) -> u64 {
+        NetworkState::worth_until_ms(self)
+    }
 }
 
 impl Record for SessionState {
@@ -392,5 +409,9 @@ impl Record for SessionState {
 
     fn last_seen_ms(&self) -> u64 {
         SessionState::last_seen_ms(self)
+    }
+
+    fn worth_until_ms(&self) -> u64 {
+        SessionState::worth_until_ms(self)
     }
 }

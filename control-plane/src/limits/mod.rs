@@ -20,6 +20,11 @@
 //! - The lift to τ/4 takes a replica's cell for what it was when the requests passed, up to d ago; d/T requests too few may
 //!   pass for that, once.
 //!
+//! A cell knows how far a full one of its limit is ahead, τ + T. Where a policy with other numbers comes into force, what
+//! stands in a cell is cut to a full one of the new limit: what a tighter one left is no debt of the looser one. What has
+//! been let through under the new numbers is paid back as above, also beyond a full cell. While replicas differ in the
+//! policy that they have, each cuts to its own.
+//!
 //! So t/T + B requests, at most d/T less and (N − 1)·(B/4 + 2·d/T) more, once t is long enough to have paid back the start.
 //! With d = 0.1 s the parts with d are within 1 % and, for N = 2, within 2 % of ten seconds' rate; d does not grow with t. A
 //! client below a quarter of its burst costs nobody anything.
@@ -73,6 +78,8 @@ pub struct LimitsHealth {
     pub cells: u64,
     /// Rate cells that made room for others since the start.
     pub evicted: u64,
+    /// Rate cells that were not kept since the start, each time counted: all in their place were over a quarter full.
+    pub turned_away: u64,
     /// Charges that found no room in the queue.
     pub refused: u64,
     /// Cells merged into shared state, each time counted.
@@ -88,6 +95,17 @@ struct Cost {
     cost_us: u64,
     /// How far the cell was ahead before them at least, µs.
     least_us: u64,
+    /// How far a full cell of the limit is ahead, µs.
+    most_us: u64,
+}
+
+impl Cost {
+    /// Adds what is charged later; what other numbers charged counts as a full cell of the new ones at most.
+    fn add(&mut self, later: Self) {
+        let is_same = self.most_us == later.most_us;
+        let before_us = if is_same { self.cost_us } else { self.cost_us.min(later.most_us) };
+        *self = Self { cost_us: before_us.saturating_add(later.cost_us), ..later };
+    }
 }
 
 impl Limits {
@@ -109,13 +127,13 @@ impl Limits {
         let costs = charges.filter_map(|(rule, key, requests)| {
             let limit = policy.limit(rule)?;
             let interval_us = limit.interval_us();
-            let most_us = interval_us.saturating_mul(limit.burst.into()).saturating_add(LONGEST_US);
-            let cost_us = interval_us.saturating_mul(requests.into()).min(most_us);
+            let most_us = limit.most_ahead_us();
+            let cost_us = interval_us.saturating_mul(requests.into()).min(most_us.saturating_add(LONGEST_US));
             // Before the first request that is told of, the cell was at least this far ahead.
             let least_us = limit.shared_from_us().saturating_sub(limit.interval_us());
-            Some(((rule, key), Cost { cost_us, least_us }))
+            Some(((rule, key), Cost { cost_us, least_us, most_us }))
         });
-        self.backlog.add(costs, |held, more| held.cost_us = held.cost_us.saturating_add(more.cost_us))
+        self.backlog.add(costs, Cost::add)
     }
 
     /// Takes a filter's charges; how far the shared cells are ahead of now, µs, as far as that is known within 20 ms.
@@ -131,6 +149,7 @@ impl Limits {
         LimitsHealth {
             cells: self.cells.len(),
             evicted: self.cells.evicted(),
+            turned_away: self.cells.turned_away(),
             refused: self.backlog.refused(),
             merged: self.merged.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
@@ -138,8 +157,10 @@ impl Limits {
     }
 
     fn known(&self, charges: &[(LimitRule, u64, u32)], now: Moment) -> Vec<(LimitRule, u64, u64)> {
+        let engine = self.detector.engine();
         let known = |(rule, key, _): &(LimitRule, u64, u32)| {
-            self.cells.ahead_us(*rule, *key, now.steady_us).map(|ahead_us| (*rule, *key, ahead_us))
+            let most_us = engine.policy().limit(*rule)?.most_ahead_us();
+            self.cells.ahead_us(*rule, *key, most_us, now.steady_us).map(|ahead_us| (*rule, *key, ahead_us))
         };
         charges.iter().filter_map(known).collect()
     }
@@ -152,8 +173,8 @@ impl Limits {
             let now = clock();
             let charges: Vec<Charge> = batch.iter().map(to_charge).collect();
             match self.ask(&charges).await {
-                Ok(aheads) => batch.iter().zip(aheads).for_each(|(((rule, key), _), ahead_us)| {
-                    self.cells.set(*rule, *key, ahead_us, now.steady_us);
+                Ok(aheads) => batch.iter().zip(aheads).for_each(|(((rule, key), cost), ahead_us)| {
+                    self.cells.set(*rule, *key, (ahead_us, cost.most_us), now.steady_us);
                     self.detector.settle(*rule, *key, ahead_us, now.unix_ms);
                 }),
                 Err(error) => {
@@ -180,16 +201,17 @@ impl Limits {
     /// and its own `/check` still share it.
     fn settle_alone(&self, batch: &[((LimitRule, u64), Cost)], now: Moment) {
         for ((rule, key), cost) in batch {
-            let before = self.cells.ahead_us(*rule, *key, now.steady_us).unwrap_or(0);
+            let before = self.cells.ahead_us(*rule, *key, cost.most_us, now.steady_us).unwrap_or(0);
             let ahead_us = before.max(cost.least_us).saturating_add(cost.cost_us);
-            self.cells.set(*rule, *key, ahead_us, now.steady_us);
+            self.cells.set(*rule, *key, (ahead_us, cost.most_us), now.steady_us);
             self.detector.settle(*rule, *key, ahead_us, now.unix_ms);
         }
     }
 }
 
 fn to_charge(((rule, key), cost): &((LimitRule, u64), Cost)) -> Charge {
-    Charge { rule: *rule as u8, key: *key, cost_us: cost.cost_us, least_us: cost.least_us }
+    let Cost { cost_us, least_us, most_us } = *cost;
+    Charge { rule: *rule as u8, key: *key, cost_us, least_us, most_us }
 }
 
 /// Merges for ever.

@@ -17,6 +17,11 @@ use crate::shared::testing::{Fault, Faulty};
 const START_MS: u64 = 1_700_000_000_000;
 
 fn engine(per_second: f32, burst: u32) -> Arc<Engine> {
+    engine_of(1, per_second, burst)
+}
+
+/// The engine of a snapshot's version.
+fn engine_of(version: u64, per_second: f32, burst: u32) -> Arc<Engine> {
     let mut config = PolicyConfig::default();
     config.rate_limit.client.per_second = per_second;
     config.rate_limit.client.burst = burst;
@@ -24,7 +29,7 @@ fn engine(per_second: f32, burst: u32) -> Arc<Engine> {
     config.rate_limit.address.burst = 1_000_000;
     let policy = Policy::compile(config).expect("valid");
     let model = Model::built_in().expect("built-in model");
-    Arc::new(Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([1; 16]), 1))
+    Arc::new(Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([1; 16]), version))
 }
 
 fn limits(shared: Arc<dyn SharedState>, engine: &Arc<Engine>) -> Limits {
@@ -89,7 +94,8 @@ impl Envoy {
         plane.merge(|| at(ms)).await;
         for (rule, key, ahead_us) in plane.known(&charges, at(ms)) {
             assert_eq!(key, self.client.key(), "only the client's own limit is ever near");
-            self.client.settle(rule, ahead_us, START_MS + ms);
+            let limit = self.engine.policy().limit(rule).expect("it was charged");
+            self.client.settle(rule, limit, ahead_us, START_MS + ms);
         }
     }
 }
@@ -211,6 +217,52 @@ async fn absurd_charges_cost_a_burst_and_a_second_at_most() {
     assert_eq!(limits.known(&charges[..1], at(3_600_000)), [(LimitRule::Client, 7, 0)]);
 }
 
+/// Another policy comes into force: cells at hand, what shared state keeps, charges that wait, with and without it.
+#[tokio::test]
+async fn a_looser_policy_forgives_what_a_tighter_one_left_and_nothing_of_its_own() {
+    for fault in [None, Some(Fault::Fails)] {
+        let (tight, loose) = (engine_of(1, 0.01, 4), engine_of(2, 1.0, 9));
+        let limits = limits(Arc::new(Faulty::new(fault)), &tight);
+        let told = [(LimitRule::Client, 7, 4)];
+        let known_s = |limits: &Limits| {
+            limits.known(&told, at(0)).iter().map(|cell| cell.2.div_ceil(1_000_000)).sum::<u64>()
+        };
+        limits.charge(tight.policy(), told.into_iter());
+        limits.merge(|| at(0)).await;
+        assert_eq!(known_s(&limits), 400, "{fault:?}");
+        // Told by a filter just before the change, merged after it, with one more request.
+        limits.charge(tight.policy(), told.into_iter());
+        limits.detector.replace_engine(Arc::clone(&loose));
+        assert_eq!(known_s(&limits), 9, "{fault:?}: a full cell, before anything is merged");
+        limits.charge(loose.policy(), [(LimitRule::Client, 7, 1)].into_iter());
+        limits.merge(|| at(0)).await;
+        assert_eq!(known_s(&limits), 9 + 9 + 1, "{fault:?}: what waited is a full cell at most, too");
+        limits.charge(loose.policy(), [(LimitRule::Client, 7, 9)].into_iter());
+        limits.merge(|| at(0)).await;
+        assert_eq!(known_s(&limits), 28, "{fault:?}: what was let through since is owed");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_light_cells_costs_full_ones_nothing() {
+    let engine = engine(1.0, 400);
+    let limits = limits(Arc::new(Faulty::new(None)), &engine);
+    let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let most_us = 400_000_000;
+    (0..100).for_each(|n| limits.cells.set(LimitRule::Client, key(n), (most_us, most_us), 0));
+    for n in 100..1_000_100 {
+        limits.cells.set(LimitRule::Client, key(n), (1_000_000, most_us), n * 100);
+    }
+    let ahead = |n| limits.cells.ahead_us(LimitRule::Client, key(n), most_us, 100_000_000);
+    assert!((0..100).all(|n| ahead(n) == Some(300_000_000)));
+    assert_eq!((limits.health().cells, limits.health().turned_away), (2048, 0));
+    // 300 s after the start they have drained to a quarter.
+    for n in 0..1_000_000 {
+        limits.cells.set(LimitRule::Client, key(n + 2_000_000), (1_000_000, most_us), 300_000_000 + n);
+    }
+    assert!((0..100).all(|n| ahead(n).is_none()));
+}
+
 #[tokio::test]
 async fn any_number_of_clients_takes_no_more_memory_than_configured() {
     let engine = engine(1.0, 4);
@@ -222,13 +274,18 @@ async fn any_number_of_clients_takes_no_more_memory_than_configured() {
         limits.charge(engine.policy(), charges);
         limits.merge(|| at(batch)).await;
     }
-    let LimitsHealth { cells, evicted, refused, merged, failures } = limits.health();
-    assert_eq!((cells, evicted, refused, merged, failures), (2048, 200_000 - 2048, 0, 200_000, 0));
+    let LimitsHealth { cells, evicted, turned_away, refused, merged, failures } = limits.health();
+    assert_eq!(
+        (cells, evicted, turned_away),
+        (2048, 200_000 - 2048, 0),
+        "a quarter full is not over a quarter"
+    );
+    assert_eq!((refused, merged, failures), (0, 200_000, 0));
     assert_eq!(shared.asked.load(Ordering::Relaxed), 200_000);
     // While nobody merges, what waits is bounded too.
     limits.charge(engine.policy(), (0..100_000).map(|n| (LimitRule::Client, key(n), 1)));
     assert_eq!(limits.health().refused, 100_000 - 65_536);
     // A million, past the queue.
-    (0..1_000_000).for_each(|n| limits.cells.set(LimitRule::Api, key(n), 1, n));
+    (0..1_000_000).for_each(|n| limits.cells.set(LimitRule::Api, key(n), (1, 1), n));
     assert_eq!(limits.health().cells, 2048);
 }

@@ -7,7 +7,7 @@ use super::*;
 macro_rules! tests {
     ($fresh:expr) => {
         $crate::shared::contract::tests!(@each $fresh,
-            cells_add_up, a_batch_goes_in_order, cells_are_bounded, suspicions_add_up, counts_are_kept_apart,
+            cells_add_up, cells_are_cut_to_the_limit_in_force, a_batch_goes_in_order, cells_are_bounded, suspicions_add_up, counts_are_kept_apart,
             odd_events_count_nothing, bytes_are_kept, names_and_sizes_are_checked, a_claim_is_won_once,
             a_quota_ends, one_claim_of_many_is_won,
         );
@@ -24,7 +24,7 @@ macro_rules! tests {
 pub(super) use tests;
 
 fn charge(key: u64, cost_us: u64) -> Charge {
-    Charge { rule: 1, key, cost_us, least_us: 0 }
+    Charge { rule: 1, key, cost_us, least_us: 0, most_us: 60_000_000 }
 }
 
 /// What is charged adds up, and drains with time only.
@@ -47,6 +47,24 @@ pub(super) async fn cells_add_up(state: &dyn SharedState) {
     );
     let again = state.charge(&[least(5)]).await.expect("charged")[0];
     assert!(again > minute && again <= minute + 10, "not lifted twice: {again}");
+}
+
+/// What a limit of other numbers left counts as a full cell at most; what one's own left is paid back whole.
+pub(super) async fn cells_are_cut_to_the_limit_in_force(state: &dyn SharedState) {
+    let second = 1_000_000;
+    let under = |most_us, cost_us| [Charge { most_us, ..charge(1, cost_us) }];
+    let (tight, loose) = (400 * second, 9 * second);
+    assert_eq!(state.charge(&under(tight, 400 * second)).await, Ok(vec![400 * second]));
+    let owed = state.charge(&under(tight, 400 * second)).await.expect("charged")[0];
+    assert!(owed > 600 * second && owed <= 800 * second, "another replica's burst is owed too: {owed}");
+    assert_eq!(state.charge(&under(loose, 0)).await, Ok(vec![loose]));
+    let owed = state.charge(&under(tight, 0)).await.expect("read")[0];
+    assert!(owed > 600 * second, "a look cuts nothing: {owed}");
+    assert_eq!(state.charge(&under(loose, second)).await, Ok(vec![loose + second]));
+    let owed = state.charge(&under(loose, 100 * second)).await.expect("charged")[0];
+    assert!(owed > 100 * second && owed <= 110 * second, "{owed}");
+    let owed = state.charge(&under(tight, 0)).await.expect("read")[0];
+    assert!(owed > 50 * second && owed <= 110 * second, "a tighter limit takes over what is there: {owed}");
 }
 
 /// A batch is answered in order; a key twice in it is charged twice. Large batches are no different.

@@ -44,6 +44,8 @@ pub struct Memory {
 struct Cell {
     ahead_us: u64,
     at_us: u64,
+    /// Of the charge that left it.
+    most_us: u64,
 }
 
 impl Default for Memory {
@@ -82,13 +84,20 @@ impl SharedState for Memory {
         let mut cells = lock(&self.cells);
         let charged = charges.iter().map(|charge| {
             let key = (charge.rule, charge.key);
-            let before = cells.get(&key, now_us).copied().unwrap_or(Cell { ahead_us: 0, at_us: now_us });
+            let most_us = charge.most_us;
+            let before = cells.get(&key, now_us).copied();
+            let before = before.unwrap_or(Cell { ahead_us: 0, at_us: now_us, most_us });
             let passed_us = now_us.saturating_sub(before.at_us);
-            let ahead_us = before.ahead_us.saturating_sub(passed_us);
-            let least_us = if charge.cost_us > 0 { charge.least_us } else { 0 };
-            let ahead_us = ahead_us.max(least_us).saturating_add(charge.cost_us).min(MOST_AHEAD_US);
+            let mut ahead_us = before.ahead_us.saturating_sub(passed_us);
+            if before.most_us != most_us {
+                ahead_us = ahead_us.min(most_us);
+            }
+            if charge.cost_us == 0 {
+                return ahead_us;
+            }
+            let ahead_us = ahead_us.max(charge.least_us).saturating_add(charge.cost_us).min(MOST_AHEAD_US);
             let until_us = now_us.saturating_add(ahead_us.max(LEAST_CELL_US));
-            cells.put(key, Cell { ahead_us, at_us: now_us }, until_us, 0);
+            cells.put(key, Cell { ahead_us, at_us: now_us, most_us }, until_us, 0);
             ahead_us
         });
         let charged = charged.collect();
@@ -235,7 +244,7 @@ mod tests {
     #[tokio::test]
     async fn a_cell_drains_with_time_and_forgives_a_step_back() {
         let (memory, time) = set_by_hand();
-        let charge = |cost_us| [Charge { rule: 1, key: 7, cost_us, least_us: 0 }];
+        let charge = |cost_us| [Charge { rule: 1, key: 7, cost_us, least_us: 0, most_us: 1_000_000 }];
         assert_eq!(memory.charge(&charge(10_000_000)).await, Ok(vec![10_000_000]));
         time.fetch_add(4_000_000, Ordering::Relaxed);
         assert_eq!(memory.charge(&charge(500_000)).await, Ok(vec![6_500_000]));
@@ -278,8 +287,9 @@ mod tests {
         let memory = Memory::default();
         for batch in 0..200_u64 {
             let key = |n: u64| (batch * 1_000 + n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let charges: Vec<_> =
-                (0..1_000).map(|n| Charge { rule: 0, key: key(n), cost_us: 1, least_us: 0 }).collect();
+            let charges: Vec<_> = (0..1_000)
+                .map(|n| Charge { rule: 0, key: key(n), cost_us: 1, least_us: 0, most_us: 1 })
+                .collect();
             memory.charge(&charges).await.expect("charged");
         }
         assert!(lock(&memory.cells).len() <= 2 * ENTRIES);

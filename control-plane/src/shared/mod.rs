@@ -63,6 +63,10 @@ pub struct Charge {
     pub cost_us: u64,
     /// How far the cell was ahead of now before them at least, µs: what a replica let through before it began to tell.
     pub least_us: u64,
+    /// How far a full cell of the limit is ahead, µs. What charges with another number left in the cell, those of a policy
+    /// that is not in force any more, counts as no more than this; what those with the same number leave may be more, where
+    /// several replicas let a burst through, and is paid back.
+    pub most_us: u64,
 }
 
 /// Suspicious actions of a session.

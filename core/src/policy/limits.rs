@@ -44,6 +44,9 @@ pub enum LimitRule {
     CrossSite = 13,
 }
 
+/// So many replicas may owe a burst each.
+const MOST_REPLICAS: u64 = 16;
+
 /// How many rules there are.
 const COUNT: usize = 14;
 
@@ -147,9 +150,15 @@ impl CompiledLimit {
         self.rate.tolerance_us / 4
     }
 
-    /// How far a cell of this limit can be ahead of the clock, in µs: the burst and what came last.
+    /// How far a full cell of this limit is ahead of the clock, in µs: the burst and what came last.
     pub fn most_ahead_us(&self) -> u64 {
-        self.rate.tolerance_us.saturating_add(self.rate.interval_us)
+        self.rate.most_ahead_us()
+    }
+
+    /// What settling may tell of this limit's cells, in µs: each replica may have let a burst through before it heard of
+    /// the others. More is not believed, so that no answer bans for ever.
+    pub(crate) fn most_settled_us(&self) -> u64 {
+        self.most_ahead_us().saturating_mul(MOST_REPLICAS)
     }
 
     /// The window in which the burst comes back, in whole seconds, at least 1.

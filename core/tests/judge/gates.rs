@@ -126,11 +126,67 @@ fn a_shared_cell_counts_where_it_is_fuller_than_the_own_one() {
     for (ahead_us, passing) in [(0, 8), (5_000_000, 4), (9_000_000, 0), (60_000_000, 0)] {
         let mut records = Records::of(&engine, &facts);
         records.judge(&engine, &facts, Marks::default(), NOW);
-        records.client.settle(LimitRule::Client, ahead_us, NOW);
+        let limit = engine.policy().limit(LimitRule::Client).expect("a limit");
+        records.client.settle(LimitRule::Client, limit, ahead_us, NOW);
         let passes = (0..12)
             .filter(|_| records.judge(&engine, &facts, Marks::default(), NOW).basis != Basis::RateLimit);
         assert_eq!(passes.count(), passing, "{ahead_us}");
     }
+}
+
+/// A client's limit of so many requests per second and at once.
+fn client_limit(per_second: f32, burst: u32) -> Engine {
+    let limit = format!(r#"{{ "per_second": {per_second}, "burst": {burst} }}"#);
+    engine(&format!(r#"{{ "rate_limit": {{ "client": {limit} }} }}"#))
+}
+
+#[test]
+fn what_a_tighter_policy_left_is_cut_to_the_new_one_and_what_is_owed_under_it_stays() {
+    let (tight, loose) = (client_limit(0.01, 4), client_limit(1.0, 9));
+    let facts = facts("GET", "/");
+    let mut records = Records::of(&tight, &facts);
+    let waits = |records: &mut Records, engine: &Engine, now_ms| {
+        records.judge(engine, &facts, Marks::default(), now_ms).retry_after_s
+    };
+    (0..4).for_each(|_| assert_eq!(waits(&mut records, &tight, NOW), None));
+    assert_eq!(waits(&mut records, &tight, NOW), Some(100), "400 s ahead");
+    assert_eq!(waits(&mut records.clone(), &loose, NOW), Some(1), "not 392 s");
+    // Replicas tell of a debt by the old numbers: cut likewise. By the new ones it is paid back, but no more than any
+    // number of replicas can owe.
+    let limit = |engine: &Engine| engine.policy().limit(LimitRule::Client).expect("a limit");
+    records.client.settle(LimitRule::Client, limit(&tight), 1_600_000_000, NOW);
+    assert_eq!(waits(&mut records.clone(), &loose, NOW), Some(1));
+    for (told_s, wait_s) in [(5, 1), (30, 22), (100_000, 16 * 9 - 8)] {
+        let mut records = records.clone();
+        records.client.settle(LimitRule::Client, limit(&loose), told_s * 1_000_000, NOW);
+        assert_eq!(waits(&mut records, &loose, NOW), Some(wait_s as u32), "told {told_s} s");
+    }
+}
+
+#[test]
+fn records_are_worth_keeping_while_a_cell_is_over_a_quarter_full() {
+    let engine = engine(
+        r#"{ "thresholds": { "monitor": 99, "challenge": 99.9, "block": 100 },
+            "rate_limit": { "client": { "per_second": 1, "burst": 8 }, "login": { "per_second": 0.01, "burst": 5 },
+            "network_login": { "per_second": 10, "burst": 100 }, "address_login": { "per_second": 10, "burst": 100 },
+            "newcomers": { "per_second": 100, "burst": 100 }, "address": { "per_second": 1, "burst": 16 } } }"#,
+    );
+    let mut records = Records::of(&engine, &facts("GET", "/"));
+    assert_eq!((records.client.worth_until_ms(), records.address.worth_until_ms()), (0, 0));
+    let mut request = |method, path| {
+        let request = facts(method, path);
+        records.judge(&engine, &request, Marks::default(), NOW);
+        // Whole seconds, up: a cell knows its size by about 1/64.
+        let left_s = |until: u64| until.saturating_sub(NOW).div_ceil(1_000);
+        [left_s(records.client.worth_until_ms()), left_s(records.address.worth_until_ms())]
+    };
+    assert_eq!(request("GET", "/"), [0, 0]);
+    assert_eq!(request("GET", "/"), [0, 0], "a quarter is not over a quarter");
+    assert_eq!(request("GET", "/"), [1, 0]);
+    assert_eq!(request("POST", "/login"), [2, 0]);
+    let [client, address] = request("POST", "/login");
+    assert_eq!(address, 1);
+    assert!((73..=75).contains(&client), "the logins' cell, two of five: {client}");
 }
 
 #[test]
@@ -351,9 +407,10 @@ proptest! {
                 engine.remember_agent(verdict, ttl_s, &mut records.client, now_ms);
             }
             for rule in LimitRule::ALL {
-                records.client.settle(rule, ahead_us, now_ms);
-                records.address.settle(rule, ahead_us, now_ms);
-                records.network.settle(rule, ahead_us, now_ms);
+                let Some(limit) = engine.policy().limit(rule) else { continue };
+                records.client.settle(rule, limit, ahead_us, now_ms);
+                records.address.settle(rule, limit, ahead_us, now_ms);
+                records.network.settle(rule, limit, ahead_us, now_ms);
             }
             let decision = records.judge(&engine, &facts, Marks { session, network }, now_ms);
             prop_assert!((0.0..=100.0).contains(&decision.score), "{:?}", decision);

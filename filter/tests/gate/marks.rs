@@ -3,7 +3,7 @@
 use sallyport_core::HashKey;
 use sallyport_core::exchange::{Mark, MarkKind, Reply, Request};
 use sallyport_filter::marks::MarkRecord;
-use sallyport_filter::state::{Held, Record};
+use sallyport_filter::state::{FRAME_HEAD, Held, Record};
 use serde_json::{Value, json};
 
 use crate::fake::{START_MS, Sent};
@@ -170,7 +170,7 @@ fn the_table_is_bounded_and_damage_is_empty() {
     let shared = machine.fake.process.shared.borrow().clone();
     let slots: Vec<_> = shared.iter().filter(|(name, _)| name.starts_with(MarkRecord::TABLE)).collect();
     assert_eq!(slots.len(), 16);
-    let largest = MarkRecord::WAYS * (MarkRecord::BYTES + 16);
+    let largest = MarkRecord::WAYS * (MarkRecord::BYTES + FRAME_HEAD);
     assert!(slots.iter().all(|(_, (value, _))| value.len() <= largest));
     for (name, _) in slots {
         machine.fake.process.shared.borrow_mut().insert(name.clone(), (vec![255; largest], 9));

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sallyport_filter::house::House;
 use sallyport_filter::request::Flow;
-use sallyport_filter::state::Record;
+use sallyport_filter::state::{FRAME_HEAD, Record};
 use serde_json::{Value, json};
 
 use crate::machine::{CHROME, Machine};
@@ -152,7 +152,7 @@ fn an_ipv6_network_is_one_address() {
     let shared = machine.fake.process.shared.borrow();
     let addresses: Vec<_> = shared.iter().filter(|(key, _)| key.contains("/address/")).collect();
     assert_eq!(addresses.len(), 1);
-    assert_eq!(addresses[0].1.0.len(), House::BYTES + 16);
+    assert_eq!(addresses[0].1.0.len(), House::BYTES + FRAME_HEAD);
 }
 
 #[test]

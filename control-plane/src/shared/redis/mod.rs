@@ -196,8 +196,9 @@ impl SharedState for Redis {
                 .map(|charge| {
                     let cost = charge.cost_us.min(MOST_AHEAD_US);
                     let least = charge.least_us.min(MOST_AHEAD_US);
+                    let most = charge.most_us.min(MOST_AHEAD_US);
                     let call = Call::new(self.keys.rate(charge.rule, charge.key));
-                    call.with(cost).with(MOST_AHEAD_US).with(least)
+                    call.with(cost).with(MOST_AHEAD_US).with(least).with(most)
                 })
                 .collect();
             self.run(&scripts::CHARGE, &calls).await?.iter().map(reply::number).collect()

@@ -17,8 +17,14 @@ contract::tests!(async {
 async fn everything_runs_out() {
     let server = RedisServer::start();
     let redis = joined(&server).await;
-    redis.charge(&[Charge { rule: 1, key: 1, cost_us: 1, least_us: 0 }]).await.expect("charged");
-    redis.charge(&[Charge { rule: 1, key: 2, cost_us: 100_000_000, least_us: 0 }]).await.expect("charged");
+    redis
+        .charge(&[Charge { rule: 1, key: 1, cost_us: 1, least_us: 0, most_us: 1_000_000 }])
+        .await
+        .expect("charged");
+    redis
+        .charge(&[Charge { rule: 1, key: 2, cost_us: 100_000_000, least_us: 0, most_us: 1_000_000 }])
+        .await
+        .expect("charged");
     redis.suspect(&[Suspicion { session: 0xAB, by: 1 }], 3600).await.expect("counted");
     redis.fade(&[Fading { kind: b'n', key: 1, by: 1.0, tau_s: 60.0 }]).await.expect("counted");
     redis.keep("a", Vec::new(), 10).await.expect("kept");
@@ -46,13 +52,16 @@ async fn everything_runs_out() {
 async fn a_cell_from_the_future_does_not_grow() {
     let server = RedisServer::start();
     let redis = joined(&server).await;
-    let mut set = ::redis::cmd("SET");
-    set.arg("sallyport:rate:{1:0000000000000001}").arg("5000000 9000000000000000");
-    redis.ask(set).await.expect("set");
-    assert_eq!(
-        redis.charge(&[Charge { rule: 1, key: 1, cost_us: 10, least_us: 0 }]).await,
-        Ok(vec![5_000_010])
-    );
+    // Versions before this one did not keep which limit left it: of that it is at most a full cell.
+    for (kept, ahead_us) in
+        [("5000000 9000000000000000 1000000", 5_000_010), ("5000000 9000000000000000", 1_000_010)]
+    {
+        let mut set = ::redis::cmd("SET");
+        set.arg("sallyport:rate:{1:0000000000000001}").arg(kept);
+        redis.ask(set).await.expect("set");
+        let charge = [Charge { rule: 1, key: 1, cost_us: 10, least_us: 0, most_us: 1_000_000 }];
+        assert_eq!(redis.charge(&charge).await, Ok(vec![ahead_us]), "{kept}");
+    }
 }
 
 /// What lies under a key of ours but is not ours is an error of that operation, and spoils no other.
@@ -72,8 +81,10 @@ async fn a_key_of_another_type_is_an_error() {
         push.arg(format!("sallyport:{name}")).arg("no");
         redis.ask(push).await.expect("pushed");
     }
-    let bad =
-        redis.charge(&[Charge { rule: 1, key: 1, cost_us: 1, least_us: 0 }]).await.expect_err("refused");
+    let bad = redis
+        .charge(&[Charge { rule: 1, key: 1, cost_us: 1, least_us: 0, most_us: 1_000_000 }])
+        .await
+        .expect_err("refused");
     assert!(bad.to_string().contains("WRONGTYPE"), "{bad}");
     assert!(redis.suspect(&[Suspicion { session: 1, by: 1 }], 1).await.is_err());
     assert!(redis.suspicion(1).await.is_err());
@@ -85,7 +96,10 @@ async fn a_key_of_another_type_is_an_error() {
     set.arg("sallyport:kept:{y}").arg("somebody else's");
     redis.ask(set).await.expect("set");
     assert!(redis.cached("y").await.is_err());
-    assert_eq!(redis.charge(&[Charge { rule: 1, key: 2, cost_us: 1, least_us: 0 }]).await, Ok(vec![1]));
+    assert_eq!(
+        redis.charge(&[Charge { rule: 1, key: 2, cost_us: 1, least_us: 0, most_us: 1_000_000 }]).await,
+        Ok(vec![1])
+    );
     assert_eq!(redis.health().degraded, None);
 }
 
@@ -94,8 +108,9 @@ async fn a_key_of_another_type_is_an_error() {
 async fn forgotten_scripts_are_loaded_again() {
     let server = RedisServer::start();
     let redis = joined(&server).await;
-    let charges: Vec<_> =
-        (0..600).map(|key| Charge { rule: 1, key, cost_us: key + 1, least_us: 0 }).collect();
+    let charges: Vec<_> = (0..600)
+        .map(|key| Charge { rule: 1, key, cost_us: key + 1, least_us: 0, most_us: 1_000_000 })
+        .collect();
     for _ in 0..2 {
         let mut flush = ::redis::cmd("SCRIPT");
         flush.arg("FLUSH");

@@ -13,7 +13,7 @@ async fn they_count_together() {
     let server = RedisServer::start();
     let (one, other) = (joined(&server).await, joined(&server).await);
     let hour = 3_600_000_000;
-    let charge = [Charge { rule: 0, key: 1, cost_us: hour, least_us: 0 }];
+    let charge = [Charge { rule: 0, key: 1, cost_us: hour, least_us: 0, most_us: 1_000_000 }];
     one.charge(&charge).await.expect("charged");
     let ahead = other.charge(&charge).await.expect("charged")[0];
     assert!(ahead > 2 * hour - 60_000_000, "{ahead}");

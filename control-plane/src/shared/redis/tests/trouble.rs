@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::shared::redis::testing::{Parrot, RedisServer, join, joined, patient};
 use crate::shared::{Charge, Fallback, Notice, Redis, SharedState, Suspicion};
 
-const CHARGE: [Charge; 1] = [Charge { rule: 1, key: 1, cost_us: 1, least_us: 0 }];
+const CHARGE: [Charge; 1] = [Charge { rule: 1, key: 1, cost_us: 1, least_us: 0, most_us: 1_000_000 }];
 
 /// Why it cannot be used.
 fn reason(redis: &Redis) -> String {
