@@ -65,6 +65,7 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
     let mut keys = Keys::of(engine, facts);
     let asked = engine.ask(facts);
     let mut records = Records::new(worker, &keys, now_ms);
+    records.know_sessions(worker);
     keys.session = records.issued();
     let known = marks::find(worker, &asked, &keys, now_ms);
     let looks_on = worker.looks_on(now_ms);
@@ -218,6 +219,16 @@ impl Records {
             elsewhere: None,
             network: None,
             sessions: named.map(|key| Slot::new(worker, *key, now_ms)).collect(),
+        }
+    }
+
+    /// A session that others know of was issued: they tell of no other.
+    fn know_sessions<H: Host>(&mut self, worker: &Worker<H>) {
+        let now_ms = self.now_ms;
+        for slot in self.sessions.iter_mut().filter(|slot| !slot.held.record.is_issued()) {
+            if marks::is_told_of(worker, slot.key, now_ms) {
+                slot.held.record.issue(now_ms);
+            }
         }
     }
 

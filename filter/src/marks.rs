@@ -87,6 +87,11 @@ pub fn find<H: Host>(worker: &Worker<H>, asked: &Asked<'_>, keys: &Keys, now_ms:
     marks
 }
 
+/// Whether a mark tells of a session: only those that a site issued have any.
+pub fn is_told_of<H: Host>(worker: &Worker<H>, session: u64, now_ms: u64) -> bool {
+    load(worker, session, now_ms).record.value(MarkKind::Session, now_ms) > 0
+}
+
 /// Counts a suspicious action of a session, for as long as the policy keeps it, and lets the next exchange tell of it.
 pub fn count_suspicious<H: Host>(worker: &Worker<H>, engine: &Engine, session: u64, now_ms: u64) {
     let keep_ms = u64::from(engine.policy().config().sessions.keep_s) * 1000;

@@ -184,6 +184,12 @@ impl Gate {
     ///
     /// # Panics
     /// When there is none.
+    /// Lets the site issue a session of this name, to somebody elsewhere.
+    pub async fn issue(&self, session: &str) {
+        let visitor = Visitor::chrome("203.0.113.251");
+        assert_eq!(self.status(&visitor, &format!("/welcome/{session}")).await, 200);
+    }
+
     pub async fn status(&self, visitor: &Visitor, path: &str) -> u16 {
         self.get(visitor, path).await.status().as_u16()
     }

@@ -2,6 +2,7 @@
 //! and the same page again. `/login` tells in `x-account` who tried. One account exists: `ada` with the password `right`.
 
 use axum::Form;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -41,6 +42,12 @@ pub(super) async fn sign_in(Form(credentials): Form<Credentials>) -> Response {
 
 pub(super) async fn legacy_sign_in(Form(credentials): Form<Credentials>) -> Response {
     if credentials.right() { Redirect::to("/account").into_response() } else { form().await.into_response() }
+}
+
+/// Issues a session of this name, as a site does that knows its visitors by a cookie.
+pub(super) async fn welcome(Path(session): Path<String>) -> Response {
+    let cookie = format!("sid={session}; Path=/; HttpOnly; SameSite=Lax");
+    ([("set-cookie", cookie)], page("Welcome", "<p>You have a session now.</p>")).into_response()
 }
 
 pub(super) async fn account() -> Html<String> {

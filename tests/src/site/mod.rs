@@ -32,6 +32,7 @@ pub fn quiet_router() -> Router {
         .route("/login", get(login::form).post(login::sign_in))
         .route("/legacy-login", get(login::form).post(login::legacy_sign_in))
         .route("/account", get(login::account))
+        .route("/welcome/{session}", get(login::welcome))
         .route("/api/items", get(api::items).post(api::create))
         .route("/api/items/{number}", get(api::item))
         .route("/api/echo", get(api::echo).post(api::echo))

@@ -90,6 +90,9 @@ async fn limits_are_shared(one: &Gate, other: &Gate) {
 }
 
 async fn sessions_are_shared(one: &Gate, other: &Gate) {
+    for session in ["thief", "curious", "honest"] {
+        one.issue(session).await;
+    }
     for path in [PAGE, "/trap/1", "/trap/2", "/trap/3"] {
         in_session(one, "198.51.100.30", path, "thief").await;
     }

@@ -33,6 +33,8 @@ async fn until(gate: &Gate, address: &str, session: &str, wanted: u16) {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_suspicious_actions_challenge_a_session_until_it_is_forgiven() {
     let gate = plan().start_with_control_plane().await;
+    gate.issue("thief").await;
+    gate.issue("other").await;
     assert_eq!(visit(&gate, "198.51.100.1", "/about", "thief").await, 200);
     for number in 1..=3 {
         assert_eq!(visit(&gate, "198.51.100.1", &format!("/trap/{number}"), "thief").await, 404);
@@ -64,7 +66,8 @@ async fn in_monitor_mode_the_origin_is_told_of_a_suspicious_session() {
     let mut plan = plan();
     plan.plugin["policy"]["enforcement"] = json!("monitor");
     let gate = plan.start_alone().await;
-    // With its first request the session is met; what a made-up one does counts for nobody.
+    // Of a session that the site has issued; what a made-up one does counts for nobody.
+    gate.issue("thief").await;
     for path in ["/about", "/trap/1", "/trap/2", "/trap/3"] {
         visit(&gate, "198.51.100.1", path, "thief").await;
     }
