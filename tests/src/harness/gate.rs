@@ -180,16 +180,19 @@ impl Gate {
         visitor.get(&self.client, &self.url(path)).send().await.expect("an answer")
     }
 
-    /// The status of the answer to a visitor's GET.
+    /// Lets the site issue a session of this name, to somebody elsewhere.
     ///
     /// # Panics
-    /// When there is none.
-    /// Lets the site issue a session of this name, to somebody elsewhere.
+    /// When it does not.
     pub async fn issue(&self, session: &str) {
         let visitor = Visitor::chrome("203.0.113.251");
         assert_eq!(self.status(&visitor, &format!("/welcome/{session}")).await, 200);
     }
 
+    /// The status of the answer to a visitor's GET.
+    ///
+    /// # Panics
+    /// When there is none.
     pub async fn status(&self, visitor: &Visitor, path: &str) -> u16 {
         self.get(visitor, path).await.status().as_u16()
     }
