@@ -293,9 +293,11 @@ impl ClientState {
     /// page without assets, no error and no repetition, for the refusal made it one. `before` is the record before it.
     pub(crate) fn refused(&mut self, is_attempt: bool, before: Self) {
         let after = std::mem::replace(self, before);
-        // A sign-in that was refused is one all the same.
+        // A sign-in that was refused is one all the same, and nobody reads sign-ins: when it came counts too.
         if is_attempt {
             (self.logins, self.requests) = (after.logins, after.requests);
+            (self.event_ms, self.gaps, self.fast) = (after.event_ms, after.gaps, after.fast);
+            (self.gap_mean, self.gap_variance) = (after.gap_mean, after.gap_variance);
         }
         self.first_seen_ms = after.first_seen_ms;
         self.last_seen_ms = after.last_seen_ms;

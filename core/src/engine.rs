@@ -190,7 +190,8 @@ impl Engine {
                 let neighbours = failed_logins(subjects.address.failures, subjects.address.attempts);
                 let others = neighbours.min(MOST_OF_NEIGHBOURS).max(marks.network);
                 evidence.set(Check::FailedLogins, own.max(others));
-                if standing.is_newcomer {
+                // A model learns from what the client did itself.
+                if standing.is_newcomer && self.refuses {
                     features = count_fully(subjects, features, &mut evidence);
                 }
             }

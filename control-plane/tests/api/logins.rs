@@ -37,8 +37,9 @@ async fn a_client_whose_logins_fail_is_known_for_it() {
     for number in 0..12 {
         tell(&plane, "192.0.2.1", &format!("user{number}"), true).await;
     }
-    assert!(points(&attempt(&plane, "192.0.2.1", "").await) > 20.0);
-    assert!(points(&attempt(&plane, "192.0.2.2", "").await) < 3.0, "a network has to fail more often");
+    let own = points(&attempt(&plane, "192.0.2.1", "").await);
+    let neighbour = points(&attempt(&plane, "192.0.2.2", "").await);
+    assert!(own > 20.0 && neighbour < own / 2.0, "a network has to fail more often: {own}, {neighbour}");
     assert_eq!(points(&attempt(&plane, "198.51.100.2", "").await), 0.0);
     plane.flush().await;
     let rows = plane
@@ -74,7 +75,7 @@ async fn stuffing_spread_over_a_network_is_seen_and_refuses_no_person() {
         tell(&plane, &format!("203.0.113.{number}"), &format!("user{number}"), true).await;
     }
     let newcomer = attempt(&plane, "203.0.113.250", "ada").await;
-    assert_eq!(newcomer.ok(200)["is_bot"], true, "{newcomer:?}");
+    assert!(points(&newcomer) > 50.0 && newcomer.json["action"] != "ALLOW", "{newcomer:?}");
 
     let tool = |endpoint: &str| {
         let body = json!({ "ip": "192.0.2.252", "user_agent": "python-requests/2.28.0", "endpoint": endpoint, "method": "POST" });

@@ -7,8 +7,12 @@ use crate::goals::{Goal, Pace, reached, worst_mix};
 use crate::people;
 
 /// What reached the site as the attacker is, before subjects were nested (commit 40f2a2c): it may never be more.
-const BEFORE: [(Goal, [u32; 3]); 4] =
-    [(Goal::SignIn, [0, 0, 0]), (Goal::Pages, [0, 0, 0]), (Goal::Probes, [0, 0, 0]), (Goal::Api, [0, 0, 0])];
+const BEFORE: [(Goal, [u32; 3]); 4] = [
+    (Goal::SignIn, [6, 5, 253]),
+    (Goal::Pages, [2, 2, 2]),
+    (Goal::Probes, [0, 0, 0]),
+    (Goal::Api, [229, 2_000, 2_000]),
+];
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/attacks.md");
 const BEGIN: &str = "<!-- tables: written by the tests -->\n";
