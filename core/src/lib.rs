@@ -6,6 +6,7 @@
 
 mod address;
 mod address_set;
+mod address_text;
 mod agent;
 mod check;
 mod client;
@@ -34,6 +35,7 @@ mod wire;
 
 pub use address::AddressState;
 pub use address_set::AddressSet;
+pub use address_text::{RangeError, read_range};
 pub use agent::{Agent, AgentKind};
 pub use check::{Check, Evidence};
 pub use client::ClientState;
