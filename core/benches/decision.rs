@@ -115,6 +115,41 @@ fn decision(c: &mut Criterion) {
     }
 }
 
+/// A user agent of 1 KiB against patterns that it does not fit, the longest it can take.
+fn user_agents(c: &mut Criterion) {
+    let key = HashKey::from_bytes([1; 16]);
+    let browser = String::from_utf8_lossy(facts(0).user_agent).into_owned();
+    let text = browser.repeat(1024 / browser.len() + 1);
+    let facts =
+        RequestFacts { user_agent: text.as_bytes().get(..1024).expect("long enough"), ..Default::default() };
+    type Form = (&'static str, fn(u32) -> String);
+    let forms: [Form; 3] = [
+        ("names", |n| format!("EvilSpider{n}/")),
+        ("parts", |n| format!("Mozilla/5.0*Chrome/{n}.*evil{n}*")),
+        ("whole browsers", |n| {
+            format!(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36x",
+                n + 300
+            )
+        }),
+    ];
+    for (form, pattern) in forms {
+        for count in [1, 256] {
+            let entries: Vec<_> = (0..count)
+                .map(|n| ListEntry {
+                    action: ListAction::Deny,
+                    target: ListTarget::UserAgent(pattern(n)),
+                    expires_ms: 0,
+                })
+                .collect();
+            let lists = Lists::compile(&entries);
+            c.bench_function(&format!("user agent of 1 KiB, {count} patterns: {form}"), |b| {
+                b.iter(|| lists.find(black_box(&facts), b"/", &key, 0));
+            });
+        }
+    }
+}
+
 /// 50,000 entries: half networks, a quarter sessions, a quarter fingerprints, each with an end of its own hour.
 fn entries() -> Vec<ListEntry> {
     (0..50_000_u32)
@@ -179,5 +214,5 @@ fn models(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decision, models);
+criterion_group!(benches, decision, user_agents, models);
 criterion_main!(benches);

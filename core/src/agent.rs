@@ -170,6 +170,11 @@ impl Declared {
 pub(crate) fn literal_set<'a>(
     literals: impl Iterator<Item = &'a str>,
 ) -> Result<NFA, aho_corasick::BuildError> {
+    // Of one type for all callers, so that the builder stands in the filter once.
+    literal_set_of(literals.collect())
+}
+
+fn literal_set_of(literals: Vec<&str>) -> Result<NFA, aho_corasick::BuildError> {
     NFA::builder().ascii_case_insensitive(true).prefilter(false).build(literals)
 }
 

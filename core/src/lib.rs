@@ -6,6 +6,7 @@
 
 mod address;
 mod address_set;
+mod address_text;
 mod agent;
 mod answers;
 mod asked;
@@ -41,6 +42,7 @@ mod wire;
 
 pub use address::AddressState;
 pub use address_set::AddressSet;
+pub use address_text::{RangeError, read_range};
 pub use agent::{Agent, AgentKind};
 pub use answers::{Answer, Answered, LoginOutcome, Watch};
 pub use asked::Asked;

@@ -1,7 +1,7 @@
 //! `lists:` — the lists that operators change while it runs. The lists of the configuration are in `policy.lists`.
 
 use ipnet::IpNet;
-use sallyport_core::policy;
+use sallyport_core::{policy, read_range};
 use serde::Deserialize;
 
 /// Most trusted proxies.
@@ -19,7 +19,7 @@ pub struct ListsConfig {
 impl ListsConfig {
     /// The ranges of the trusted proxies; what does not parse, [`ListsConfig::problems`] names.
     pub fn proxies(&self) -> Vec<IpNet> {
-        self.trusted_proxies.iter().filter_map(|text| parse(text)).collect()
+        self.trusted_proxies.iter().filter_map(|text| read_range(text).ok()).collect()
     }
 
     pub(super) fn problems(&self, lists: &policy::ListsConfig) -> Vec<(String, String)> {
@@ -28,18 +28,13 @@ impl ListsConfig {
             problems.push(("lists.trusted_proxies".to_owned(), format!("write at most {MOST_PROXIES}")));
         }
         for (index, text) in self.trusted_proxies.iter().enumerate().take(MOST_PROXIES) {
-            let fault = match parse(text) {
-                None => "is neither an address nor a range such as 203.0.113.0/24".to_owned(),
-                Some(net) if net.trunc() != net => {
-                    format!("has bits set behind the prefix; write {}", net.trunc())
-                }
-                Some(_) => continue,
-            };
-            problems.push((format!("lists.trusted_proxies[{index}]"), format!("`{text}` {fault}")));
+            if let Err(error) = read_range(text) {
+                problems.push((format!("lists.trusted_proxies[{index}]"), format!("`{text}` {error}")));
+            }
         }
         let proxies = self.proxies();
         for (index, denied) in lists.deny.iter().enumerate().filter(|_| !proxies.is_empty()) {
-            let Some(net) = parse(denied) else { continue };
+            let Ok(net) = read_range(denied) else { continue };
             if let Some(proxy) = proxies.iter().find(|proxy| proxy.contains(&net) || net.contains(*proxy)) {
                 let message = format!("`{denied}` would refuse the trusted proxy {proxy}");
                 problems.push((format!("policy.lists.deny[{index}]"), message));
@@ -47,9 +42,4 @@ impl ListsConfig {
         }
         problems
     }
-}
-
-fn parse(text: &str) -> Option<IpNet> {
-    let text = text.trim();
-    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
 }

@@ -31,7 +31,7 @@ use sallyport_core::PolicyConfig;
 use serde::Deserialize;
 
 pub use crawlers::CrawlersConfig;
-pub use fetch::FetchConfig;
+pub use fetch::{FetchConfig, PrivateHost};
 pub use files::Files;
 pub use limits::LimitsConfig;
 pub use lists::ListsConfig;

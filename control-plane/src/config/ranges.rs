@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use ipnet::IpNet;
-use sallyport_core::{Provider, RangeKind};
+use sallyport_core::{Provider, RangeKind, read_range};
 use serde::Deserialize;
 
 use super::Files;
 use crate::ranges::Inputs;
-use crate::ranges::parse::{Format, net};
+use crate::ranges::parse::Format;
 use crate::ranges::sources::sources;
 use crate::ranges::stored::Folder;
 
@@ -127,16 +127,15 @@ fn read_file(path: &Path) -> Result<(Vec<IpNet>, u64), String> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     let mut nets = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in text.strip_prefix('\u{feff}').unwrap_or(&text).lines().enumerate() {
         let entry = line.split('#').next().unwrap_or_default().trim();
         if entry.is_empty() {
             continue;
         }
-        let (net, _) = net(entry).ok_or_else(|| {
+        nets.push(read_range(entry).map_err(|error| {
             let short: String = entry.chars().take(60).collect();
-            format!("{shown}:{}: `{short}` is no address range; write one such as 203.0.113.0/24", number + 1)
-        })?;
-        nets.push(net);
+            format!("{shown}:{}: `{short}` {error}", number + 1)
+        })?);
     }
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let changed_ms = changed.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(0);

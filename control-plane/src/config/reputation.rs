@@ -1,6 +1,7 @@
 //! `reputation:` — what providers are asked about addresses. Off where no provider is named.
 
 use ipnet::IpNet;
+use sallyport_core::read_range;
 use serde::{Deserialize, Deserializer};
 
 use super::Secrets;
@@ -107,11 +108,9 @@ pub struct Nets(pub Vec<IpNet>);
 impl<'de> Deserialize<'de> for Nets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = |text: String| {
-            let alone = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or_else(|_| alone()).map(|net| net.trunc()).map_err(|_| {
+            read_range(&text).map_err(|error| {
                 let short: String = text.chars().take(60).collect();
-                let message = format!("`{short}` is no address range; write one such as 9.0.0.0/8");
-                serde::de::Error::custom(message)
+                serde::de::Error::custom(format!("`{short}` {error}"))
             })
         };
         Vec::<String>::deserialize(deserializer)?.into_iter().map(read).collect::<Result<_, _>>().map(Self)

@@ -40,6 +40,22 @@ fn good_files_load() {
 }
 
 #[test]
+fn ipv4_within_ipv6_is_ipv4_at_every_door() {
+    let loaded =
+        of_file(&folder().join("good/addresses.yaml")).load().unwrap_or_else(|told| panic!("{told}"));
+    let net = |text: &str| -> ipnet::IpNet { text.parse().expect("a range") };
+    let (config, eights) = (&loaded.config, net("8.8.8.0/24"));
+    assert_eq!(config.lists.proxies(), [eights]);
+    assert_eq!(config.reputation.only.0, [eights]);
+    assert_eq!(config.reputation.never.0, [eights, net("2001:db8::/32")]);
+    assert_eq!(loaded.ranges.inputs.files[0].1, [eights]);
+    let hosts = config.fetch.allow_private.iter().map(|text| PrivateHost::read(text).expect("a host"));
+    let expected =
+        [PrivateHost::Net(net("10.0.0.0/8"), None), PrivateHost::Net(net("10.0.0.5/32"), Some(8443))];
+    assert_eq!(hosts.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn bad_files_give_their_report() {
     for path in files("bad") {
         let problems = of_file(&path).load().expect_err(&format!("{} must be refused", path.display()));

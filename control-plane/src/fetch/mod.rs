@@ -13,12 +13,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode, Url};
 
-use crate::config::FetchConfig;
+use crate::config::{FetchConfig, PrivateHost};
 pub(crate) use address::is_public;
 pub use error::FetchError;
 use error::Unresolved;
@@ -228,15 +229,29 @@ fn shown(url: &Url) -> String {
 }
 
 /// Who may have a private address.
+#[derive(Default)]
 struct Allowed {
     all: bool,
-    hosts: HashSet<String>,
+    /// Names; a port beside them is not known when they are resolved.
+    names: HashSet<String>,
+    /// Addresses that stand in URLs, each at one port or at any.
+    nets: Vec<(IpNet, Option<u16>)>,
 }
 
 impl Allowed {
+    /// What does not parse, the configuration's own check names.
     fn new(config: &FetchConfig) -> Self {
-        let hosts: HashSet<_> = config.allow_private.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Self { all: hosts.contains("*"), hosts }
+        let mut allowed = Self::default();
+        for entry in config.allow_private.iter().filter_map(|text| PrivateHost::read(text).ok()) {
+            match entry {
+                PrivateHost::All => allowed.all = true,
+                PrivateHost::Name(name, _) => {
+                    allowed.names.insert(name);
+                }
+                PrivateHost::Net(net, port) => allowed.nets.push((net, port)),
+            }
+        }
+        allowed
     }
 
     /// Whether a URL may be asked, as far as it tells by itself; names are looked at when they are resolved.
@@ -247,29 +262,32 @@ impl Allowed {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(FetchError::Url("written with a name or password, which do not belong there"));
         }
-        // The URL's parser has made dotted decimal of every spelling of an IPv4 address.
-        let host = url.host_str().ok_or(FetchError::Url("without a host"))?;
-        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(ip) if !address::is_public(ip) && !self.holds(url) => {
+        if url.host_str().is_none() {
+            return Err(FetchError::Url("without a host"));
+        }
+        match address_of(url) {
+            Some(ip) if !address::is_public(ip) && !self.holds_address(ip, url.port_or_known_default()) => {
                 Err(FetchError::Private { host: shown(url) })
             }
             _ => Ok(()),
         }
     }
 
-    fn holds(&self, url: &Url) -> bool {
-        self.all
-            || self.hosts.contains(&shown(url))
-            || url.host_str().is_some_and(|host| self.hosts.contains(host))
+    fn holds_address(&self, ip: IpAddr, port: Option<u16>) -> bool {
+        let ip = ip.to_canonical();
+        self.all || self.nets.iter().any(|(net, only)| net.contains(&ip) && (only.is_none() || *only == port))
     }
 
     /// Whether a name may have private addresses. Which port will be asked is not known here, so that an entry with
     /// a port allows the name as a whole.
     fn holds_name(&self, name: &str) -> bool {
-        let of_entry =
-            |entry: &String| entry.split_once(':').map_or(entry.as_str(), |(host, _)| host) == name;
-        self.all || self.hosts.iter().any(of_entry)
+        self.all || self.names.contains(name)
     }
+}
+
+/// The address that stands in a URL; its parser has made dotted decimal of every spelling of an IPv4 address.
+fn address_of(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
 /// Resolves names by the system, and leaves out addresses that may not be asked: what is connected to is what was

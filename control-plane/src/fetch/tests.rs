@@ -241,6 +241,32 @@ async fn private_addresses_are_refused_by_literal_and_by_name() {
     }
 }
 
+#[test]
+fn private_addresses_are_allowed_by_any_spelling_and_by_their_range() {
+    let may = |entry: &str, url: &str| {
+        let config = FetchConfig { allow_private: vec![entry.to_owned()], ..FetchConfig::default() };
+        Allowed::new(&config).check(&Url::parse(url).expect("a URL")).is_ok()
+    };
+    for (entry, url, expected) in [
+        ("10.0.0.5", "http://10.0.0.5:8080/", true),
+        ("10.0.0.5", "http://[::ffff:10.0.0.5]/", true),
+        ("10.0.0.5", "http://10.0.0.6/", false),
+        ("::ffff:10.0.0.5", "http://10.0.0.5/", true),
+        ("10.0.0.0/8", "http://10.1.2.3/", true),
+        ("10.0.0.0/8", "http://192.168.1.1/", false),
+        ("::ffff:10.0.0.0/104", "http://10.1.2.3/", true),
+        ("10.0.0.5:8443", "http://10.0.0.5:8443/", true),
+        ("10.0.0.5:8443", "http://10.0.0.5:8444/", false),
+        ("10.0.0.5:443", "https://10.0.0.5/", true),
+        ("FD00:0::5", "http://[fd00::5]/", true),
+        ("[fd00::5]:80", "http://[fd00::5]/", true),
+        ("lists.internal", "http://10.0.0.5/", false),
+        ("*", "http://10.0.0.5/", true),
+    ] {
+        assert_eq!(may(entry, url), expected, "{entry} {url}");
+    }
+}
+
 #[tokio::test]
 async fn refusals_are_told_without_the_query() {
     let refuse = |status: u16| {

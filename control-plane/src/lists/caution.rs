@@ -5,9 +5,8 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use sallyport_core::policy::{ListEntry, ListTarget, Lists};
-use sallyport_core::{HashKey, RequestFacts};
+use sallyport_core::{HashKey, RequestFacts, read_range};
 
-use super::value::parse_net;
 use crate::store::{ListAction, ListKind, NewListEntry};
 
 /// Ranges with a shorter prefix are wider than any operator's network: (IPv4, IPv6).
@@ -51,7 +50,7 @@ const PEOPLE: [&str; 6] = [
 pub(super) fn caution(entry: &NewListEntry, trusted_proxies: &[IpNet]) -> Option<String> {
     let value = &entry.value;
     match entry.kind {
-        ListKind::Address | ListKind::Range => of_net(entry.action, parse_net(value)?, trusted_proxies),
+        ListKind::Address | ListKind::Range => of_net(entry.action, read_range(value).ok()?, trusted_proxies),
         ListKind::UserAgent => {
             let letters = value.chars().filter(|letter| *letter != '*').count();
             if letters < 4 {
@@ -92,7 +91,7 @@ fn of_net(action: ListAction, net: IpNet, trusted_proxies: &[IpNet]) -> Option<S
 pub(super) fn caution_together(entries: &[NewListEntry]) -> Option<String> {
     ListAction::ALL.into_iter().find_map(|action| {
         let nets = entries.iter().filter(|entry| entry.action == action);
-        let nets: Vec<IpNet> = nets.filter_map(|entry| parse_net(&entry.value)).collect();
+        let nets: Vec<IpNet> = nets.filter_map(|entry| read_range(&entry.value).ok()).collect();
         let shares = IpNet::aggregate(&nets).into_iter().map(|net| {
             let share = 0.5_f64.powi(net.prefix_len().into());
             if net.addr().is_ipv4() { (share, 0.0) } else { (0.0, share * IPV6_UNUSED) }

@@ -12,8 +12,8 @@ use console::Term;
 use sallyport_core::HashKey;
 use uuid::Uuid;
 
-use super::value;
 use super::{AddRequest, Asked, EntryRequest, Faults, InForce, ListEntryView, Visitor, verdict};
+use super::{file, value};
 use crate::app::hash_key;
 use crate::clock::unix_ms;
 use crate::config::Loaded;
@@ -98,7 +98,9 @@ pub struct AddArgs {
     /// Also what would shut out everybody, a trusted proxy or private addresses.
     #[arg(long)]
     force: bool,
-    /// Also the values of a file, one a line; `#` begins a comment.
+    /// Also the values of a file, one a line: addresses and ranges as feeds, tables and servers write them
+    /// (203.0.113.0/24 ; SBL1, 203.0.113.7,scans, 203.0.113.0-203.0.113.255, deny 203.0.113.7;) and paths; with --kind,
+    /// whatever else. `#` begins a comment. What cannot be read is refused with its line, and nothing is added then.
     #[arg(long)]
     file: Option<PathBuf>,
 }
@@ -160,9 +162,16 @@ pub async fn run(command: Command, loaded: &Loaded) -> anyhow::Result<()> {
 
 async fn add(store: &dyn Store, loaded: &Loaded, key: &HashKey, args: AddArgs) -> anyhow::Result<()> {
     let mut values = args.values;
-    if let Some(file) = &args.file {
-        values.extend(lines(&read(file)?));
-        anyhow::ensure!(!values.is_empty(), "{}: no line has a value", file.display());
+    let mut origins = Origins { before: values.len(), lines: Vec::new(), file: String::new() };
+    if let Some(path) = &args.file {
+        origins.file = path.display().to_string();
+        let read = file::read(&read(path)?, args.action.action(), args.kind.map(KindName::kind));
+        let read = read.map_err(|faults| anyhow::anyhow!(origins.refused(faults)))?;
+        for file::FileValue { line, value } in read {
+            origins.lines.push(line);
+            values.push(value);
+        }
+        anyhow::ensure!(!values.is_empty(), "{}: no line has a value", origins.file);
     }
     let names = values.clone();
     let entry = |value: String| EntryRequest { value: Some(value.into()), ..EntryRequest::default() };
@@ -180,7 +189,7 @@ async fn add(store: &dyn Store, loaded: &Loaded, key: &HashKey, args: AddArgs) -
     let trusted_proxies = &loaded.config.lists.proxies();
     let entries = request
         .read(Asked { author: BY, key, trusted_proxies, now_ms })
-        .map_err(|faults| anyhow::anyhow!(told(&faults)))?;
+        .map_err(|faults| anyhow::anyhow!(origins.told(&faults)))?;
     let lists = InForce::with(store, entries.clone(), now_ms).await?.lists;
     let judging = Judging::read(store).await?;
     snapshot::try_with(loaded, lists, &judging.active.model)
@@ -329,24 +338,45 @@ fn print(entries: Vec<ListEntryView>) {
     print!("{}", table.render(width, str::to_owned));
 }
 
-fn told(Faults { told, more }: &Faults) -> String {
-    let mut text: Vec<_> = told.iter().map(|fault| fault.detail.clone()).collect();
-    text.extend((*more > 0).then(|| format!("{more} more")));
-    text.push("nothing was stored".to_owned());
-    text.join("\n")
+/// Where the values come from: so many from the command line, then these lines of a file.
+struct Origins {
+    before: usize,
+    lines: Vec<usize>,
+    file: String,
 }
 
-/// What the lines say, without comments.
-fn lines(text: &str) -> impl Iterator<Item = String> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    lines.filter(|line| !line.is_empty()).map(str::to_owned)
+impl Origins {
+    fn told(&self, Faults { told, more }: &Faults) -> String {
+        let mut text: Vec<_> = told.iter().map(|fault| self.place(&fault.field, &fault.detail)).collect();
+        text.extend((*more > 0).then(|| format!("{more} more")));
+        text.push(NOTHING.to_owned());
+        text.join("\n")
+    }
+
+    /// A fault, with the line in place of the entry's number where it is of the file.
+    fn place(&self, field: &str, detail: &str) -> String {
+        let number = field.strip_prefix("entries[").and_then(|rest| rest.split_once(']'));
+        let index = number.and_then(|(index, _)| index.parse::<usize>().ok());
+        let line = index.and_then(|index| self.lines.get(index.checked_sub(self.before)?));
+        let Some(line) = line else { return detail.to_owned() };
+        let what = detail.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(detail);
+        format!("{}:{line}: {what}", self.file)
+    }
+
+    /// Faults that begin with their lines.
+    fn refused(&self, faults: Vec<String>) -> String {
+        let faults = faults.into_iter().map(|fault| format!("{}:{fault}", self.file));
+        faults.chain([NOTHING.to_owned()]).collect::<Vec<_>>().join("\n")
+    }
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
+/// How a refusal ends.
+const NOTHING: &str = "nothing was stored";
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     let opened = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    let read = opened.take(FILE_LIMIT + 1).read_to_string(&mut text);
-    let bytes = read.with_context(|| path.display().to_string())?;
-    anyhow::ensure!(bytes as u64 <= FILE_LIMIT, "{} has more than {FILE_LIMIT} bytes", path.display());
-    Ok(text)
+    opened.take(FILE_LIMIT + 1).read_to_end(&mut bytes).with_context(|| path.display().to_string())?;
+    anyhow::ensure!(bytes.len() as u64 <= FILE_LIMIT, "{} has more than {FILE_LIMIT} bytes", path.display());
+    Ok(bytes)
 }

@@ -6,6 +6,7 @@
 mod caution;
 pub mod command;
 mod expiry;
+mod file;
 mod in_force;
 mod keeper;
 mod record;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caution::{caution, caution_together};
+use super::value::shown;
 use super::{expiry, value};
 use crate::store::{ListAction, ListKind, NewListEntry};
 
@@ -223,9 +224,4 @@ impl Faults {
             self.more += 1;
         }
     }
-}
-
-/// The beginning of a text.
-fn shown(text: &str) -> String {
-    text.chars().take(60).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

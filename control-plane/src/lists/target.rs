@@ -1,8 +1,9 @@
 //! Entries as core compiles them.
 
 use sallyport_core::policy::{ListEntry, ListTarget};
+use sallyport_core::read_range;
 
-use super::value::{parse_hash, parse_net};
+use super::value::parse_hash;
 use crate::store::{ListKind, ListRow};
 
 /// Expiries are published in whole seconds, rounded up: core tells only so many different ones apart.
@@ -18,7 +19,7 @@ pub fn entry(row: &ListRow) -> Option<ListEntry> {
 /// Whom an entry is about.
 pub(super) fn target(kind: ListKind, value: &str) -> Option<ListTarget> {
     Some(match kind {
-        ListKind::Address | ListKind::Range => ListTarget::Network(parse_net(value)?),
+        ListKind::Address | ListKind::Range => ListTarget::Network(read_range(value).ok()?),
         ListKind::Session => ListTarget::Session(parse_hash(value)?),
         ListKind::Fingerprint => ListTarget::Fingerprint(parse_hash(value)?),
         ListKind::UserAgent => ListTarget::UserAgent(value.to_owned()),

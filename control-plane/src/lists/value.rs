@@ -1,9 +1,7 @@
 //! What an entry may name: read in any spelling, kept in one. Sessions and fingerprints become keyed hashes here.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use ipnet::{IpNet, Ipv4Net};
-use sallyport_core::{HashKey, plain};
+use ipnet::IpNet;
+use sallyport_core::{HashKey, RangeError, plain, read_range};
 
 use crate::store::ListKind;
 
@@ -27,7 +25,13 @@ pub fn read(kind: Option<ListKind>, text: &str, key: &HashKey) -> Result<(ListKi
     }
     match kind.unwrap_or_else(|| looks_like(text)) {
         // Whether it is one address or a range is plain to see.
-        ListKind::Address | ListKind::Range => net(text).map(of_net),
+        ListKind::Address | ListKind::Range => read_range(text).map(of_net).map_err(|error| {
+            // It was taken for one by its looks.
+            let hint = "; of a user agent say the kind, `user_agent`";
+            let is_odd = error == RangeError::NoAddress || text.contains(char::is_whitespace);
+            let is_guess = kind.is_none() && is_odd;
+            format!("{error}{}", if is_guess { hint } else { "" })
+        }),
         ListKind::Session => Ok((ListKind::Session, hashed(text, |text| session_hash(key, text)))),
         ListKind::Fingerprint => {
             Ok((ListKind::Fingerprint, hashed(text, |text| fingerprint_hash(key, &fingerprint(text)))))
@@ -54,11 +58,6 @@ pub fn parse_hash(value: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok().filter(|_| plain)
 }
 
-/// The range of an address's or range's entry.
-pub fn parse_net(value: &str) -> Option<IpNet> {
-    value.parse().ok().or_else(|| value.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
 /// The value of an address's or range's entry.
 pub fn of_net(net: IpNet) -> (ListKind, String) {
     if net.prefix_len() == net.max_prefix_len() {
@@ -68,7 +67,8 @@ pub fn of_net(net: IpNet) -> (ListKind, String) {
     }
 }
 
-/// The kind that a text looks like. What only address ranges are made of is meant to be one.
+/// The kind that a text looks like. What only address ranges are made of is meant to be one, and what has an address in
+/// it is not taken for a user agent unless it is said.
 fn looks_like(text: &str) -> ListKind {
     // The zone of a link-local address is no part of it, but tells that one is meant.
     let digits = text.split('%').next().unwrap_or_default();
@@ -76,40 +76,20 @@ fn looks_like(text: &str) -> ListKind {
     match text.as_bytes() {
         [b'/', ..] => ListKind::Path,
         _ if is_net && digits.contains(['.', ':']) => ListKind::Address,
+        _ if has_address(text) => ListKind::Address,
         _ => ListKind::UserAgent,
     }
 }
 
-fn net(text: &str) -> Result<IpNet, String> {
-    let net = match text.split_once('/') {
-        None => text.parse::<IpAddr>().map(IpNet::from).ok(),
-        Some((address, length)) => {
-            let address = address.parse::<IpAddr>();
-            let length = length.parse::<u8>();
-            address.ok().zip(length.ok()).and_then(|(address, length)| IpNet::new(address, length).ok())
-        }
-    };
-    let net = unmapped(net.ok_or_else(|| {
-        "is neither an address nor a range; write one such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
-            .to_owned()
-    })?);
-    if net.trunc() != net {
-        return Err(format!(
-            "has bits set behind the prefix; write {} for the range, or {} for the address",
-            net.trunc(),
-            net.addr()
-        ));
-    }
-    Ok(net)
+/// Whether an address stands anywhere in it, such as in `deny 203.0.113.7;` or `203.0.113.0-203.0.113.255`.
+fn has_address(text: &str) -> bool {
+    let mut words = text.split([' ', '\t', ',', ';', '-', '"', '\'', '=']);
+    words.any(|word| !matches!(read_range(word), Err(RangeError::NoAddress)))
 }
 
-/// IPv4 in IPv6 (`::ffff:203.0.113.7`) as IPv4, which is how addresses are compared.
-fn unmapped(net: IpNet) -> IpNet {
-    let IpNet::V6(v6) = net else { return net };
-    let mapped = v6.addr().to_ipv4_mapped();
-    let v4 = mapped.zip(v6.prefix_len().checked_sub(96));
-    let v4 = v4.and_then(|(address, length): (Ipv4Addr, u8)| Ipv4Net::new(address, length).ok());
-    v4.map_or(net, IpNet::V4)
+/// The beginning of a text, for a message.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(60).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 fn hashed(text: &str, hash: impl FnOnce(&str) -> String) -> String {
@@ -177,6 +157,8 @@ mod tests {
             ("BadBot/**2", UserAgent, "BadBot/*2"),
             ("***", UserAgent, "*"),
             ("Mozilla/5.0 (x)", UserAgent, "Mozilla/5.0 (x)"),
+            ("Chrome/150.0.0.0 Safari", UserAgent, "Chrome/150.0.0.0 Safari"),
+            ("Perl::LWP ::x", UserAgent, "Perl::LWP ::x"),
             ("abc", UserAgent, "abc"),
         ] {
             assert_eq!(read_as(None, text), Ok((kind, value.to_owned())), "{text}");
@@ -205,9 +187,16 @@ mod tests {
             (None, "::ffff:203.0.113.7/120", "write 203.0.113.0/24"),
             (None, "2001:db8::1/32", "write 2001:db8::/32"),
             (None, "203.0.113.300", "neither an address nor a range"),
-            (None, "203.0.113.0/33", "neither an address nor a range"),
-            (None, "203.0.113.0/", "neither an address nor a range"),
-            (None, "fe80::1%eth0", "neither an address nor a range"),
+            (None, "203.0.113.0/33", "no prefix length"),
+            (None, "203.0.113.0/", "no prefix length"),
+            (None, "fe80::1%eth0", "write fe80::1"),
+            (None, "010.0.0.1", "write 10.0.0.1"),
+            (None, "::ffff:203.0.113.0/95", "shorter than /96"),
+            (None, "203.0.113.0-203.0.113.255", "of a user agent say the kind"),
+            (None, "203.0.113.0/24 ; SBL1", "of a user agent say the kind"),
+            (None, "deny 203.0.113.7;", "of a user agent say the kind"),
+            (None, "203.0.113.7,scans", "of a user agent say the kind"),
+            (None, "x 203.0.113.7/33", "of a user agent say the kind"),
             (Some(ListKind::Address), "localhost", "neither an address nor a range"),
             (Some(ListKind::Path), "private", "does not begin with /"),
             (None, "/a*b", "not at its end"),

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sallyport_core::policy::{ListTarget, Lists, ListsConfig};
-use sallyport_core::{HashKey, RequestFacts, plain, strip_query};
+use sallyport_core::{HashKey, RequestFacts, plain, read_range, strip_query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::value::{fingerprint_hash, parse_net, session_hash};
+use super::value::{fingerprint_hash, session_hash};
 use super::{ListEntryView, entry, value};
 use crate::store::{ListAction, ListFilter, ListKind, ListRow, Store, StoreError};
 
@@ -109,7 +109,7 @@ fn fits(row: &ListRow, visitor: &Visitor, key: &HashKey, now_ms: u64) -> bool {
 fn of_config(config: &ListsConfig, visitor: &Visitor) -> Vec<ConfiguredEntry> {
     let ip = visitor.ip.map(|ip| ip.to_canonical());
     let user_agent = visitor.user_agent.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let holds = |text: &str| parse_net(text.trim()).zip(ip).is_some_and(|(net, ip)| net.contains(&ip));
+    let holds = |text: &str| read_range(text).ok().zip(ip).is_some_and(|(net, ip)| net.contains(&ip));
     let named = |part: &str| user_agent.contains(&part.to_ascii_lowercase());
     let mut found = Vec::new();
     let mut look = |list: &str, action: ListAction, texts: &[String], fits: &dyn Fn(&str) -> bool| {

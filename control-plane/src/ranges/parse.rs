@@ -1,9 +1,8 @@
 //! What providers publish, in each of their formats, as a list of ranges. Any bytes give a list or an error: half a
 //! list, a page that says «try again later», or one entry that cannot be read, and nothing of it is used.
 
-use std::net::IpAddr;
-
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
+use sallyport_core::{RangeError, read_range};
 use serde::Deserialize;
 
 /// The most entries that one list may have; the longest that is published, that of iCloud Private Relay, has 290,000.
@@ -54,12 +53,14 @@ pub enum ParseError {
     #[error("is not text")]
     Binary,
     /// An entry that is no range.
-    #[error("entry {number}, `{text}`, is no address range")]
+    #[error("entry {number}, `{text}`, {why}")]
     Entry {
         /// Which one, from 1; in text its line.
         number: usize,
         /// Its beginning.
         text: String,
+        /// What is wrong with it.
+        why: RangeError,
     },
     /// A range that no provider has.
     #[error("the range {0} is wider than any provider's: at most /8 of IPv4 and /16 of IPv6")]
@@ -113,21 +114,6 @@ pub fn parse(format: Format, bytes: &[u8]) -> Result<List, ParseError> {
     }
 }
 
-/// The range that a text names: a CIDR range or an address. IPv4 within IPv6 (`::ffff:0:0/96`) is IPv4. Whether bits
-/// beyond the prefix were cleared comes with it.
-pub fn net(text: &str) -> Option<(IpNet, bool)> {
-    let net: IpNet = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
-    let cleared = net.trunc() != net;
-    let mapped = match net.trunc() {
-        IpNet::V6(v6) if v6.prefix_len() >= 96 => {
-            v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96))
-        }
-        _ => None,
-    };
-    let mapped = mapped.and_then(|(v4, length)| Ipv4Net::new(v4, length).ok()).map(IpNet::V4);
-    Some((mapped.unwrap_or_else(|| net.trunc()), cleared))
-}
-
 /// Whether it begins like something for people.
 pub(super) fn is_page(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"<")
@@ -152,8 +138,15 @@ fn numbered(entries: impl Iterator<Item = (usize, impl AsRef<str>)>) -> Result<L
     let mut list = List::default();
     for (number, text) in entries {
         let text = text.as_ref();
-        let entry = || ParseError::Entry { number: number + 1, text: text.chars().take(60).collect() };
-        let (net, cleared) = net(text).ok_or_else(entry)?;
+        let (net, cleared) = match read_range(text) {
+            Ok(net) => (net, false),
+            // Whoever fetches a list cannot put it right, and the range is what is published.
+            Err(RangeError::HostBits { range, .. }) => (range, true),
+            Err(why) => {
+                let text = text.chars().take(60).collect();
+                return Err(ParseError::Entry { number: number + 1, text, why });
+            }
+        };
         let widest = if matches!(net, IpNet::V4(_)) { 8 } else { 16 };
         if net.prefix_len() < widest {
             return Err(ParseError::TooWide(net));

@@ -80,11 +80,15 @@ fn what_is_no_list_is_refused_with_its_reason() {
     assert_eq!(refused(Format::Fastly, r#"{"addresses": [], "ipv6_addresses": []}"#), "holds no range");
     assert_eq!(
         refused(Format::Text, "1.2.3.0/24\n\n1.2.3.0/33\n"),
-        "entry 3, `1.2.3.0/33`, is no address range"
+        "entry 3, `1.2.3.0/33`, has no prefix length from 0 to 32 after its `/`; write one such as 1.2.3.0/32"
     );
+    assert!(
+        refused(Format::Text, "1.2.3.0/24\n010.0.0.1\n").contains("entry 2, `010.0.0.1`, has leading zeros")
+    );
+    assert!(refused(Format::Csv, "fe80::1%eth0,DE").contains("entry 1, `fe80::1%eth0`, has a zone"));
     assert_eq!(
         refused(Format::Prefixes, r#"{"prefixes": [{"region": "x"}]}"#),
-        "entry 1, ``, is no address range"
+        "entry 1, ``, is neither an address nor a range; write one such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
     );
     assert_eq!(
         refused(Format::Prefixes, r#"{"prefix": []}"#),

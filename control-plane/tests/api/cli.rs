@@ -66,6 +66,46 @@ fn crawlers_are_checked_by_hand() {
 }
 
 #[test]
+fn a_feed_is_added_whole_or_not_at_all() {
+    let folder = TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("config.yaml"), "{}").expect("written");
+    let add = |feed: &str, arguments: &[&str]| {
+        std::fs::write(folder.path().join("feed.txt"), feed).expect("written");
+        run(&folder, &[&["list", "add", "deny", "--file", "feed.txt"], arguments].concat())
+    };
+    let values = || -> Vec<String> {
+        let shown = run(&folder, &["list", "show", "--json"]);
+        let shown: Vec<serde_json::Value> = serde_json::from_str(text(&shown.stdout)).expect("JSON");
+        let value = |entry: &serde_json::Value| entry["value"].as_str().expect("text").to_owned();
+        let mut values: Vec<_> = shown.iter().map(value).collect();
+        values.sort();
+        values
+    };
+    for (feed, faults) in [
+        (
+            "203.0.113.0/24 ; SBL1\n\nBadBot\n1.2.3.4/24\n",
+            &["feed.txt:3: `BadBot`", "feed.txt:4: `1.2.3.4/24`"][..],
+        ),
+        // What reads well and would do harm is told with its line too.
+        ("# own\r\n203.0.113.0/24\r\n10.1.2.3 # mine\r\n", &["feed.txt:3: `10.1.2.3`: it would refuse"]),
+        ("/fine\n/a%20b\n", &["feed.txt:2: `/a%20b` never fits"]),
+    ] {
+        let output = add(feed, &["198.51.100.1"]);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("nothing was stored"), "{output:?}");
+        assert!(faults.iter().all(|fault| said.contains(fault)), "{feed}: {said}");
+        assert_eq!(values(), [""; 0], "{feed}");
+    }
+    let feed = "\u{feff}; DROP\r\n203.0.113.0/24 ; SBL1\r\n198.51.100.8-198.51.100.10\r\ndeny 192.0.2.1;\r\n/x # y\r\n";
+    let output = add(feed, &[]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("\tadded\t198.51.100.8/31"), "{output:?}");
+    assert_eq!(values(), ["/x", "192.0.2.1", "198.51.100.10", "198.51.100.8/31", "203.0.113.0/24"]);
+    assert!(add("203.0.113.7;\n", &["--kind", "user_agent"]).status.success());
+    assert!(values().contains(&"203.0.113.7;".to_owned()), "as it is said");
+}
+
+#[test]
 fn lists_are_filled_shown_asked_and_emptied() {
     let folder = TempDir::new().expect("a folder");
     std::fs::write(folder.path().join("config.yaml"), "lists: { trusted_proxies: [203.0.113.16/28] }")

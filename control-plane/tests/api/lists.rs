@@ -139,6 +139,14 @@ async fn what_is_wrong_is_told_and_not_stored() {
             "neither an address nor a range",
         ),
         (json!({ "action": "deny", "value": "192.0.2.7/24" }), "value", "write 192.0.2.0/24"),
+        (json!({ "action": "deny", "value": "fe80::1%eth0" }), "value", "write fe80::1"),
+        (json!({ "action": "deny", "value": "010.0.0.1" }), "value", "write 10.0.0.1"),
+        (
+            json!({ "action": "deny", "value": "8.8.8.0-8.8.8.255" }),
+            "value",
+            "neither an address nor a range",
+        ),
+        (json!({ "action": "deny", "value": "deny 8.8.8.8;" }), "value", "neither an address nor a range"),
         (
             json!({ "action": "deny", "value": "0.0.0.0/0" }),
             "value",

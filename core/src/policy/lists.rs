@@ -5,18 +5,13 @@ use std::collections::HashMap;
 use ipnet::IpNet;
 
 use super::config::ListsConfig;
-use super::pattern::{fits, fits_path};
+use super::pattern::fits_path;
+use super::patterns::{self, MOST_PATTERNS, PATTERN_BYTES, Patterns};
 use crate::address_set::AddressSet;
+use crate::address_text::read_range;
 use crate::facts::RequestFacts;
 use crate::keys::HashKey;
-use crate::wire::{Reader, put_text};
-
-/// Of a user agent so many bytes are searched.
-const SEARCHED_BYTES: usize = 1024;
-/// Longest pattern, in bytes.
-const PATTERN_BYTES: usize = 1024;
-/// Most patterns of one kind and action: each is looked for in each request.
-const MOST_PATTERNS: usize = 256;
+use crate::wire::Reader;
 
 /// What a list does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,8 +118,7 @@ struct Entries {
     networks: AddressSet,
     sessions: Hashes,
     fingerprints: Hashes,
-    /// In lower case.
-    user_agents: Vec<(String, u16)>,
+    user_agents: Patterns,
     paths: Vec<(String, u16)>,
 }
 
@@ -133,28 +127,28 @@ impl Lists {
     /// further ones are left out; beyond 65,000 different ends, later ends count as never.
     pub fn compile<'a>(entries: impl IntoIterator<Item = &'a ListEntry>) -> Self {
         let (mut allow, mut deny) = (Entries::default(), Entries::default());
-        let (mut allowed, mut denied) = (Vec::new(), Vec::new());
+        let (mut allowed, mut denied) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         let mut ends = Ends { all: vec![0], places: HashMap::from([(0, 0)]) };
         for ListEntry { action, target, expires_ms } in entries {
             let label = ends.label(*expires_ms);
-            let (entries, networks) = match action {
+            let (entries, (networks, user_agents)) = match action {
                 ListAction::Allow => (&mut allow, &mut allowed),
                 ListAction::Deny => (&mut deny, &mut denied),
-            };
-            let add = |patterns: &mut Vec<(String, u16)>, pattern: String| {
-                if patterns.len() < MOST_PATTERNS && pattern.len() <= PATTERN_BYTES {
-                    patterns.push((pattern, label));
-                }
             };
             match target {
                 ListTarget::Network(net) => networks.push((net.trunc(), *expires_ms)),
                 ListTarget::Session(hash) => entries.sessions.0.push((*hash, label)),
                 ListTarget::Fingerprint(hash) => entries.fingerprints.0.push((*hash, label)),
-                ListTarget::UserAgent(text) => add(&mut entries.user_agents, text.to_ascii_lowercase()),
-                ListTarget::Path(path) => add(&mut entries.paths, path.clone()),
+                ListTarget::UserAgent(text) => user_agents.push((text.as_str(), label)),
+                ListTarget::Path(path) => {
+                    if entries.paths.len() < MOST_PATTERNS && path.len() <= PATTERN_BYTES {
+                        entries.paths.push((path.clone(), label));
+                    }
+                }
             }
         }
-        for (entries, networks) in [(&mut allow, allowed), (&mut deny, denied)] {
+        for (entries, (networks, user_agents)) in [(&mut allow, allowed), (&mut deny, denied)] {
+            entries.user_agents = Patterns::new(user_agents);
             let labelled = outlasting(networks).into_iter().map(|(net, end)| (net, ends.label(end)));
             entries.networks = AddressSet::new(labelled.collect::<Vec<_>>());
             entries.sessions.sort();
@@ -168,11 +162,10 @@ impl Lists {
     pub(super) fn of_config(config: &ListsConfig) -> Self {
         let networks = |texts: &[String]| {
             AddressSet::new(
-                texts.iter().filter_map(|text| parse_net(text)).map(|net| (net, 0)).collect::<Vec<_>>(),
+                texts.iter().filter_map(|text| read_range(text).ok()).map(|net| (net, 0)).collect::<Vec<_>>(),
             )
         };
-        let parts = config.allow_user_agents.iter().filter(|part| part.len() <= PATTERN_BYTES);
-        let user_agents = parts.take(MOST_PATTERNS).map(|part| (part.to_ascii_lowercase(), 0)).collect();
+        let user_agents = Patterns::new(config.allow_user_agents.iter().map(|part| (part.as_str(), 0)));
         Self {
             allow: Entries { networks: networks(&config.allow), user_agents, ..Entries::default() },
             deny: Entries { networks: networks(&config.deny), ..Entries::default() },
@@ -211,13 +204,8 @@ impl Lists {
             entries.networks.write(out);
             entries.sessions.write(out);
             entries.fingerprints.write(out);
-            for patterns in [&entries.user_agents, &entries.paths] {
-                out.extend((patterns.len() as u16).to_le_bytes());
-                for (pattern, label) in patterns {
-                    out.extend(label.to_le_bytes());
-                    put_text(out, pattern.as_bytes(), PATTERN_BYTES);
-                }
-            }
+            entries.user_agents.write(out);
+            patterns::write(&entries.paths, out);
         }
     }
 
@@ -245,33 +233,13 @@ impl Entries {
             || on(self.sessions.find(facts.session, |text| key.session(text)))
             || on(self.fingerprints.find(facts.fingerprint, |text| key.fingerprint(text)))
             || self.paths.iter().any(|(pattern, label)| fits_path(pattern, path) && is_on(*label))
-            || self.names(facts.user_agent, is_on)
-    }
-
-    fn names(&self, user_agent: &[u8], is_on: impl Fn(u16) -> bool) -> bool {
-        if self.user_agents.is_empty() {
-            return false;
-        }
-        let text = user_agent.get(..SEARCHED_BYTES).unwrap_or(user_agent).to_ascii_lowercase();
-        self.user_agents.iter().any(|(pattern, label)| fits(pattern.as_bytes(), &text) && is_on(*label))
+            || self.user_agents.find(facts.user_agent, is_on)
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let networks = AddressSet::read(reader)?;
         let (sessions, fingerprints) = (Hashes::read(reader)?, Hashes::read(reader)?);
-        let mut patterns = || {
-            let count = usize::from(reader.u16()?);
-            if count > MOST_PATTERNS {
-                return None;
-            }
-            let mut patterns = Vec::new();
-            for _ in 0..count {
-                let label = reader.u16()?;
-                patterns.push((reader.text(PATTERN_BYTES)?, label));
-            }
-            Some(patterns)
-        };
-        let (user_agents, paths) = (patterns()?, patterns()?);
+        let (user_agents, paths) = (Patterns::read(reader)?, patterns::read(reader)?);
         Some(Self { networks, sessions, fingerprints, user_agents, paths })
     }
 }
@@ -311,16 +279,6 @@ impl Hashes {
         };
         let hashes: Vec<_> = reader.bytes(count.checked_mul(10)?)?.as_chunks().0.iter().map(hash).collect();
         hashes.is_sorted_by(|(a, _), (b, _)| a < b).then_some(Self(hashes))
-    }
-}
-
-/// A range in CIDR notation, or a single address.
-pub(super) fn parse_net(text: &str) -> Option<IpNet> {
-    let text = text.trim();
-    if text.contains('/') {
-        text.parse().ok()
-    } else {
-        text.parse::<std::net::IpAddr>().ok().map(IpNet::from)
     }
 }
 
@@ -367,6 +325,27 @@ mod tests {
         assert_eq!(found(facts, b"/private/x", 999), Some(ListAction::Deny));
         let not = RequestFacts { user_agent: b"an evil spider/2.7", session: b"s-2", ..facts };
         assert_eq!(found(not, b"/private", 999), None);
+    }
+
+    #[test]
+    fn the_policys_lists_take_ipv4_within_ipv6_for_ipv4() {
+        let lists = Lists::of_config(&ListsConfig {
+            allow: vec!["::ffff:8.8.8.0/120".into(), "9.9.9.9/8".into()],
+            deny: vec![" 203.0.113.7 ".into()],
+            allow_user_agents: vec!["Friend".into(), "Probe".into()],
+        });
+        let find = |address: &str, user_agent: &[u8]| {
+            let address = Some(address.parse().expect("an address"));
+            let facts = RequestFacts { address, user_agent, ..Default::default() };
+            lists.find(&facts, b"/", &HashKey::from_bytes([1; 16]), 0)
+        };
+        for address in ["8.8.8.8", "::ffff:8.8.8.8"] {
+            assert_eq!(find(address, b""), Some(ListAction::Allow), "{address}");
+        }
+        assert_eq!(find("8.8.9.8", b""), None);
+        assert_eq!(find("9.9.9.9", b""), None, "what is refused is left out");
+        assert_eq!(find("203.0.113.7", b""), Some(ListAction::Deny));
+        assert_eq!(find("203.0.113.7", b"a probe"), Some(ListAction::Allow));
     }
 
     proptest! {

@@ -5,6 +5,7 @@ mod crawlers;
 mod limits;
 mod lists;
 mod pattern;
+mod patterns;
 mod problems;
 
 pub use config::{

@@ -2,7 +2,7 @@
 
 use super::config::{Limit, PolicyConfig, SessionsConfig};
 use super::limits::LimitRule;
-use super::lists::parse_net;
+use crate::address_text::read_range;
 use crate::check::Check;
 use crate::plain::plain;
 
@@ -102,14 +102,12 @@ impl PolicyConfig {
             });
             for (i, entry) in entries.iter().enumerate().take(MOST_ENTRIES) {
                 // A filter checks 10,000 of them while requests wait: text is only made for mistakes.
-                let message = match parse_net(entry) {
-                    None => format!(
-                        "'{entry}' is neither an address nor a range such as 192.0.2.0/24 or 2001:db8::/32"
-                    ),
-                    Some(net) if list == "deny" && net.prefix_len() == 0 => {
+                let message = match read_range(entry) {
+                    Err(error) => format!("'{entry}' {error}"),
+                    Ok(net) if list == "deny" && net.prefix_len() == 0 => {
                         "would refuse the whole Internet".to_owned()
                     }
-                    Some(_) => continue,
+                    Ok(_) => continue,
                 };
                 report.check(false, &format!("lists.{list}[{i}]"), || message);
             }
@@ -220,6 +218,25 @@ mod tests {
         config.lists.allow = vec![String::new(); 100_000];
         config.lists.allow_user_agents = vec!["curl".into(); 100_000];
         assert!(config.problems().len() <= MOST_ENTRIES + MOST_ROUTES + 3);
+    }
+
+    #[test]
+    fn lists_take_ipv4_within_ipv6_and_refuse_host_bits_zones_and_leading_zeros() {
+        let mut config = PolicyConfig::default();
+        config.lists.allow =
+            ["::ffff:8.8.8.0/120", "8.8.8.8/24", "fe80::1%eth0", "010.0.0.1"].map(str::to_owned).into();
+        config.lists.deny = vec!["::ffff:0:0/96".into()];
+        let told: Vec<String> =
+            config.problems().into_iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
+        for (problem, expected) in told.iter().zip([
+            "lists.allow[1]: '8.8.8.8/24' has bits set behind the prefix; write 8.8.8.0/24",
+            "lists.allow[2]: 'fe80::1%eth0' has a zone",
+            "lists.allow[3]: '010.0.0.1' has leading zeros",
+            "lists.deny[0]: would refuse the whole Internet",
+        ]) {
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+        assert_eq!(told.len(), 4, "{told:?}");
     }
 
     #[test]
