@@ -31,6 +31,8 @@ fn facts(i: u32) -> RequestFacts<'static> {
         referer: b"https://site.example/products",
         ja4: b"t13d1516h2_8daaf6152771_b0da82dd1658",
         session: b"",
+        other_session: b"",
+        unanswered: false,
         fingerprint: b"",
         headers: Some(BrowserHeaders {
             accept: b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",

@@ -1,5 +1,5 @@
 //! The judge as its users meet it.
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, reason = "tests")]
 
 mod engine;
 mod gates;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::attacker::Lever;
-use crate::goals::{Goal, Pace, reached, worst_mix};
-use crate::people;
+use super::attacker::Lever;
+use super::goals::{Goal, Pace, reached, worst_mix};
+use super::people;
 
 /// What reached the site as the attacker is, before subjects were nested (commit 40f2a2c): it may never be more.
 const BEFORE: [(Goal, [u32; 3]); 4] = [

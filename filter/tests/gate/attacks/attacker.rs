@@ -1,6 +1,6 @@
 //! One attacker and its levers: what it chooses about itself with each request.
 
-use crate::site::{Ask, CHROME, Purpose, Site};
+use super::site::{Ask, CHROME, Purpose, Site};
 
 /// What an attacker chooses about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

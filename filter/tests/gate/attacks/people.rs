@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::attacker::Lever;
-use crate::attacker::pull;
-use crate::site::{Ask, CHROME, Got, Purpose, Site};
+use super::attacker::Lever;
+use super::attacker::pull;
+use super::site::{Ask, CHROME, Got, Purpose, Site};
 
 /// A small random sequence (xorshift), the same for a seed.
 struct Dice(u64);

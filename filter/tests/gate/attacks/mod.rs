@@ -3,13 +3,6 @@
 //! Attackers and people are played against the filter on its in-memory host: a simulated site, simulated time, no control
 //! plane. What came of it is the table in `docs/attacks.md`; `SALLYPORT_WRITE_TABLES=1` writes it anew.
 
-#[path = "../gate/fake.rs"]
-#[expect(dead_code, reason = "shared with the tests of the gate")]
-mod fake;
-#[path = "../gate/machine.rs"]
-#[expect(dead_code, reason = "shared with the tests of the gate")]
-mod machine;
-
 mod attacker;
 mod goals;
 mod people;

@@ -1,7 +1,7 @@
 //! What attackers want, and how much of it they get.
 
-use crate::attacker::{Hand, Lever, browse_a_while, pull, victim};
-use crate::site::{Ask, Purpose, Site};
+use super::attacker::{Hand, Lever, browse_a_while, pull, victim};
+use super::site::{Ask, Purpose, Site};
 
 /// What an attacker wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
