@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::dice::Dice;
+use crate::goals::Goal;
 use crate::levers::{GRADUATES, Lever, Mix};
-use crate::site::Password;
+use crate::site::{Password, Served, Site};
 use crate::visitor::{Ask, Browser, ORIGIN};
 use crate::world::{World, read_page};
 
@@ -50,9 +51,16 @@ impl Attacker {
         Browser::chrome("linux", 143, "0.0.0")
     }
 
-    /// When its `number`th attempt comes that it would make at `due_ms`, both after the beginning of the run.
-    pub(crate) fn time_ms(&self, number: u64, due_ms: u64) -> u64 {
-        if self.mix.has(Lever::Pauses) { number / 4 * 31 * 60_000 + number % 4 * 2_500 } else { due_ms }
+    /// When the attempt with this number comes, which is due at `due_ms` in haste and at `evenly_ms` without; all three in
+    /// milliseconds after the beginning of the run.
+    pub(crate) fn time_ms(&self, number: u64, due_ms: u64, evenly_ms: u64) -> u64 {
+        if self.mix.has(Lever::Pauses) {
+            number / 4 * 31 * 60_000 + number % 4 * 2_500
+        } else if self.mix.has(Lever::Evenly) {
+            evenly_ms
+        } else {
+            due_ms
+        }
     }
 
     /// What it does before its run.
@@ -102,10 +110,12 @@ impl Attacker {
             Lever::RespelledSession => ask.cookie = respelled_session(&self.session, number),
             Lever::AssetByExtension => ask.path += "/a.css",
             Lever::AssetByParameter => ask.path += ";.css",
-            Lever::AssetByHeader => {
-                ask.accept = "image/avif,image/webp,*/*;q=0.8";
-                (ask.fetch_mode, ask.fetch_dest) = ("no-cors", "image");
+            Lever::AssetByHeader => claim_image(ask),
+            Lever::AssetUnchanged if number.is_multiple_of(2) => {
+                claim_image(ask);
+                ask.is_conditional = true;
             }
+            Lever::AssetUnchanged => {}
             Lever::Prefixes => ask.address = v6(0x7, number as u16, 7),
             Lever::Spellings => ask.path = respelled_path(&ask.path, number),
             Lever::CrawlerName => {
@@ -118,7 +128,7 @@ impl Attacker {
                 ask.fetch_site = "same-origin";
                 ask.referer = format!("{ORIGIN}/");
             }
-            Lever::Pauses => {}
+            Lever::Evenly | Lever::Pauses => {}
             Lever::SignInFirst => {
                 if number.is_multiple_of(USES) {
                     self.session.clear();
@@ -141,6 +151,11 @@ impl Attacker {
             session.clone_into(&mut self.session);
         }
     }
+}
+
+fn claim_image(ask: &mut Ask) {
+    ask.accept = "image/avif,image/webp,*/*;q=0.8";
+    (ask.fetch_mode, ask.fetch_dest) = ("no-cors", "image");
 }
 
 fn v6(network: u16, prefix: u16, host: u16) -> IpAddr {
@@ -173,5 +188,53 @@ fn respelled_session(token: &str, number: u64) -> String {
             format!("sid={before}{escaped}{}", after.get(1..).unwrap_or_default())
         }
         _ => format!("a={number}; sid={before} {after}"),
+    }
+}
+
+#[test]
+fn no_lever_keeps_an_attacker_from_its_goal() {
+    for lever in Lever::ALL {
+        for goal in Goal::ALL.into_iter().filter(|goal| *goal != Goal::Neighbours) {
+            let (mut world, mut site) = (World::new(), Site::default());
+            let mut attacker = Attacker::new(Mix::only(lever), 1);
+            for number in 0..24 {
+                let mut ask = goal.ask(number, &attacker);
+                attacker.dress(&mut world, number, &mut ask);
+                let served = site.answer(ask.sent(), &ask.path).served;
+                assert!(
+                    goal.is_served(served) || served == Served::Unchanged,
+                    "{lever:?}, {goal:?}: {served:?} for {}",
+                    ask.path
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn levers_change_what_they_are_named_for() {
+    let mut world = World::new();
+    let mut pull = |lever| {
+        let mut attacker = Attacker::new(Mix::only(lever), 1);
+        attacker.prepare(&mut world, 0);
+        let mut asks = [0, 1].map(|number| Goal::Read.ask(number, &attacker));
+        asks.iter_mut().zip(0..).for_each(|(ask, number)| attacker.dress(&mut world, number, ask));
+        asks
+    };
+    type Read = fn(&Ask) -> String;
+    let new_each_time: [(Lever, Read); 5] = [
+        (Lever::Agents, |ask| ask.browser.agent.clone()),
+        (Lever::Fingerprints, |ask| ask.browser.ja4.clone()),
+        (Lever::MadeUpSessions, |ask| ask.cookie.clone()),
+        (Lever::RespelledSession, |ask| ask.cookie.clone()),
+        (Lever::Prefixes, |ask| ask.address.to_string()),
+    ];
+    for (lever, read) in new_each_time {
+        let [one, other] = pull(lever).map(|ask| read(&ask));
+        assert!(!one.is_empty() && one != other, "{lever:?}: {one}, {other}");
+    }
+    for lever in [Lever::StolenSession, Lever::SignInFirst] {
+        let [one, other] = pull(lever).map(|ask| ask.cookie);
+        assert!(one.len() > "sid=".len() && one == other, "{lever:?}: {one}, {other}");
     }
 }

@@ -20,14 +20,12 @@ pub(crate) enum Who {
     Mixed(Price),
 }
 
+/// The mixes there are.
+const MIXED: [Who; 2] = [Who::Mixed(Price::Address), Who::Mixed(Price::Network)];
+
 impl Who {
-    pub(crate) fn all() -> Vec<Self> {
-        let with = Lever::ALL.map(Self::With);
-        [Self::Honest]
-            .into_iter()
-            .chain(with)
-            .chain([Self::Mixed(Price::Address), Self::Mixed(Price::Network)])
-            .collect()
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        [Self::Honest].into_iter().chain(Lever::ALL.map(Self::With)).chain(MIXED)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -51,12 +49,7 @@ pub(crate) struct Attack {
 }
 
 impl Attack {
-    fn carry_out(who: Who, goal: Goal, span: Span) -> Self {
-        let mix = match who {
-            Who::Honest => Mix::default(),
-            Who::With(lever) => Mix::only(lever),
-            Who::Mixed(price) => search::best(goal, span, price),
-        };
+    fn carry_out(who: Who, goal: Goal, span: Span, mix: Mix) -> Self {
         let count = run(goal, span, &mix, span.attempts());
         Self { who, goal, span, mix, count }
     }
@@ -78,14 +71,34 @@ impl Attack {
 
 /// Every attack, in the order of the table.
 pub(crate) static ATTACKS: LazyLock<Vec<Attack>> = LazyLock::new(|| {
-    let mut jobs = Vec::new();
-    for who in Who::all() {
-        for goal in Goal::ALL {
-            jobs.extend(Span::ALL.map(|span| (who, goal, span)));
-        }
-    }
-    in_parallel(&jobs, |(who, goal, span)| Attack::carry_out(*who, *goal, *span))
+    let everything = |who: &[Who]| {
+        let of =
+            |who: Who| Goal::ALL.into_iter().flat_map(move |goal| Span::ALL.map(|span| (who, goal, span)));
+        who.iter().copied().flat_map(of).collect::<Vec<_>>()
+    };
+    let alone: Vec<_> = [Who::Honest].into_iter().chain(Lever::ALL.map(Who::With)).collect();
+    let mut attacks = in_parallel(&everything(&alone), |(who, goal, span)| {
+        let mix = if let Who::With(lever) = who { Mix::only(*lever) } else { Mix::default() };
+        Attack::carry_out(*who, *goal, *span, mix)
+    });
+    let mixed = in_parallel(&everything(&MIXED), |(who, goal, span)| {
+        let alone = furthest(&attacks, *goal, *span);
+        let price = if *who == Who::Mixed(Price::Network) { Price::Network } else { Price::Address };
+        Attack::carry_out(*who, *goal, *span, search::best(*goal, *span, price, alone))
+    });
+    attacks.extend(mixed);
+    attacks
 });
+
+/// The lever that got furthest without leaving the attacker's address.
+fn furthest(attacks: &[Attack], goal: Goal, span: Span) -> Lever {
+    let counts = attacks.iter().filter(|attack| attack.goal == goal && attack.span == span);
+    let counts = counts.filter_map(|attack| match attack.who {
+        Who::With(lever) if lever.price() == Price::Address => Some((attack.count.all, lever)),
+        _ => None,
+    });
+    counts.max_by_key(|(all, _)| *all).expect("there are such levers").1
+}
 
 pub(crate) fn find(who: Who, goal: Goal, span: Span) -> &'static Attack {
     let is = |attack: &&Attack| attack.who == who && attack.goal == goal && attack.span == span;

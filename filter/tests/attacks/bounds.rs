@@ -1,5 +1,7 @@
 //! How far an attacker may get: not past what honest attackers get today, nor, by a free lever, past what newcomers of
 //! the smallest subject may do that it cannot leave.
+//!
+//! The figures are written down here, not read from the policy: who changes a default meets them.
 
 use crate::goals::Goal;
 use crate::levers::Price;

@@ -25,10 +25,12 @@ pub(crate) enum Lever {
     AssetByExtension,
     AssetByParameter,
     AssetByHeader,
+    AssetUnchanged,
     Prefixes,
     Spellings,
     CrawlerName,
     SameOrigin,
+    Evenly,
     Pauses,
     SignInFirst,
     GraduateFirst,
@@ -40,7 +42,7 @@ pub(crate) enum Lever {
 pub(crate) const GRADUATES: u64 = 10;
 
 impl Lever {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Agents,
         Self::Fingerprints,
         Self::MadeUpSessions,
@@ -49,10 +51,12 @@ impl Lever {
         Self::AssetByExtension,
         Self::AssetByParameter,
         Self::AssetByHeader,
+        Self::AssetUnchanged,
         Self::Prefixes,
         Self::Spellings,
         Self::CrawlerName,
         Self::SameOrigin,
+        Self::Evenly,
         Self::Pauses,
         Self::SignInFirst,
         Self::GraduateFirst,
@@ -71,10 +75,12 @@ impl Lever {
             Self::AssetByExtension => "asset by extension: `/item/12/a.css`",
             Self::AssetByParameter => "asset by path parameter: `/item/12;.css`",
             Self::AssetByHeader => "asset by header: `Sec-Fetch-Dest: image`",
+            Self::AssetUnchanged => "every other request such an asset, with `If-None-Match`",
             Self::Prefixes => "each request from another /64 of a /48",
             Self::Spellings => "another spelling of the path each request",
             Self::CrawlerName => "a crawler's name",
             Self::SameOrigin => "`Sec-Fetch-Site: same-origin` and a referer",
+            Self::Evenly => "no haste: evenly from the beginning",
             Self::Pauses => "four requests, then 31 minutes of silence",
             Self::SignInFirst => "sign in, accept the session, use it ten times, stop",
             Self::GraduateFirst => "graduate first: ten clients that browse for three minutes",

@@ -15,8 +15,8 @@ const CHALLENGED_MS: u64 = 10_000;
 const GIVES_UP_MS: u64 = 300_000;
 /// So long is a wait that somebody minds, in milliseconds.
 const MINDED_MS: u64 = 30_000;
-/// An attacker among people sends a request in so many milliseconds: 60 a second.
-const ATTACKER_MS: u64 = 1_000 / 60;
+/// An attacker among people sends so many requests a second.
+const ATTACKS_PER_SECOND: u64 = 60;
 
 /// One step of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,9 +134,13 @@ impl Walk {
         }
         let files = if let Step::Open(files) | Step::Follow(files) = step { files } else { 0 };
         for number in 0..files {
-            let kind = ["css", "js", "png"][(number % 3) as usize];
-            let file = format!("/static/{number}.{kind}");
-            let file = Ask::asset(ask.address, &self.person.browser, file, &ask.path);
+            // Styles and scripts are the site's, images each page's own.
+            let (file, is_cached) = match number % 3 {
+                0 => (format!("/static/{number}.css"), self.step > 0),
+                1 => (format!("/static/{number}.js"), self.step > 0),
+                _ => (format!("/static/{}-{number}.png", self.step), false),
+            };
+            let file = Ask::asset(ask.address, &self.person.browser, file, &ask.path).cached(is_cached);
             self.send(world, &file.with_session(&self.session), tally);
         }
         self.waits_since = None;
@@ -160,15 +164,15 @@ impl Walk {
         let from = page(self.step.saturating_sub(1));
         let ask = match step {
             Step::Open(_) => Ask::page(address, browser, page(self.step)),
-            Step::Follow(_) => Ask::page(address, browser, page(self.step)).from_page(&from),
-            Step::Form => Ask::page(address, browser, "/login").from_page(&from),
+            Step::Follow(_) => Ask::page(address, browser, page(self.step)).linked_on(&from),
+            Step::Form => Ask::page(address, browser, "/login").linked_on(&from),
             Step::SignIn => Ask::sign_in(address, browser, Password::Right),
         };
         ask.with_session(&self.session)
     }
 }
 
-/// Somebody behind the people's own address who reads and tries passwords at 60 a second.
+/// Somebody behind the people's own address who reads and tries passwords, with a browser that none of them has.
 struct Attack {
     address: IpAddr,
     until_ms: u64,
@@ -179,8 +183,12 @@ impl Attack {
     /// Sends what is due until then.
     fn go_on(&mut self, world: &mut World, now_ms: u64) {
         let browser = Browser::chrome("linux", 143, "0.0.0");
-        while self.made * ATTACKER_MS < now_ms.min(self.until_ms) {
-            world.pass_until(self.made * ATTACKER_MS);
+        loop {
+            let due_ms = self.made * 1_000 / ATTACKS_PER_SECOND;
+            if due_ms >= now_ms.min(self.until_ms) {
+                return;
+            }
+            world.pass_until(due_ms);
             let ask = if self.made.is_multiple_of(10) {
                 Ask::sign_in(self.address, &browser, Password::Wrong)
             } else {

@@ -105,7 +105,8 @@ pub(crate) fn run(goal: Goal, span: Span, mix: &Mix, attempts: u64) -> Count {
     let mut count = Count::default();
     let before = neighbours.as_ref().map_or(0, |neighbours| neighbours.asked);
     for number in 0..attempts {
-        let due_ms = attacker.time_ms(number, span.due_ms(goal, number, attempts));
+        let due_ms =
+            attacker.time_ms(number, span.due_ms(goal, number, attempts), number * span.ms() / attempts);
         if due_ms >= span.ms() {
             break;
         }

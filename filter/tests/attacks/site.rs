@@ -9,6 +9,8 @@ pub(crate) enum Served {
     Page,
     Asset,
     Api,
+    /// What the browser has already: nothing new.
+    Unchanged,
     /// A try to sign in with a password that was wrong.
     WrongPassword,
     /// A session began.
@@ -33,28 +35,39 @@ pub(crate) enum Password {
 #[derive(Debug, Default)]
 pub(crate) struct Site {
     sessions: HashSet<String>,
-    /// Files that a browser asked for before are not sent again: every other answer is a 304.
-    files: u64,
+}
+
+/// What the site reads of a request besides its path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) method: &'static str,
+    pub(crate) password: Password,
+    /// `If-None-Match` with what the site sent before: then nothing has changed.
+    pub(crate) is_conditional: bool,
 }
 
 impl Site {
     /// The answer to a request that has passed.
-    pub(crate) fn answer(&mut self, method: &str, path: &str, password: Password) -> Answer {
+    pub(crate) fn answer(&mut self, sent: Sent, path: &str) -> Answer {
         let path = read(path);
         let is = |name: &str| path.strip_prefix(name).is_some_and(|rest| !rest.starts_with(is_word));
         if is("/login") {
-            return if method == "POST" { self.sign_in(password) } else { html(Served::Page, 200) };
+            return if sent.method == "POST" { self.sign_in(sent.password) } else { html(Served::Page, 200) };
         }
-        if is("/api") {
-            return Answer { served: Served::Api, status: 200, headers: vec![content("application/json")] };
+        let answer = if is("/api") {
+            Answer { served: Served::Api, status: 200, headers: vec![content("application/json")] }
+        } else if is("/static") {
+            file(&path)
+        } else if path == "/" || is("/item") || is("/list") {
+            html(Served::Page, 200)
+        } else {
+            html(Served::NotFound, 404)
+        };
+        if sent.is_conditional && answer.status == 200 {
+            // As nginx and Apache answer: without a type.
+            return Answer { served: Served::Unchanged, status: 304, headers: vec![] };
         }
-        if is("/static") {
-            return self.file(&path);
-        }
-        if path == "/" || is("/item") || is("/list") {
-            return html(Served::Page, 200);
-        }
-        html(Served::NotFound, 404)
+        answer
     }
 
     fn sign_in(&mut self, password: Password) -> Answer {
@@ -67,18 +80,16 @@ impl Site {
         let headers = vec![("location", "/".to_owned()), ("set-cookie", cookie)];
         Answer { served: Served::SignedIn, status: 302, headers }
     }
+}
 
-    fn file(&mut self, path: &str) -> Answer {
-        let kind = match path.rsplit_once('.') {
-            Some((_, "css")) => "text/css",
-            Some((_, "js")) => "text/javascript",
-            Some((_, "png")) => "image/png",
-            _ => return html(Served::NotFound, 404),
-        };
-        self.files += 1;
-        let status = if self.files.is_multiple_of(2) { 304 } else { 200 };
-        Answer { served: Served::Asset, status, headers: vec![content(kind)] }
-    }
+fn file(path: &str) -> Answer {
+    let kind = match path.rsplit_once('.') {
+        Some((_, "css")) => "text/css",
+        Some((_, "js")) => "text/javascript",
+        Some((_, "png")) => "image/png",
+        _ => return html(Served::NotFound, 404),
+    };
+    Answer { served: Served::Asset, status: 200, headers: vec![content(kind)] }
 }
 
 fn html(served: Served, status: u16) -> Answer {
@@ -122,20 +133,23 @@ fn decode(path: &str) -> String {
 #[test]
 fn every_spelling_gets_to_the_same_page() {
     let mut site = Site::default();
+    let sent = |method| Sent { method, password: Password::Wrong, is_conditional: false };
     for path in ["/login", "/LogIn", "//login", "/./login/", "/%6cogin", "/a/../login;x=1", "/login/a.css"] {
-        assert_eq!(site.answer("POST", path, Password::Wrong).served, Served::WrongPassword, "{path}");
+        assert_eq!(site.answer(sent("POST"), path).served, Served::WrongPassword, "{path}");
     }
     for path in ["/item/12", "/item/12.css", "/item/12;.css", "/item/12/a.css?b", "/%69tem/12", "/"] {
-        let answer = site.answer("GET", path, Password::Wrong);
+        let answer = site.answer(sent("GET"), path);
         assert_eq!((answer.served, answer.status), (Served::Page, 200), "{path}");
         assert_eq!(answer.headers, [content("text/html; charset=utf-8")], "{path}");
     }
     for path in ["/.env", "/static/nothing", "/logins", "/items"] {
-        assert_eq!(site.answer("GET", path, Password::Wrong).status, 404, "{path}");
+        assert_eq!(site.answer(sent("GET"), path).status, 404, "{path}");
     }
-    assert_eq!(site.answer("GET", "/api/items/1", Password::Wrong).served, Served::Api);
-    assert_eq!(site.answer("GET", "/static/a.css", Password::Wrong).served, Served::Asset);
-    let sessions: HashSet<_> =
-        (0..3).map(|_| site.answer("POST", "/login", Password::Right).headers[1].1.clone()).collect();
+    assert_eq!(site.answer(sent("GET"), "/api/items/1").served, Served::Api);
+    assert_eq!(site.answer(sent("GET"), "/static/a.css").served, Served::Asset);
+    let again = site.answer(Sent { is_conditional: true, ..sent("GET") }, "/static/a.css");
+    assert_eq!((again.status, again.headers.len()), (304, 0));
+    let right = Sent { password: Password::Right, ..sent("POST") };
+    let sessions: HashSet<_> = (0..3).map(|_| site.answer(right, "/login").headers[1].1.clone()).collect();
     assert_eq!(sessions.len(), 3, "each its own");
 }

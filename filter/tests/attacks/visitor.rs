@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::site::Password;
+use crate::site::{Password, Sent};
 
 pub(crate) const ORIGIN: &str = "https://site.example";
 
@@ -95,10 +95,12 @@ pub(crate) struct Ask {
     pub(crate) referer: String,
     pub(crate) cookie: String,
     pub(crate) password: Password,
+    /// It has this already and asks whether it has changed.
+    pub(crate) is_conditional: bool,
 }
 
 impl Ask {
-    /// A page by its address; [`Ask::from_page`] makes it a link's.
+    /// A page by its address; [`Ask::linked_on`] makes it a link's.
     pub(crate) fn page(address: IpAddr, browser: &Browser, path: impl Into<String>) -> Self {
         Self {
             address,
@@ -112,11 +114,12 @@ impl Ask {
             referer: String::new(),
             cookie: String::new(),
             password: Password::Wrong,
+            is_conditional: false,
         }
     }
 
     /// The same, from a page of the site.
-    pub(crate) fn from_page(mut self, page: &str) -> Self {
+    pub(crate) fn linked_on(mut self, page: &str) -> Self {
         self.fetch_site = "same-origin";
         self.referer = format!("{ORIGIN}{page}");
         self
@@ -130,19 +133,24 @@ impl Ask {
             Some((_, "js")) => ("*/*", "script"),
             _ => ("image/avif,image/webp,image/apng,image/*,*/*;q=0.8", "image"),
         };
-        let page = Self::page(address, browser, path).from_page(page);
+        let page = Self::page(address, browser, path).linked_on(page);
         Self { accept, fetch_mode: "no-cors", fetch_dest: dest, ..page }
     }
 
     /// A call that a page's script makes.
     pub(crate) fn call(address: IpAddr, browser: &Browser, path: impl Into<String>, page: &str) -> Self {
-        let page = Self::page(address, browser, path).from_page(page);
+        let page = Self::page(address, browser, path).linked_on(page);
         Self { accept: "application/json", fetch_mode: "cors", fetch_dest: "empty", ..page }
     }
 
     /// The login form, sent.
     pub(crate) fn sign_in(address: IpAddr, browser: &Browser, password: Password) -> Self {
-        Self { method: "POST", password, ..Self::page(address, browser, "/login").from_page("/login") }
+        Self { method: "POST", password, ..Self::page(address, browser, "/login").linked_on("/login") }
+    }
+
+    /// The same again, where the browser has it in its cache.
+    pub(crate) fn cached(self, is_cached: bool) -> Self {
+        Self { is_conditional: is_cached, ..self }
     }
 
     pub(crate) fn with_session(mut self, token: &str) -> Self {
@@ -150,6 +158,11 @@ impl Ask {
             self.cookie = format!("sid={token}");
         }
         self
+    }
+
+    /// What the site reads of it besides its path.
+    pub(crate) fn sent(&self) -> Sent {
+        Sent { method: self.method, password: self.password, is_conditional: self.is_conditional }
     }
 
     /// The header map as the proxy sees it.
@@ -172,6 +185,7 @@ impl Ask {
             ("referer", &self.referer),
             ("cookie", &self.cookie),
             ("x-ja4", &self.browser.ja4),
+            ("if-none-match", if self.is_conditional { "\"v1\"" } else { "" }),
         ];
         all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }

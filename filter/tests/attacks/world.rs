@@ -91,7 +91,7 @@ impl World {
     }
 
     fn answer(&mut self, context: u32, ask: &Ask) -> Outcome {
-        let answer = self.site.answer(ask.method, &ask.path, ask.password);
+        let answer = self.site.answer(ask.sent(), &ask.path);
         let headers: Vec<_> = answer.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.machine.respond_with(context, answer.status, &headers);
         let cookie = headers.iter().find(|(name, _)| *name == "set-cookie").map(|(_, value)| *value);
@@ -115,9 +115,11 @@ pub(crate) fn read_page(
     let path = |number: u64| format!("/item/{}", number * 7 % 1_000);
     let mut page = Ask::page(address, browser, path(number)).with_session(session);
     if number > 0 {
-        page = page.from_page(&path(number - 1));
+        page = page.linked_on(&path(number - 1));
     }
-    let files = ["/static/site.css".to_owned(), format!("/static/{number}.png")];
-    let files = files.map(|file| Ask::asset(address, browser, file, &path(number)).with_session(session));
+    let files = [("/static/site.css".to_owned(), number > 0), (format!("/static/{number}.png"), false)];
+    let files = files.map(|(file, is_cached)| {
+        Ask::asset(address, browser, file, &path(number)).cached(is_cached).with_session(session)
+    });
     [page].iter().chain(&files).filter(|ask| !world.send(ask).passed()).count() as u64
 }
