@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::dice::Dice;
 use crate::goals::Goal;
 use crate::levers::{GRADUATES, Lever, Mix};
+use crate::neighbours::browser_next_to_it;
 use crate::site::{Password, Served, Site};
 use crate::visitor::{Ask, Browser, ORIGIN};
 use crate::world::{World, read_page};
@@ -44,6 +45,11 @@ impl Attacker {
     /// Somebody else in its network.
     pub(crate) fn next_door(&self) -> IpAddr {
         if self.home().is_ipv6() { v6(0x7, 0xffff, 9) } else { Ipv4Addr::new(203, 0, 113, 99).into() }
+    }
+
+    /// Whether it makes itself look like the one beside it.
+    pub(crate) fn looks_like_a_neighbour(&self) -> bool {
+        self.mix.has(Lever::NeighboursBrowser)
     }
 
     /// The browser that it claims to be.
@@ -117,6 +123,7 @@ impl Attacker {
             }
             Lever::AssetUnchanged => {}
             Lever::Prefixes => ask.address = v6(0x7, number as u16, 7),
+            Lever::NeighboursBrowser => ask.browser = browser_next_to_it(),
             Lever::Spellings => ask.path = respelled_path(&ask.path, number),
             Lever::CrawlerName => {
                 ask.browser.agent =

@@ -50,7 +50,7 @@ pub(crate) struct Attack {
 
 impl Attack {
     fn carry_out(who: Who, goal: Goal, span: Span, mix: Mix) -> Self {
-        let count = run(goal, span, &mix, span.attempts());
+        let count = run(goal, span, &mix, span.attempts(goal));
         Self { who, goal, span, mix, count }
     }
 

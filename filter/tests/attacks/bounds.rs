@@ -41,7 +41,7 @@ pub(crate) fn honest_today(goal: Goal, span: Span) -> Count {
         (Goal::Probe, _) => (0, 0),
         (Goal::Harvest, Span::TenMinutes) => (209, 2_409),
         (Goal::Harvest, Span::Day) => (0, 2_000),
-        (Goal::Neighbours, Span::TenMinutes) => (75, 78),
+        (Goal::Neighbours, Span::TenMinutes) => (6, 9),
         (Goal::Neighbours, Span::Day) => (0, 0),
     };
     Count { hasty, all, of: 0 }
@@ -62,7 +62,7 @@ pub(crate) fn most(price: Price, goal: Goal, span: Span, honest: Count, count: C
     };
     let half_more = |honest: u64| honest + honest / 2;
     Some(Count {
-        hasty: budget(span.haste_ms(goal, span.attempts()))?.max(half_more(honest.hasty)),
+        hasty: budget(span.haste_ms(goal, span.attempts(goal)))?.max(half_more(honest.hasty)),
         all: budget(span.ms())?.max(half_more(honest.all)),
         of: count.of,
     })

@@ -70,7 +70,7 @@ impl Crowd {
         let attacker = match self {
             Self::OfficeWithAttacker => Some((SHARED, 120_000)),
             Self::CarrierWithAttacker => Some((SHARED, 100_000)),
-            Self::NatWithAttacker => Some((SHARED, 1_200_000)),
+            Self::NatWithAttacker => Some((SHARED, 600_000)),
             _ => None,
         };
         let people = match self {

@@ -27,6 +27,7 @@ pub(crate) enum Lever {
     AssetByHeader,
     AssetUnchanged,
     Prefixes,
+    NeighboursBrowser,
     Spellings,
     CrawlerName,
     SameOrigin,
@@ -42,7 +43,7 @@ pub(crate) enum Lever {
 pub(crate) const GRADUATES: u64 = 10;
 
 impl Lever {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Agents,
         Self::Fingerprints,
         Self::MadeUpSessions,
@@ -53,6 +54,7 @@ impl Lever {
         Self::AssetByHeader,
         Self::AssetUnchanged,
         Self::Prefixes,
+        Self::NeighboursBrowser,
         Self::Spellings,
         Self::CrawlerName,
         Self::SameOrigin,
@@ -77,6 +79,7 @@ impl Lever {
             Self::AssetByHeader => "asset by header: `Sec-Fetch-Dest: image`",
             Self::AssetUnchanged => "every other request such an asset, with `If-None-Match`",
             Self::Prefixes => "each request from another /64 of a /48",
+            Self::NeighboursBrowser => "the user agent and JA4 of a neighbour",
             Self::Spellings => "another spelling of the path each request",
             Self::CrawlerName => "a crawler's name",
             Self::SameOrigin => "`Sec-Fetch-Site: same-origin` and a referer",

@@ -25,6 +25,7 @@ mod levers;
 #[expect(dead_code, reason = "the gate's tests use the rest of it")]
 #[path = "../gate/machine.rs"]
 mod machine;
+mod neighbours;
 mod people;
 mod runs;
 mod search;

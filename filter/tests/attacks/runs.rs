@@ -1,22 +1,22 @@
 //! One run: an attacker with its levers, after one goal, for a while.
 
-use std::net::IpAddr;
-
 use crate::attacker::{Attacker, PREPARED_MS};
 use crate::goals::Goal;
 use crate::levers::Mix;
-use crate::site::Password;
-use crate::visitor::{Ask, Browser};
-use crate::world::{PAGE_REQUESTS, World, read_page};
+use crate::neighbours::Neighbours;
+use crate::world::World;
 
-/// The haste at the beginning of ten minutes: so many attempts a second,
-const PER_SECOND: u64 = 60;
-/// for so many of all attempts, in percent: 30 seconds of a whole run.
-const HASTE_PERCENT: u64 = 45;
-/// Who is after its neighbours makes more haste: as many requests as an address may make twice over.
-const PER_SECOND_AT_NEIGHBOURS: u64 = 200;
-/// A neighbour reads a page so often, in attempts.
-const ATTEMPTS_PER_VISIT: u64 = 40;
+/// How much haste an attacker makes at the beginning of ten minutes.
+struct Haste {
+    per_second: u64,
+    /// Of all attempts.
+    percent: u64,
+}
+
+/// 30 seconds of a whole run.
+const HASTE: Haste = Haste { per_second: 60, percent: 45 };
+/// Who is after its neighbours makes more: twice what an address may, for 20 seconds.
+const HASTE_AT_NEIGHBOURS: Haste = Haste { per_second: 200, percent: 80 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Span {
@@ -38,10 +38,19 @@ impl Span {
     }
 
     /// How many attempts a run makes.
-    pub(crate) fn attempts(self) -> u64 {
+    pub(crate) fn attempts(self, goal: Goal) -> u64 {
+        match (self, goal) {
+            (Self::TenMinutes, Goal::Neighbours) => 5_000,
+            (Self::TenMinutes, _) => 4_000,
+            (Self::Day, _) => 2_000,
+        }
+    }
+
+    /// How often neighbours read a page, in milliseconds.
+    fn visit_ms(self) -> u64 {
         match self {
-            Self::TenMinutes => 4_000,
-            Self::Day => 2_000,
+            Self::TenMinutes => 5_000,
+            Self::Day => 300_000,
         }
     }
 
@@ -53,20 +62,20 @@ impl Span {
     }
 
     /// How many of all attempts are made in haste.
-    fn hasty(self, attempts: u64) -> u64 {
-        if self == Self::Day { 0 } else { attempts * HASTE_PERCENT / 100 }
+    fn hasty(self, goal: Goal, attempts: u64) -> u64 {
+        if self == Self::Day { 0 } else { attempts * haste(goal).percent / 100 }
     }
 
     /// How long the haste lasts, in milliseconds.
     pub(crate) fn haste_ms(self, goal: Goal, attempts: u64) -> u64 {
-        self.hasty(attempts) * 1_000 / per_second(goal)
+        self.hasty(goal, attempts) * 1_000 / haste(goal).per_second
     }
 
     /// When an attempt is due, in milliseconds after the beginning.
     fn due_ms(self, goal: Goal, number: u64, attempts: u64) -> u64 {
-        let hasty = self.hasty(attempts);
+        let hasty = self.hasty(goal, attempts);
         match number.checked_sub(hasty) {
-            None => number * 1_000 / per_second(goal),
+            None => number * 1_000 / haste(goal).per_second,
             Some(later) => {
                 let begun = self.haste_ms(goal, attempts);
                 begun + later * (self.ms() - begun) / (attempts - hasty)
@@ -75,8 +84,8 @@ impl Span {
     }
 }
 
-fn per_second(goal: Goal) -> u64 {
-    if goal == Goal::Neighbours { PER_SECOND_AT_NEIGHBOURS } else { PER_SECOND }
+fn haste(goal: Goal) -> Haste {
+    if goal == Goal::Neighbours { HASTE_AT_NEIGHBOURS } else { HASTE }
 }
 
 /// How many attempts got through; where neighbours are the goal, how many of their requests were refused.
@@ -92,7 +101,7 @@ pub(crate) struct Count {
 pub(crate) fn run(goal: Goal, span: Span, mix: &Mix, attempts: u64) -> Count {
     let mut world = World::new();
     let mut attacker = Attacker::new(mix.clone(), 7);
-    let mut neighbours = (goal == Goal::Neighbours).then(|| Neighbours::new(&attacker));
+    let mut neighbours = (goal == Goal::Neighbours).then(|| Neighbours::of(&attacker));
     for ms in (0..PREPARED_MS).step_by(500) {
         world.pass_until(ms);
         attacker.prepare(&mut world, ms);
@@ -103,60 +112,31 @@ pub(crate) fn run(goal: Goal, span: Span, mix: &Mix, attempts: u64) -> Count {
         }
     }
     let mut count = Count::default();
-    let before = neighbours.as_ref().map_or(0, |neighbours| neighbours.asked);
+    let mut visit_ms = 0;
     for number in 0..attempts {
-        let due_ms =
-            attacker.time_ms(number, span.due_ms(goal, number, attempts), number * span.ms() / attempts);
+        let evenly_ms = number * span.ms() / attempts;
+        let due_ms = attacker.time_ms(number, span.due_ms(goal, number, attempts), evenly_ms);
         if due_ms >= span.ms() {
             break;
+        }
+        let mut gain = |at_ms: u64, gained: u64| {
+            count.all += gained;
+            count.hasty += if at_ms < span.haste_ms(goal, attempts) { gained } else { 0 };
+        };
+        while let Some(neighbours) = &mut neighbours
+            && visit_ms <= due_ms
+        {
+            world.pass_until(PREPARED_MS + visit_ms);
+            let (asked, refused) = neighbours.read(&mut world);
+            gain(visit_ms, refused);
+            count.of += asked;
+            visit_ms += span.visit_ms();
         }
         world.pass_until(PREPARED_MS + due_ms);
         let mut ask = goal.ask(number, &attacker);
         attacker.dress(&mut world, number, &mut ask);
         let gained = world.send(&ask).served().is_some_and(|served| goal.is_served(served));
-        let mut gained = u64::from(gained);
-        if let Some(neighbours) = &mut neighbours
-            && number.is_multiple_of(ATTEMPTS_PER_VISIT)
-        {
-            gained = neighbours.read(&mut world);
-            count.of = neighbours.asked - before;
-        }
-        count.all += gained;
-        count.hasty += if due_ms < span.haste_ms(goal, attempts) { gained } else { 0 };
+        gain(due_ms, u64::from(gained));
     }
     count
-}
-
-/// Two visitors who were there before the attacker came: one of its address, one of its network.
-struct Neighbours {
-    both: [(IpAddr, Browser); 2],
-    visits: u64,
-    asked: u64,
-}
-
-impl Neighbours {
-    /// One page in so many is followed by signing in.
-    const SIGNS_IN: u64 = 4;
-
-    fn new(attacker: &Attacker) -> Self {
-        let both = [(attacker.home(), Browser::firefox(143)), (attacker.next_door(), Browser::safari(18))];
-        Self { both, visits: 0, asked: 0 }
-    }
-
-    /// Each reads a page; gives how many of their requests were refused.
-    fn read(&mut self, world: &mut World) -> u64 {
-        let number = self.visits;
-        self.visits += 1;
-        let mut refused = 0;
-        for (address, browser) in &self.both {
-            refused += read_page(world, *address, browser, number, "");
-            self.asked += PAGE_REQUESTS;
-            if number.is_multiple_of(Self::SIGNS_IN) {
-                self.asked += 1;
-                let sign_in = Ask::sign_in(*address, browser, Password::Right);
-                refused += u64::from(!world.send(&sign_in).passed());
-            }
-        }
-        refused
-    }
 }

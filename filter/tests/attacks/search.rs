@@ -5,8 +5,10 @@ use crate::goals::Goal;
 use crate::levers::{Lever, Mix, Price};
 use crate::runs::{Span, run};
 
-/// A try is a shorter run.
-const ATTEMPTS: u64 = 600;
+/// A try is a shorter run: one in so many attempts of a whole one.
+const SHORTER: u64 = 6;
+/// Who is after its neighbours needs longer to fill an address's limit.
+const SHORTER_AT_NEIGHBOURS: u64 = 3;
 /// What gets through in haste counts so many times: there the bounds are tight.
 const HASTE: u64 = 4;
 /// So many mixes are drawn, and so many are the best one with a change.
@@ -17,6 +19,8 @@ const CHANGED: u64 = 12;
 /// network, each request from another part of it. `alone` is the lever that got furthest by itself.
 pub(crate) fn best(goal: Goal, span: Span, price: Price, alone: Lever) -> Mix {
     let mut search = Search::new(goal, span, price);
+    let shorter = if goal == Goal::Neighbours { SHORTER_AT_NEIGHBOURS } else { SHORTER };
+    let attempts = span.attempts(goal) / shorter;
     let mut best = (None, Mix::default());
     for number in 0..1 + DRAWN + CHANGED {
         let mix = match number {
@@ -24,7 +28,7 @@ pub(crate) fn best(goal: Goal, span: Span, price: Price, alone: Lever) -> Mix {
             1..=DRAWN => search.draw(),
             _ => search.change(&best.1),
         };
-        let count = run(goal, span, &mix, ATTEMPTS);
+        let count = run(goal, span, &mix, attempts);
         let gained = Some(count.all + HASTE * count.hasty);
         if gained > best.0 {
             best = (gained, mix);
