@@ -7,7 +7,6 @@
     reason = "in a test a panic is the message"
 )]
 
-mod attacks;
 mod config;
 mod consult;
 mod exchange;
