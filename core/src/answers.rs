@@ -16,6 +16,8 @@ pub struct Watch {
     /// The login route's place in the policy, where one is configured.
     pub(crate) login: Option<u16>,
     pub(crate) is_newcomer: bool,
+    /// The client has not proven anything, though a session may vouch for it.
+    pub(crate) unproven: bool,
     pub(crate) is_within: bool,
     pub(crate) is_signed_in: bool,
     pub(crate) is_cross_site: bool,
@@ -37,7 +39,7 @@ impl Watch {
     /// Whether something can come of an answer with this status.
     pub fn matters(&self, status: u16) -> bool {
         let errs = (400..500).contains(&status);
-        self.is_attempt || errs || self.is_newcomer || self.is_signed_in || is_redirect(status)
+        self.is_attempt || errs || self.unproven || self.is_signed_in || is_redirect(status)
     }
 }
 
@@ -103,6 +105,10 @@ impl Engine {
             PathClass::Asset if matches!(status, 200 | 206) && is_no_asset(&watch, answer.content_type) => {
                 charges = self.correct(answer.content_type, subjects, now_ms);
             }
+            // Pages may link to what is missing: it is charged like a page, and says nothing against the client.
+            PathClass::Asset if status == 404 && !watch.is_icon => {
+                charges = self.deny(subjects, now_ms);
+            }
             PathClass::Asset if matches!(status, 200 | 206 | 304) && !watch.is_icon => client.shows(now_ms),
             PathClass::Asset => {}
             _ => {
@@ -127,8 +133,9 @@ impl Engine {
 
     /// Whether [`Subjects::network`] is needed for an answer: to sign in, to prove oneself, or where a claim was false.
     pub fn answer_needs_network(&self, watch: Watch, answer: Answer<'_>, is_ripe: bool) -> bool {
-        let is_false = watch.reads_type() && is_no_asset(&watch, answer.content_type);
-        watch.is_newcomer && (watch.is_attempt || is_ripe || is_false)
+        let is_false =
+            watch.reads_type() && (is_no_asset(&watch, answer.content_type) || answer.status == 404);
+        watch.unproven && (watch.is_attempt || is_ripe || is_false)
     }
 
     /// A page or an API call that was asked for as an asset: counted and charged as what it is.
@@ -143,6 +150,11 @@ impl Engine {
             client.api_calls += 1.0;
         }
         client.false_claims = client.false_claims.saturating_add(1);
+        self.deny(subjects, now_ms)
+    }
+
+    /// What was asked for as an asset, and is none, is charged as a page.
+    fn deny(&self, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
         subjects.address.assets = (subjects.address.assets - 1.0).max(0.0);
         subjects.address.false_claims += 1.0;
         if let Some(network) = subjects.network.as_deref_mut() {

@@ -154,7 +154,9 @@ impl Engine {
                 let policy = &self.policy;
                 spend_shared(policy, asked, standing, subjects, (now_ms, &mut decision.charges));
             }
-            decision.watch = self.watch(asked, is_newcomer);
+            // A session vouches for a client's pages, not for what it says of its assets.
+            let unproven = !subjects.client.is_proven(now_ms);
+            decision.watch = self.watch(asked, (is_newcomer, unproven));
             if facts.unanswered && asked.is_within {
                 subjects.client.shows(now_ms);
                 subjects.graduate(now_ms);
@@ -179,7 +181,8 @@ impl Engine {
         now_ms: u64,
     ) -> Decision {
         let of_network = subjects.network.as_deref().is_some_and(|network| network.false_claims >= 3.0);
-        let distrusts = standing.is_newcomer && (of_network || subjects.address.distrusts_assets());
+        let unproven = !subjects.client.is_proven(now_ms);
+        let distrusts = unproven && (of_network || subjects.address.distrusts_assets());
         let spent = spend(&self.policy, asked, standing, distrusts, subjects, now_ms);
         let mut decision = if let Some(wait_us) = spent.wait_us {
             self.over_limit(features, wait_us)
@@ -210,14 +213,15 @@ impl Engine {
         }
     }
 
-    fn watch(&self, asked: &Asked<'_>, is_newcomer: bool) -> Option<Watch> {
+    fn watch(&self, asked: &Asked<'_>, (is_newcomer, unproven): (bool, bool)) -> Option<Watch> {
         let reads_pages = self.policy.responses() == Responses::Pages && !asked.is_icon();
-        let reads = reads_pages && (asked.class != PathClass::Asset || is_newcomer);
+        let reads = reads_pages && (asked.class != PathClass::Asset || unproven);
         (asked.is_attempt || reads).then_some(Watch {
             class: asked.class,
             is_attempt: asked.is_attempt,
             login: asked.login,
             is_newcomer,
+            unproven,
             is_within: asked.is_within,
             is_signed_in: asked.is_signed_in,
             is_cross_site: asked.is_cross_site,

@@ -111,7 +111,8 @@ pub(crate) fn spend_shared(
 /// Counts a page that was asked for as an asset, and passed as one.
 pub(crate) fn spend_late(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
     let mut charges = Charges::default();
-    for rule in [LimitRule::Client, LimitRule::AddressPage, LimitRule::Newcomers, LimitRule::Network] {
+    use LimitRule::{AddressPage, Client, Network, Newcomers, Session};
+    for rule in [Client, Session, AddressPage, Newcomers, Network] {
         add(policy, rule, subjects, (now_ms, &mut charges), true);
     }
     charges

@@ -92,10 +92,12 @@ const LOGIN_ENDINGS: [&str; 10] = [
 pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     let signs_in = |path| LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()));
     let script = script(path);
-    if signs_in(path) || (script.len() < path.len() && signs_in(script)) {
+    let sends = matches!(facts.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE");
+    // What is sent is sent to no asset: a framework may well take the rest of the path for nothing.
+    let folder = if sends && is_asset_name(last_segment(path)) { folder(path) } else { path };
+    if signs_in(path) || (script.len() < path.len() && signs_in(script)) || signs_in(folder) {
         return PathClass::Login;
     }
-    let sends = matches!(facts.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE");
     if !sends && (is_asset_name(last_segment(path)) || facts.headers.is_some_and(|h| asks_for_asset(&h))) {
         return PathClass::Asset;
     }
@@ -171,6 +173,12 @@ fn is_listed(path: &[u8]) -> bool {
         literal_set(literals).ok()
     });
     PROBES.as_ref().is_some_and(|probes| holds_any(probes, path))
+}
+
+/// The path without its last segment.
+fn folder(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+    path.get(..end).unwrap_or_default()
 }
 
 fn last_segment(path: &[u8]) -> &[u8] {
@@ -249,6 +257,8 @@ mod tests {
         assert_eq!(classify(&sent(b"GET"), b"/picture"), PathClass::Asset);
         assert_eq!(classify(&sent(b"POST"), b"/comment"), PathClass::Page);
         assert_eq!(classify(&sent(b"POST"), b"/comment/a.css"), PathClass::Page);
+        assert_eq!(classify(&sent(b"POST"), b"/login/a.css"), PathClass::Login);
+        assert_eq!(classify(&sent(b"GET"), b"/login/a.css"), PathClass::Asset);
         assert_eq!(class("/theme/styles.php/all.css"), PathClass::Asset);
 
         for path in [
