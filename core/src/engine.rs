@@ -121,7 +121,7 @@ impl Engine {
         now_ms: u64,
     ) -> Decision {
         let path = plain(facts.path);
-        let route = self.policy.route_of(&path);
+        let route = self.policy.route_of(facts.authority, &path);
         let class = route.class.unwrap_or_else(|| classify(facts, &path));
         if class == PathClass::Ignore {
             return Decision { basis: Basis::Ignored, ..Decision::default() };
@@ -210,13 +210,14 @@ impl Engine {
             return false;
         }
         let path = plain(facts.path);
-        let class = self.policy.route_of(&path).class.unwrap_or_else(|| classify(facts, &path));
+        let class =
+            self.policy.route_of(facts.authority, &path).class.unwrap_or_else(|| classify(facts, &path));
         class != PathClass::Ignore && self.attempt(facts, &path, class).1
     }
 
     /// The place of the login route in the policy, where one is configured, and whether the request is an attempt.
     fn attempt(&self, facts: &RequestFacts<'_>, path: &[u8], class: PathClass) -> (Option<u16>, bool) {
-        let login = self.policy.login_route(facts.method, path);
+        let login = self.policy.login_route(facts.method, facts.authority, path);
         (login, login.is_some() || (class == PathClass::Login && facts.method == b"POST"))
     }
 
