@@ -32,9 +32,9 @@ impl Engine {
     /// Reads a request.
     pub fn ask<'a>(&self, facts: &'a RequestFacts<'a>) -> Asked<'a> {
         let path = plain(facts.path);
-        let route = self.policy().route_of(&path);
+        let route = self.policy().route_of(facts.authority, &path);
         let class = route.class.unwrap_or_else(|| classify(facts, &path));
-        let login = self.policy().login_route(facts.method, &path);
+        let login = self.policy().login_route(facts.method, facts.authority, &path);
         let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
         Asked {
             facts,

@@ -130,18 +130,19 @@ fn is_asset_name(name: &[u8]) -> bool {
 fn is_api(path: &[u8]) -> bool {
     [b"/api/".as_slice(), b"/graphql", b"/rpc/", b"/v1/", b"/v2/", b"/rest/"]
         .iter()
-        .any(|p| path.starts_with(p))
+        .any(|start| starts_with_ignore_case(path, start))
 }
 
 /// Icons that browsers and systems ask for by themselves: a 404 for one says nothing.
 pub(crate) fn is_icon(path: &[u8]) -> bool {
     let name = last_segment(path);
-    name.starts_with(b"favicon") || name.starts_with(b"apple-touch-icon") || name == b"browserconfig.xml"
+    let begins = |start| starts_with_ignore_case(name, start);
+    begins(b"favicon") || begins(b"apple-touch-icon") || name.eq_ignore_ascii_case(b"browserconfig.xml")
 }
 
 /// `/robots.txt`, which people do not read.
 pub(crate) fn is_robots(path: &[u8]) -> bool {
-    path == b"/robots.txt"
+    path.eq_ignore_ascii_case(b"/robots.txt")
 }
 
 /// Whether the path, as sent and plain, is one of those that scanners try (`data/probes.txt`). Themes and plugins
@@ -153,7 +154,8 @@ pub(crate) fn is_probe(class: PathClass, sent: &[u8], plain: &[u8]) -> bool {
         let script = script(plain);
         return (script.len() < plain.len() && is_listed(script)) || (respelled && climbs(sent));
     }
-    let made_by_script = || [b"/wp-content/".as_slice(), b"/wp-includes/"].iter().any(|d| contains(plain, d));
+    let made_by_script =
+        || [b"/wp-content/".as_slice(), b"/wp-includes/"].iter().any(|d| holds_ignore_case(plain, d));
     if class == PathClass::Asset && made_by_script() {
         return false;
     }
@@ -186,6 +188,14 @@ fn last_segment(path: &[u8]) -> &[u8] {
     path.get(start..).unwrap_or_default()
 }
 
+pub(crate) fn starts_with_ignore_case(path: &[u8], start: &[u8]) -> bool {
+    path.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
+}
+
+fn holds_ignore_case(path: &[u8], folder: &[u8]) -> bool {
+    path.windows(folder.len()).any(|window| window.eq_ignore_ascii_case(folder))
+}
+
 fn ends_with_ignore_case(path: &[u8], ending: &[u8]) -> bool {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     path.len()
@@ -204,6 +214,8 @@ pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn class(path: &str) -> PathClass {
@@ -218,6 +230,8 @@ mod tests {
         assert_eq!(class("/favicon.ico"), PathClass::Asset);
         assert_eq!(class("/account/Login/"), PathClass::Login);
         assert_eq!(class("/api/items"), PathClass::Api);
+        assert_eq!(class("/API/items"), PathClass::Api);
+        assert_eq!(class("/GraphQL"), PathClass::Api);
         assert_eq!(class(""), PathClass::Page);
     }
 
@@ -273,6 +287,7 @@ mod tests {
         for path in [
             "/wp-content/plugins/a/b.css",
             "/wp-content/plugins/a/style.php",
+            "/WP-Content/Plugins/a/style.PHP",
             "/administrator/logo.png",
             "/theme/styles.php/all.css",
             "/caf%C3%A9.png",
@@ -284,11 +299,56 @@ mod tests {
     #[test]
     fn probes_are_found_anywhere() {
         let far = format!("{}/.env", "/a".repeat(2000));
-        for path in ["/.env", "/%2eenv", "/blog/WP-Login.php", "/x/..%2f..%2fetc/passwd", "/a%00b", &far] {
+        for path in [
+            "/.env",
+            "/%2eenv",
+            "/blog/WP-Login.php",
+            "/.ENV",
+            "/.Git/config",
+            "/PhpMyAdmin/",
+            "/x/..%2f..%2fetc/passwd",
+            "/a%00b",
+            &far,
+        ] {
             assert!(probes(PathClass::Page, path), "{path}");
         }
         for path in ["/", "/environment", "/about/git", "/api/items"] {
             assert!(!probes(PathClass::Page, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_known_are_known_in_any_case() {
+        for (path, robots, icon) in [
+            ("/robots.txt", true, false),
+            ("/Robots.TXT", true, false),
+            ("/a/robots.txt", false, false),
+            ("/favicon.ico", false, true),
+            ("/FavIcon-32.png", false, true),
+            ("/a/Apple-Touch-Icon.png", false, true),
+            ("/BrowserConfig.xml", false, true),
+            ("/icon.png", false, false),
+        ] {
+            assert_eq!((is_robots(path.as_bytes()), is_icon(path.as_bytes())), (robots, icon), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_case_of_a_path_is_another_kind(
+            path in prop::sample::select(vec![
+                "/login", "/oauth/token", "/wp-login.php/a.css", "/api/x", "/v1/x", "/graphql", "/a.css", "/robots.txt",
+                "/.env", "/wp-content/plugins/a/b.php", "/actuator/env", "/static/..%2f..%2fetc/passwd", "/about",
+            ]),
+            upper in any::<u32>(),
+        ) {
+            let respelt: String = path.char_indices().map(|(i, c)| {
+                if upper >> (i % 32) & 1 == 1 { c.to_ascii_uppercase() } else { c }
+            }).collect();
+            prop_assert_eq!(class(&respelt), class(path), "{}", respelt);
+            for class in [PathClass::Page, PathClass::Asset] {
+                prop_assert_eq!(probes(class, &respelt), probes(class, path), "{}", respelt);
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ struct Question<'a> {
     user_agent: Cow<'a, str>,
     endpoint: Cow<'a, str>,
     method: Cow<'a, str>,
+    /// The host: what the policy says of a path may differ by it.
+    headers: BTreeMap<&'static str, Cow<'a, str>>,
     request_id: &'a str,
     features: &'a [f32],
     evidence: BTreeMap<&'static str, f32>,
@@ -121,6 +123,7 @@ pub fn ask(
         user_agent: text(facts.user_agent),
         endpoint: text(facts.path),
         method: text(facts.method),
+        headers: BTreeMap::from([("host", text(facts.authority))]),
         request_id: id,
         features: decision.features.values(),
         evidence: decision.evidence.found().map(|(check, strength)| (check.name(), strength)).collect(),

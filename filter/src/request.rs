@@ -105,7 +105,7 @@ impl<H: Host> Request<H> {
         let now_ms = gathered.time_ms.unwrap_or_else(|| worker.host.recent_ms());
 
         let judged = judge(&worker, &engine, &gathered.facts, now_ms);
-        let route = engine.policy().route(gathered.facts.path);
+        let route = engine.policy().route(gathered.facts.authority, gathered.facts.path);
         let alone = worker.config.control_plane.is_none();
         if alone || !engine.needs_consult(route, &judged.decision, &judged.client, now_ms) {
             return self.act(&engine, &gathered, judged, now_ms);
@@ -222,7 +222,7 @@ impl<H: Host> Request<H> {
     /// refuses with 503, where refusals are carried out.
     fn fail(&mut self, engine: &Rc<Engine>, gathered: &Gathered<'_>, judged: Judged, now_ms: u64) -> Flow {
         let worker = &self.worker;
-        let route = engine.policy().route(gathered.facts.path);
+        let route = engine.policy().route(gathered.facts.authority, gathered.facts.path);
         if route.fail_mode == FailMode::Open || !engine.policy().enforces(route) {
             worker.metrics.count(Counter::ConsultFailOpen);
             return self.act(engine, gathered, judged, now_ms);
@@ -244,7 +244,7 @@ impl<H: Host> Request<H> {
         let worker = &self.worker;
         let policy = engine.policy();
         let action = decision.action;
-        let enforced = policy.enforces(policy.route(gathered.facts.path));
+        let enforced = policy.enforces(policy.route(gathered.facts.authority, gathered.facts.path));
         if decision.basis != Basis::Ignored {
             worker.metrics.decided(action);
             if decision.limit.is_some_and(|over| over.is_shadow) {

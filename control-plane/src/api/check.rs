@@ -79,8 +79,8 @@ pub(super) async fn check(
                 decision = consult(unix_ms());
             }
             app.metrics.consulted(decision.action);
-            let path = strip_query(request.endpoint.as_bytes());
-            let enforced = engine.policy().enforces(engine.policy().route(path));
+            let RequestFacts { authority, path, .. } = facts(&request, ip, None);
+            let enforced = engine.policy().enforces(engine.policy().route(authority, path));
             CheckResponse::new(&decision, enforced, &id)
                 .held(considered)
                 .explained(explain.then_some(&*engine), &decision)

@@ -201,7 +201,7 @@ impl Detector {
             engine.decide(&asked, subjects, (marks, false), now_ms)
         });
         let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
-        let enforced = engine.policy().enforces(engine.policy().route(facts.path));
+        let enforced = engine.policy().enforces(engine.policy().route(facts.authority, facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
         self.pasts.with(address, |past| past.add(outcome, now_ms));
         let Decision { action, basis, ml_probability, features, .. } = &decision;

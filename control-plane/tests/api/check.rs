@@ -138,6 +138,32 @@ async fn a_filters_consult_is_judged_on_its_features_and_leaves_no_row() {
 }
 
 #[tokio::test]
+async fn what_the_policy_says_of_a_host_counts_for_consults_too() {
+    let config = "policy:
+  login: { routes: [{ path: /enter, host: shop.example }] }
+  routes: [{ prefix: /, host: shop.example, enforcement: enforce }]
+";
+    let plane = ControlPlane::with_config(config).await;
+    for number in 0..40 {
+        let login = json!({ "ip": format!("10.{number}.0.1"), "user_agent": "x", "endpoint": "/enter", "failed": true,
+            "account": "ada@example.com" });
+        let request = plane.request(Method::POST, "/v1/logins", &plane.filter_token).body(login.to_string());
+        assert_eq!(send(request).await.status.as_u16(), 202);
+    }
+    let consult = async |host: &str, endpoint: &str| {
+        let body = json!({ "ip": "192.0.2.1", "user_agent": "x", "endpoint": endpoint, "method": "POST", "account":
+            "ada@example.com", "headers": { "host": host }, "features": [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5], "evidence": {} });
+        let reply = plane.check(body).await;
+        let json = reply.ok(200);
+        (json["enforced"] == json!(true), json["score"].as_f64().expect("a number"))
+    };
+    let (elsewhere, plain) = consult("other.example", "/enter").await;
+    let (enforced, login) = consult("Shop.Example:8443", "/ENTER/").await;
+    assert!(enforced && !elsewhere);
+    assert!(login > plain, "{login} {plain}");
+}
+
+#[tokio::test]
 async fn a_faulty_body_is_told_by_its_field() {
     let plane = ControlPlane::start().await;
     let good = r#""user_agent": "x", "endpoint": "/""#;

@@ -34,9 +34,11 @@ pub struct PolicyConfig {
     pub sessions: SessionsConfig,
     /// Where visitors sign in, besides the paths that are known by their names.
     pub login: LoginConfig,
-    /// Paths that no visitor is ever linked to: exact, or with `*` at the end for a prefix.
+    /// Paths that no visitor is ever linked to: exact, or with `*` at the end for a prefix. They fit in any ASCII case,
+    /// with a slash at the end or without.
     pub trap_paths: Vec<String>,
-    /// What differs by path prefix; the longest prefix that fits counts.
+    /// What differs by host and path prefix; of those that fit, the one that names the host most closely counts, then the
+    /// longest prefix.
     pub routes: Vec<Route>,
     /// Which requests tell the origin about their judgement in the header `x-sallyport`. Default `always`.
     pub header: HeaderPolicy,
@@ -302,15 +304,19 @@ pub struct LoginConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRoute {
-    /// The exact path.
+    /// The path, in any ASCII case, with a slash at the end or without.
     pub path: String,
+    /// Only on this host, as [`Route::host`]. Default: on any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The method of an attempt. Default POST.
     #[serde(default = "post")]
     pub method: String,
     /// Statuses of a failed attempt. Default 400, 401, 403, 422.
     #[serde(default = "failing_statuses")]
     pub failing_statuses: Vec<u16>,
-    /// Whether a 200, or a redirect to the same path, is a failed attempt too: many sites show the form again.
+    /// Whether a 200, or a redirect to the same path (but a 307 or 308, which repeat the attempt), is a failed attempt
+    /// too: many sites show the form again.
     #[serde(default)]
     pub same_page: bool,
 }
@@ -323,13 +329,19 @@ pub(super) fn failing_statuses() -> Vec<u16> {
     vec![400, 401, 403, 422]
 }
 
-/// What differs for the paths that begin with a prefix.
+/// What differs for the paths that begin with a prefix, and for a host. Clients' records are one for all hosts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Beginning of the path, with its `/`. Paths here are written plain, and fit however a client spells them:
-    /// with `%41`, `;parameters`, `//`, `.` and `..` resolved.
+    /// with `%41`, `;parameters`, `//`, `.` and `..` resolved, in any ASCII case: else `/API/` would be a way around what
+    /// is said of `/api/`. Only a beginning: `/api` fits `/apis` too, and `/api/` does not fit `/api`.
     pub prefix: String,
+    /// Only on this host: a name, or `*.shop.example` for all below one, in any ASCII case; port and closing dot of the
+    /// request's `:authority` do not count. Comes before routes that name none, or name it less closely. Default: on any.
+    /// The client says what its host is: name those that Envoy has virtual hosts for, and answers no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// What the paths are: `page`, `asset`, `api`, `login`, or `ignore` for what is neither judged nor counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<PathClass>,

@@ -52,7 +52,7 @@ pub enum ListTarget {
     Fingerprint(u64),
     /// A user agent, whatever its case: a part of it, or parts with `*` between them that make up the whole.
     UserAgent(String),
-    /// A plain path, or its beginning with `*` at the end.
+    /// A plain path in any ASCII case, with a slash at the end or without; or its beginning, with `*` at the end.
     Path(String),
 }
 
@@ -324,7 +324,7 @@ mod tests {
         }
         assert_eq!(found(facts, b"/private/x", 999), Some(ListAction::Deny));
         let not = RequestFacts { user_agent: b"an evil spider/2.7", session: b"s-2", ..facts };
-        assert_eq!(found(not, b"/private", 999), None);
+        assert_eq!(found(not, b"/privat", 999), None);
     }
 
     #[test]

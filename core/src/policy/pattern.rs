@@ -1,5 +1,7 @@
 //! Patterns with `*`: of user agents and of paths.
 
+use crate::path::starts_with_ignore_case;
+
 /// Whether a text holds a pattern, or, where it has `*`, is made up of its parts with anything between them.
 pub(super) fn fits(pattern: &[u8], text: &[u8]) -> bool {
     let mut parts = pattern.split(|byte| *byte == b'*');
@@ -22,12 +24,25 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     if part.is_empty() { Some(0) } else { text.windows(part.len()).position(|window| window == part) }
 }
 
-/// Whether a path is the pattern, or begins as it does before a `*` at its end.
+/// Whether two paths are one to a site's router, as most route: whatever their ASCII case, with a slash at the end or
+/// without.
+pub(super) fn same_path(one: &[u8], other: &[u8]) -> bool {
+    without_slash(one).eq_ignore_ascii_case(without_slash(other))
+}
+
+/// Whether a path is the pattern, or begins as it does before a `*` at its end; as [`same_path`] compares, so that `/a/*`
+/// fits `/a` as it fits `/a/`.
 pub(super) fn fits_path(pattern: &str, path: &[u8]) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => path.starts_with(prefix.as_bytes()),
-        None => path == pattern.as_bytes(),
+    match pattern.strip_suffix('*').map(str::as_bytes) {
+        Some(prefix) => {
+            starts_with_ignore_case(path, prefix) || (prefix.ends_with(b"/") && same_path(path, prefix))
+        }
+        None => same_path(path, pattern.as_bytes()),
     }
+}
+
+fn without_slash(path: &[u8]) -> &[u8] {
+    path.strip_suffix(b"/").unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -35,6 +50,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_path_fits_in_any_case_and_with_or_without_a_slash() {
+        for (pattern, path, expected) in [
+            ("/trap", "/trap", true),
+            ("/trap", "/TRAP/", true),
+            ("/Trap/", "/trap", true),
+            ("/trap", "/trap/x", false),
+            ("/trap", "/trapx", false),
+            ("/trap", "/tra", false),
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/a/*", "/A/b", true),
+            ("/a/*", "/a/", true),
+            ("/a/*", "/A", true),
+            ("/a/*", "/ab", false),
+            ("/a*", "/Ab/c", true),
+            ("/a*", "/", false),
+            ("/caf\u{e9}", "/CAF\u{e9}/", true),
+            ("/caf\u{e9}", "/caf\u{c9}", false),
+        ] {
+            assert_eq!(fits_path(pattern, path.as_bytes()), expected, "{pattern} {path}");
+        }
+    }
 
     proptest! {
         #[test]

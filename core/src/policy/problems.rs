@@ -1,6 +1,7 @@
 //! What is wrong with a policy: everything, in one report.
 
 use super::config::{Limit, PolicyConfig, SessionsConfig};
+use super::host;
 use super::limits::LimitRule;
 use crate::address_text::read_range;
 use crate::check::Check;
@@ -28,6 +29,14 @@ impl Report {
         if !good {
             self.0.push(Problem { key: key.to_owned(), message: message() });
         }
+    }
+
+    fn check_host(&mut self, key: &str, host: &str) {
+        let fault = host::fault(host);
+        self.check(fault.is_none(), key, || {
+            let fault = fault.unwrap_or_default();
+            format!("'{host}' {fault}: write a name such as shop.example, or *.shop.example for all below it")
+        });
     }
 }
 
@@ -150,6 +159,12 @@ impl PolicyConfig {
                 format!("'{path}' never fits: write it decoded, without %, ;, ?, // or dot segments")
             });
         }
+        let routes = self.routes.iter().enumerate().map(|(i, r)| (format!("routes[{i}].host"), &r.host));
+        let logins =
+            self.login.routes.iter().enumerate().map(|(i, r)| (format!("login.routes[{i}].host"), &r.host));
+        for (key, host) in routes.take(MOST_ROUTES).chain(logins.take(MOST_ROUTES)) {
+            host.iter().for_each(|host| report.check_host(&key, host));
+        }
         for (i, trap) in self.trap_paths.iter().enumerate().take(MOST_ROUTES) {
             report.check(trap != "/" && trap != "/*", &format!("trap_paths[{i}]"), || {
                 "would trap every visitor".to_owned()
@@ -188,6 +203,7 @@ mod tests {
             method: method.into(),
             failing_statuses: vec![401, 99],
             same_page: false,
+            host: None,
         };
         let config = PolicyConfig {
             routes: ["/", "/.well-known/", "/caf\u{e9}/", "/a%20b", "/a//b", "/a/../b", "/a?b"]
@@ -208,6 +224,28 @@ mod tests {
                 "login.routes[0].method",
                 "login.routes[0].failing_statuses",
                 "login.routes[1].failing_statuses",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_host_is_a_mistake() {
+        let config = r#"{
+            "routes": [{ "prefix": "/", "host": "shop.example:443" }, { "prefix": "/", "host": "*.shop.example" }],
+            "login": { "routes": [{ "path": "/in", "host": "https://shop.example" }, { "path": "/in", "host": "" }] }
+        }"#;
+        let problems = PolicyConfig::from_json(config.as_bytes()).expect("reads").problems();
+        let found: Vec<_> = problems.iter().map(|p| (p.key.as_str(), p.message.as_str())).collect();
+        let hint = "write a name such as shop.example, or *.shop.example for all below it";
+        assert_eq!(
+            found,
+            [
+                (
+                    "routes[0].host",
+                    &*format!("'shop.example:443' has a port, or is an address and no name: {hint}")
+                ),
+                ("login.routes[0].host", &format!("'https://shop.example' has a scheme: {hint}")),
+                ("login.routes[1].host", &format!("'' is empty: {hint}")),
             ]
         );
     }

@@ -261,7 +261,7 @@ fn a_verdict_is_remembered_and_runs_out() {
     let judged = visitor.get("/about", 3_000);
     assert!(judged.score > 85.0, "{judged:?}");
     assert!(judged.reasons.iter().any(|(check, _)| check == Check::ControlPlane));
-    let route = engine.policy().route(b"/about");
+    let route = engine.policy().route(b"site.example", b"/about");
     assert!(!engine.needs_consult(route, &judged, &visitor.records.client, visitor.now));
     assert!(visitor.get("/blog", 301_000).score < judged.score - 30.0);
 }

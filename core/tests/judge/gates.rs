@@ -241,7 +241,7 @@ fn each_category_of_crawlers_has_what_the_policy_says() {
 fn who_is_not_the_crawler_it_claims_to_be_is_blocked_until_somebody_looks_again() {
     let engine = engine("{}");
     let facts = RequestFacts { user_agent: GOOGLEBOT, ..facts("GET", "/") };
-    let route = engine.policy().route(b"/");
+    let route = engine.policy().route(b"", b"/");
     let mut records = Records::of(&engine, &facts);
     let first = records.judge(&engine, &facts, Marks::default(), NOW);
     assert!(engine.needs_consult(route, &first, &records.client, NOW) && records.client.claims_crawler());

@@ -44,6 +44,7 @@ fn the_question_carries_facts_features_and_evidence() {
         (&question["ip"], &question["method"], &question["endpoint"]),
         (&json!("192.0.2.1"), &json!("GET"), &json!("/"))
     );
+    assert_eq!(question["headers"], json!({ "host": "site.example" }));
     assert_eq!(question["features"].as_array().expect("features").len(), 7);
     assert!(question["evidence"].is_object());
 }

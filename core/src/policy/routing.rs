@@ -1,0 +1,235 @@
+//! What the policy says of a path: its route, traps, and the configured logins.
+//!
+//! Hosts and paths are compared as sites' own routers do, whatever their ASCII case: else `/Trap` or `/in/` would be a
+//! visitor's way around `/trap` and `/in`. Where a site does tell cases apart, a few more paths fit that it does not have.
+
+use super::config::{Enforcement, LoginRoute, Route, failing_statuses};
+use super::pattern::{fits_path, same_path};
+use super::{Policy, host};
+use crate::facts::strip_query;
+use crate::path::starts_with_ignore_case;
+use crate::plain::plain;
+
+impl Policy {
+    /// The route of a request's `:authority` and path, however they are spelled: of those that fit, the one that names the
+    /// host most closely, then the one with the longest prefix; or one without any difference.
+    pub fn route(&self, authority: &[u8], path: &[u8]) -> &Route {
+        self.route_of(authority, &plain(path))
+    }
+
+    /// The route of an `:authority` and a plain path.
+    pub(crate) fn route_of(&self, authority: &[u8], path: &[u8]) -> &Route {
+        let name = host::name(authority);
+        let fits = |route: &&Route| starts_with_ignore_case(path, route.prefix.as_bytes());
+        let closeness = |route: &Route| host::closeness(route.host.as_deref(), name);
+        self.config
+            .routes
+            .iter()
+            .filter(fits)
+            .filter_map(|route| Some((closeness(route)?, route)))
+            .max_by_key(|(closeness, route)| (*closeness, route.prefix.len()))
+            .map_or(&self.everywhere, |(_, route)| route)
+    }
+
+    /// Whether refusals on this route are carried out.
+    pub fn enforces(&self, route: &Route) -> bool {
+        route.enforcement.unwrap_or(self.config.enforcement) == Enforcement::Enforce
+    }
+
+    pub(crate) fn is_trap(&self, path: &[u8]) -> bool {
+        self.config.trap_paths.iter().any(|trap| fits_path(trap, path))
+    }
+
+    /// The place of the configured login route that a request of this `:authority` and plain path is an attempt at: of
+    /// several, the one that names the host most closely, then the first.
+    pub(crate) fn login_route(&self, method: &[u8], authority: &[u8], path: &[u8]) -> Option<u16> {
+        let name = host::name(authority);
+        let fits =
+            |login: &LoginRoute| login.method.as_bytes() == method && same_path(login.path.as_bytes(), path);
+        let routes = self.config.login.routes.iter().enumerate().filter(|(_, login)| fits(login));
+        let close =
+            routes.filter_map(|(at, login)| Some((host::closeness(login.host.as_deref(), name)?, at)));
+        // Of equal ones the last would be taken.
+        let (_, at) = close.rev().max_by_key(|(closeness, _)| *closeness)?;
+        u16::try_from(at).ok()
+    }
+
+    /// Whether an answer means a failed login, by the configured route or by what is usual.
+    pub(crate) fn login_failed(&self, login: Option<u16>, path: &[u8], status: u16, location: &[u8]) -> bool {
+        let Some(route) = login.and_then(|at| self.config.login.routes.get(usize::from(at))) else {
+            return failing_statuses().contains(&status);
+        };
+        // A 307 or 308 to the same path, as routers send for a slash, repeats the attempt there and does not show a form.
+        let leads = matches!(status, 300..=306 | 309..400) && leads_to(location, path);
+        route.failing_statuses.contains(&status) || (route.same_page && (status == 200 || leads))
+    }
+}
+
+/// Whether a `location`, relative or absolute, leads to `path` whatever its query.
+fn leads_to(location: &[u8], path: &[u8]) -> bool {
+    let location = strip_query(location);
+    let after_scheme = location.windows(3).position(|w| w == b"://").and_then(|at| location.get(at + 3..));
+    let target = match after_scheme {
+        Some(rest) => rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at..)),
+        None => Some(location),
+    };
+    target.is_some_and(|target| same_path(&plain(target), &plain(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::{ListAction, ListEntry, ListTarget, Lists};
+    use crate::{HashKey, PathClass, PolicyConfig, RequestFacts};
+
+    fn policy(json: &str) -> Policy {
+        let config = PolicyConfig::from_json(json.as_bytes()).expect("a policy");
+        Policy::compile(config).expect("valid")
+    }
+
+    #[test]
+    fn the_longest_prefix_counts() {
+        let policy = policy(
+            r#"{ "routes": [{ "prefix": "/api/" }, { "prefix": "/API/health", "class": "ignore" }, { "prefix": "/Shop" }] }"#,
+        );
+        for (path, prefix) in [
+            ("/api/health", "/API/health"),
+            ("/Api/Health/db", "/API/health"),
+            ("/api/x", "/api/"),
+            ("/API/", "/api/"),
+            ("/api", ""),
+            ("/shopping", "/Shop"),
+            ("/", ""),
+        ] {
+            assert_eq!(policy.route(b"", path.as_bytes()).prefix, prefix, "{path}");
+        }
+        assert_eq!(policy.route(b"", b"/api/HEALTH").class, Some(PathClass::Ignore));
+    }
+
+    #[test]
+    fn no_spelling_of_a_path_takes_another_route() {
+        let policy = policy(r#"{ "routes": [{ "prefix": "/health", "class": "ignore" }] }"#);
+        assert_eq!(policy.route(b"", b"//health/db").prefix, "/health");
+        for path in ["/health/../login", "/health/..%2flogin", "/health/%2e%2e/login", "/health/..;/login"] {
+            assert_eq!(policy.route(b"", path.as_bytes()).prefix, "", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_route_of_the_host_comes_before_longer_ones_of_any() {
+        let policy = policy(
+            r#"{ "routes": [
+                { "prefix": "/api/v1", "class": "api" },
+                { "prefix": "/", "host": "*.shop.example", "class": "page" },
+                { "prefix": "/api", "host": "*.shop.example", "class": "asset" },
+                { "prefix": "/a", "host": "Eu.Shop.example", "class": "login" }
+            ] }"#,
+        );
+        use PathClass::{Api, Asset, Login, Page};
+        for (host, path, class) in [
+            ("other.example", "/api/v1/x", Some(Api)),
+            ("other.example", "/x", None),
+            ("", "/API/V1", Some(Api)),
+            ("shop.example", "/api/v1", Some(Api)),
+            ("us.shop.example", "/api/v1", Some(Asset)),
+            ("US.SHOP.example.:8443", "/api", Some(Asset)),
+            ("us.shop.example", "/x", Some(Page)),
+            ("eu.shop.example", "/api/v1", Some(Login)),
+            ("eu.shop.example:443", "/x", Some(Page)),
+        ] {
+            assert_eq!(policy.route(host.as_bytes(), path.as_bytes()).class, class, "{host} {path}");
+        }
+    }
+
+    #[test]
+    fn a_login_route_of_the_host_comes_before_one_of_any() {
+        let policy = policy(
+            r#"{ "login": { "routes": [
+                { "path": "/in" }, { "path": "/IN/" },
+                { "path": "/in/", "host": "shop.example" },
+                { "path": "/enter", "method": "PUT", "host": "*.example" }
+            ] } }"#,
+        );
+        for (method, host, path, expected) in [
+            ("POST", "a.example", "/in", Some(0)),
+            ("POST", "a.example", "/In/", Some(0)),
+            ("POST", "Shop.example:80", "/in", Some(2)),
+            ("PUT", "a.example", "/in", None),
+            ("PUT", "a.example", "/Enter/", Some(3)),
+            ("PUT", "a.test", "/enter", None),
+            ("POST", "a.example", "/in/x", None),
+            ("POST", "a.example", "/", None),
+        ] {
+            let found = policy.login_route(method.as_bytes(), host.as_bytes(), path.as_bytes());
+            assert_eq!(found, expected, "{method} {host} {path}");
+        }
+    }
+
+    #[test]
+    fn a_login_form_shown_again_is_a_failure_where_configured() {
+        let policy = policy(
+            r#"{ "login": { "routes": [{ "path": "/in", "failing_statuses": [401], "same_page": true }] } }"#,
+        );
+        let login = policy.login_route(b"POST", b"", b"/in");
+        assert_eq!(login, Some(0));
+        for (status, location, failed) in [
+            (200, "", true),
+            (401, "", true),
+            (303, "/in?error=1", true),
+            (303, "https://site.example/in", true),
+            (302, "https://site.example/In/?error=1", true),
+            (301, "/in/", true),
+            (303, "/account", false),
+            (303, "/in/account", false),
+            (307, "/in/", false),
+            (308, "/in/", false),
+            (500, "", false),
+        ] {
+            assert_eq!(
+                policy.login_failed(login, b"/in", status, location.as_bytes()),
+                failed,
+                "{status} {location}"
+            );
+        }
+        assert!(!policy.login_failed(None, b"/login", 200, b""));
+        assert!(policy.login_failed(None, b"/login", 401, b""));
+    }
+
+    /// What the policy and a deny list of the same path say of it.
+    fn outcome(policy: &Policy, lists: &Lists, path: &[u8]) -> (Option<u16>, bool, bool) {
+        let listed = lists.find(&RequestFacts::default(), path, &HashKey::from_bytes([1; 16]), 0);
+        (policy.login_route(b"POST", b"", path), policy.is_trap(path), listed.is_some())
+    }
+
+    proptest! {
+        #[test]
+        fn no_case_and_no_slash_of_a_configured_path_changes_the_outcome(
+            path in "(/[a-zA-Z0-9_-]{1,5}){1,3}",
+            star in prop::sample::select(vec!["", "*", "/*", "/"]),
+            upper in any::<u32>(),
+            below in prop::sample::select(vec!["", "/", "/x", "/x/"]),
+            in_path in prop::sample::select(vec!["", "/"]),
+        ) {
+            let target = format!("{path}{star}");
+            let policy = Policy::compile(PolicyConfig {
+                trap_paths: vec![target.clone()],
+                ..PolicyConfig::from_json(format!(r#"{{ "login": {{ "routes": [{{ "path": "{path}{in_path}" }}] }} }}"#).as_bytes()).expect("a policy")
+            }).expect("valid");
+            let lists = Lists::compile(&[ListEntry { action: ListAction::Deny, target: ListTarget::Path(target), expires_ms: 0 }]);
+            let asked = format!("{path}{below}");
+            let respelt: String = asked.char_indices().map(|(i, c)| {
+                if upper >> (i % 32) & 1 == 1 { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+            }).collect();
+            let slashless = respelt.strip_suffix('/').unwrap_or(&respelt);
+            let expected = outcome(&policy, &lists, asked.as_bytes());
+            for spelling in [respelt.as_str(), slashless, &format!("{slashless}/")] {
+                prop_assert_eq!(outcome(&policy, &lists, &plain(spelling.as_bytes())), expected, "{}", spelling);
+            }
+            if !below.contains('x') {
+                prop_assert_eq!(expected, (Some(0), true, true));
+            }
+        }
+    }
+}
