@@ -429,3 +429,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_attempt_is_what_the_judge_takes_for_one() {
+    let engine = engine(
+        r#"{ "login": { "routes": [{ "path": "/enter", "method": "PUT" }] },
+            "routes": [{ "prefix": "/open", "class": "ignore" }, { "prefix": "/sso", "class": "login" }] }"#,
+    );
+    for (method, path, expected) in [
+        ("POST", "/login", true),
+        ("POST", "/a/%6cogin", true),
+        ("GET", "/login", false),
+        ("POST", "/about", false),
+        ("PUT", "/enter", true),
+        ("POST", "/enter", false),
+        ("POST", "/sso", true),
+        ("POST", "/open/login", false),
+    ] {
+        let facts = facts(method, path);
+        assert_eq!(engine.ask(&facts).is_login_attempt(), expected, "{method} {path}");
+        let decision = Records::of(&engine, &facts).judge(&engine, &facts, Marks::default(), NOW);
+        let watched = decision.watch.is_some_and(|watch| watch.is_login_attempt());
+        assert_eq!(watched, expected, "{method} {path}");
+    }
+}
