@@ -6,6 +6,8 @@ use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, Input};
 
+use crate::text::find;
+
 /// What kind of program a user agent says it is. The numbers are part of the client record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -123,10 +125,6 @@ fn version_after(text: &[u8], token: &[u8]) -> Option<u32> {
         version = Some(version.unwrap_or(0) * 10 + u32::from(digit - b'0'));
     }
     version
-}
-
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len()).position(|window| window == needle)
 }
 
 /// Internet Explorer was switched off on 14 February 2023 (Microsoft's lifecycle announcement).

@@ -18,6 +18,8 @@ pub struct Watch {
     pub(crate) is_newcomer: bool,
     /// The client has not proven anything, though a session may vouch for it.
     pub(crate) unproven: bool,
+    /// This answer may count as proof.
+    pub(crate) awaits: bool,
     pub(crate) is_within: bool,
     pub(crate) is_signed_in: bool,
     pub(crate) is_cross_site: bool,
@@ -31,15 +33,24 @@ impl Watch {
         self.is_attempt
     }
 
-    /// Whether the answer's `content-type` is needed besides its status.
-    pub fn reads_type(&self) -> bool {
-        self.class == PathClass::Asset
+    /// Whether the `content-type` of an answer with this status is needed besides.
+    pub fn reads_type(&self, status: u16) -> bool {
+        self.class == PathClass::Asset && matches!(status, 200 | 206)
     }
 
-    /// Whether something can come of an answer with this status.
-    pub fn matters(&self, status: u16) -> bool {
+    /// Whether something can come of an answer.
+    pub fn matters(&self, answer: Answer<'_>) -> bool {
+        let status = answer.status;
         let errs = (400..500).contains(&status);
-        self.is_attempt || errs || self.unproven || self.is_signed_in || is_redirect(status)
+        let proves = self.awaits && (self.class == PathClass::Asset || self.is_within || status == 304);
+        let is_honoured = self.is_signed_in && (200..300).contains(&status);
+        self.is_attempt || errs || is_redirect(status) || is_honoured || proves || self.is_false(answer)
+    }
+
+    /// Whether it was asked for as an asset, and is none.
+    fn is_false(&self, answer: Answer<'_>) -> bool {
+        let json = is_json(answer.content_type) && !self.may_be_json;
+        self.reads_type(answer.status) && (json || is_html(answer.content_type))
     }
 }
 
@@ -102,7 +113,7 @@ impl Engine {
         let client = &mut *subjects.client;
         let mut charges = Charges::default();
         match watch.class {
-            PathClass::Asset if matches!(status, 200 | 206) && is_no_asset(&watch, answer.content_type) => {
+            PathClass::Asset if watch.is_false(answer) => {
                 charges = self.correct(answer.content_type, subjects, now_ms);
             }
             // Pages may link to what is missing: it is charged like a page, and says nothing against the client.
@@ -133,9 +144,8 @@ impl Engine {
 
     /// Whether [`Subjects::network`] is needed for an answer: to sign in, to prove oneself, or where a claim was false.
     pub fn answer_needs_network(&self, watch: Watch, answer: Answer<'_>, is_ripe: bool) -> bool {
-        let is_false =
-            watch.reads_type() && (is_no_asset(&watch, answer.content_type) || answer.status == 404);
-        watch.unproven && (watch.is_attempt || is_ripe || is_false)
+        let is_missing = watch.class == PathClass::Asset && answer.status == 404;
+        watch.unproven && (watch.is_attempt || is_ripe || is_missing || watch.is_false(answer))
     }
 
     /// A page or an API call that was asked for as an asset: counted and charged as what it is.
@@ -166,10 +176,6 @@ impl Engine {
 
 fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
-}
-
-fn is_no_asset(watch: &Watch, content_type: &[u8]) -> bool {
-    is_html(content_type) || (is_json(content_type) && !watch.may_be_json)
 }
 
 fn is_html(content_type: &[u8]) -> bool {

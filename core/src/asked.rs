@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::facts::RequestFacts;
 use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
 use crate::plain::plain;
+use crate::text::find;
 
 /// A request as the policy sees it.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ fn is_within(facts: &RequestFacts<'_>) -> bool {
         b"same-origin" => return true,
         _ => return false,
     }
-    let Some(at) = facts.referer.windows(3).position(|w| w == b"://") else { return false };
+    let Some(at) = find(facts.referer, b"://") else { return false };
     let rest = facts.referer.get(at + 3..).unwrap_or_default();
     let host = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
     !host.is_empty() && (facts.authority.is_empty() || host.eq_ignore_ascii_case(facts.authority))

@@ -10,7 +10,7 @@ use crate::crawler::claimed_crawler;
 use crate::decision::{Action, Basis, Decision, OverLimit, Reasons};
 use crate::facts::RequestFacts;
 use crate::features::Features;
-use crate::headers::{headers_mismatch, ja4_mismatch};
+use crate::headers::Mismatch;
 use crate::keys::HashKey;
 use crate::limiter::{Standing, spend, spend_shared};
 use crate::model::{Model, sigmoid};
@@ -124,7 +124,7 @@ impl Engine {
         // What the subjects' clocks say: they never run backwards.
         let now_ms = subjects.client.last_seen_ms;
 
-        let mismatch = Mismatch { headers: headers_mismatch(facts), ja4: ja4_mismatch(facts) };
+        let mismatch = Mismatch::of(facts);
         let features = Features::of(subjects.client, mismatch.headers.max(mismatch.ja4));
         let mut decision = self
             .listed(facts, &asked.path, features, now_ms)
@@ -155,8 +155,7 @@ impl Engine {
                 spend_shared(policy, asked, standing, subjects, (now_ms, &mut decision.charges));
             }
             // A session vouches for a client's pages, not for what it says of its assets.
-            let unproven = !subjects.client.is_proven(now_ms);
-            decision.watch = self.watch(asked, (is_newcomer, unproven));
+            decision.watch = self.watch(asked, is_newcomer, subjects.client, now_ms);
             if facts.unanswered && asked.is_within {
                 subjects.client.shows(now_ms);
                 subjects.graduate(now_ms);
@@ -213,7 +212,14 @@ impl Engine {
         }
     }
 
-    fn watch(&self, asked: &Asked<'_>, (is_newcomer, unproven): (bool, bool)) -> Option<Watch> {
+    fn watch(
+        &self,
+        asked: &Asked<'_>,
+        is_newcomer: bool,
+        client: &ClientState,
+        now_ms: u64,
+    ) -> Option<Watch> {
+        let unproven = !client.is_proven(now_ms);
         let reads_pages = self.policy.responses() == Responses::Pages && !asked.is_icon();
         let reads = reads_pages && (asked.class != PathClass::Asset || unproven);
         (asked.is_attempt || reads).then_some(Watch {
@@ -222,6 +228,7 @@ impl Engine {
             login: asked.login,
             is_newcomer,
             unproven,
+            awaits: unproven && client.awaits(now_ms),
             is_within: asked.is_within,
             is_signed_in: asked.is_signed_in,
             is_cross_site: asked.is_cross_site,
@@ -446,13 +453,6 @@ impl Subjects<'_> {
             self.address.requests = (self.address.requests - 1.0).max(0.0);
         }
     }
-}
-
-/// How strongly headers and TLS contradict the user agent, each in [0, 1].
-#[derive(Clone, Copy)]
-struct Mismatch {
-    headers: f32,
-    ja4: f32,
 }
 
 /// Ten failures that are nearly all attempts count fully; whoever also succeeds counts less.

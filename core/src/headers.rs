@@ -6,11 +6,24 @@
 
 use crate::agent::{Claim, claim};
 use crate::facts::{BrowserHeaders, RequestFacts};
-use crate::path::contains;
+use crate::text::contains;
 
-/// How strongly the headers contradict the claimed browser, in [0, 1]; 0 for whoever claims none.
-pub(crate) fn headers_mismatch(facts: &RequestFacts<'_>) -> f32 {
-    let (Some(headers), Some(claim)) = (&facts.headers, claim(facts.user_agent)) else { return 0.0 };
+/// How strongly headers and TLS contradict the claimed browser, each in [0, 1]; 0 for whoever claims none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Mismatch {
+    pub(crate) headers: f32,
+    pub(crate) ja4: f32,
+}
+
+impl Mismatch {
+    pub(crate) fn of(facts: &RequestFacts<'_>) -> Self {
+        let Some(claim) = claim(facts.user_agent) else { return Self::default() };
+        let headers = facts.headers.as_ref().map_or(0.0, |headers| headers_mismatch(facts, headers, claim));
+        Self { headers, ja4: ja4_mismatch(facts.ja4, claim) }
+    }
+}
+
+fn headers_mismatch(facts: &RequestFacts<'_>, headers: &BrowserHeaders<'_>, claim: Claim) -> f32 {
     let signs = [
         (headers.accept.is_empty(), 0.4),
         (headers.accept_language.is_empty(), 0.5),
@@ -55,18 +68,12 @@ fn write_quoted(version: u32, buffer: &mut [u8; 16]) -> Option<&[u8]> {
     buffer.get(..16 - left)
 }
 
-/// How strongly the JA4 contradicts the claimed browser, in [0, 1]; 0 without JA4 or claim.
-///
 /// Read from JA4's first part (`t13d1516h2`: protocol, TLS version, SNI, number of ciphers, of extensions,
 /// ALPN; FoxIO's published format): current browsers speak TLS 1.3 and HTTP/2 or later; Chromium offers
 /// 15 or 16 ciphers, Firefox 16 to 18 (observed).
-pub(crate) fn ja4_mismatch(facts: &RequestFacts<'_>) -> f32 {
-    if facts.ja4.is_empty() {
-        return 0.0;
-    }
-    let Some(claim) = claim(facts.user_agent) else { return 0.0 };
+fn ja4_mismatch(ja4: &[u8], claim: Claim) -> f32 {
     let (Some(version), Some(ciphers), Some(alpn)) =
-        (facts.ja4.get(1..3), facts.ja4.get(4..6).and_then(two_digits), facts.ja4.get(8..10))
+        (ja4.get(1..3), ja4.get(4..6).and_then(two_digits), ja4.get(8..10))
     else {
         return 0.0;
     };
@@ -119,7 +126,7 @@ mod tests {
     }
 
     fn mismatch(user_agent: &[u8], headers: BrowserHeaders<'_>) -> f32 {
-        headers_mismatch(&RequestFacts { user_agent, headers: Some(headers), ..Default::default() })
+        Mismatch::of(&RequestFacts { user_agent, headers: Some(headers), ..Default::default() }).headers
     }
 
     #[test]
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn ja4_of_curl_is_not_chrome() {
         let ja4 = |ja4: &'static [u8]| {
-            ja4_mismatch(&RequestFacts { user_agent: CHROME, ja4, ..Default::default() })
+            Mismatch::of(&RequestFacts { user_agent: CHROME, ja4, ..Default::default() }).ja4
         };
         assert_eq!(ja4(b"t13d1516h2_8daaf6152771_b0da82dd1658"), 0.0);
         assert_eq!(ja4(b"t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"), 0.7);

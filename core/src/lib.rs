@@ -38,6 +38,7 @@ mod score;
 mod session;
 pub mod snapshot;
 mod subjects;
+mod text;
 mod wire;
 
 pub use address::AddressState;

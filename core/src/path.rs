@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{holds_any, literal_set};
 use crate::facts::{BrowserHeaders, RequestFacts};
 use crate::plain;
+use crate::text::{contains, contains_ignore_case, ends_with_ignore_case, starts_with_ignore_case};
 
 /// What kind of thing a request asks for. A *page* is whatever is none of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +91,10 @@ const LOGIN_ENDINGS: [&str; 10] = [
 /// The class of a request by its plain path (see [`plain::plain`]) and by what browsers say (`Sec-Fetch-Dest`).
 /// What they say is only a claim: it makes no sign-in, and nothing that is sent, an asset.
 pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
-    let signs_in = |path| LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()));
+    let signs_in = |path: &[u8]| {
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()))
+    };
     let script = script(path);
     let sends = matches!(facts.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE");
     // What is sent is sent to no asset: a framework may well take the rest of the path for nothing.
@@ -155,7 +159,7 @@ pub(crate) fn is_probe(class: PathClass, sent: &[u8], plain: &[u8]) -> bool {
         return (script.len() < plain.len() && is_listed(script)) || (respelled && climbs(sent));
     }
     let made_by_script =
-        || [b"/wp-content/".as_slice(), b"/wp-includes/"].iter().any(|d| holds_ignore_case(plain, d));
+        || [b"/wp-content/".as_slice(), b"/wp-includes/"].iter().any(|d| contains_ignore_case(plain, d));
     if class == PathClass::Asset && made_by_script() {
         return false;
     }
@@ -186,30 +190,6 @@ fn folder(path: &[u8]) -> &[u8] {
 fn last_segment(path: &[u8]) -> &[u8] {
     let start = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
     path.get(start..).unwrap_or_default()
-}
-
-pub(crate) fn starts_with_ignore_case(path: &[u8], start: &[u8]) -> bool {
-    path.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
-}
-
-fn holds_ignore_case(path: &[u8], folder: &[u8]) -> bool {
-    path.windows(folder.len()).any(|window| window.eq_ignore_ascii_case(folder))
-}
-
-fn ends_with_ignore_case(path: &[u8], ending: &[u8]) -> bool {
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    path.len()
-        .checked_sub(ending.len())
-        .and_then(|at| path.get(at..))
-        .is_some_and(|end| end.eq_ignore_ascii_case(ending))
-}
-
-/// How much of a text is searched, in bytes: no browser's header is longer, and longer ones are not longer work.
-const SEARCHED_BYTES: usize = 1024;
-
-pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let haystack = haystack.get(..SEARCHED_BYTES).unwrap_or(haystack);
-    haystack.windows(needle.len().max(1)).any(|window| window == needle)
 }
 
 #[cfg(test)]

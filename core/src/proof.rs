@@ -33,6 +33,12 @@ impl ClientState {
         self.proof >= POINTS && now_s.saturating_sub(self.proof_from_s) >= TAKES_S && !self.has_misdeeds()
     }
 
+    /// Whether it would help if the latest page was followed by what a page needs.
+    pub(crate) fn awaits(&self, now_ms: u64) -> bool {
+        let shown_s = ((now_ms / 1000) as u32).saturating_sub(self.proof_from_s);
+        self.awaits_proof == 1 && (self.proof < POINTS || shown_s >= TAKES_S)
+    }
+
     /// The latest page was followed by what a page needs.
     pub(crate) fn shows(&mut self, now_ms: u64) {
         if std::mem::take(&mut self.awaits_proof) == 0 {

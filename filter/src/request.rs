@@ -297,37 +297,24 @@ impl<H: Host> Request<H> {
         Flow::Continue
     }
 
-    /// Takes the answer in: by its status alone where nothing more can be told by it, since each header costs a call.
+    /// Takes the answer in: header by header, since each costs a call and few are needed.
     fn learn(&self, watched: &Watched) {
         let worker = &self.worker;
         let Watched { watch, engine, keys, path, time_ms, asks_session } = watched;
-        let answer: Headers = if *asks_session || watch.reads_type() {
-            worker.host.response_headers()
-        } else {
-            worker
-                .host
-                .response_header(":status")
-                .map(|status| (":status".to_owned(), status))
-                .into_iter()
-                .collect()
+        let header = |is_needed: bool, name: &str| {
+            if is_needed { worker.host.response_header(name).unwrap_or_default() } else { Vec::new() }
         };
-        let header =
-            |name: &str| answer.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice());
-        let Some(status) = header(":status").and_then(parse_status) else { return };
+        let Some(status) = parse_status(&header(true, ":status")) else { return };
         let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
         if *asks_session {
-            self.issued(engine, &answer, now_ms);
+            self.issued(engine, now_ms);
         }
-        if !watch.matters(status) {
+        let location = header(watch.is_login_attempt(), "location");
+        let content_type = header(watch.reads_type(status), "content-type");
+        let answer = Answer { path, status, location: &location, content_type: &content_type };
+        if !watch.matters(answer) {
             return;
         }
-        let location = match header("location") {
-            Some(location) => location.to_vec(),
-            None if watch.is_login_attempt() => worker.host.response_header("location").unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let content_type = header("content-type").unwrap_or_default();
-        let answer = Answer { path, status, location: &location, content_type };
         let outcome = feed_back(worker, engine, (*keys, *watch), answer, now_ms);
         if outcome == Some(LoginOutcome::Failed) {
             self.login_failed(watched, now_ms);
@@ -335,20 +322,22 @@ impl<H: Host> Request<H> {
     }
 
     /// Takes note of sessions that the site issues with an answer.
-    fn issued(&self, engine: &Engine, answer: &Headers, now_ms: u64) {
-        let sources = &self.worker.config.sources;
-        let of_cookie = |value: &[u8]| {
-            let pair = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-            value_of(pair, sources.session_cookie.as_bytes()).map_or(0, |value| engine.key().session(value))
+    fn issued(&self, engine: &Engine, now_ms: u64) {
+        let Worker { host, config, .. } = &*self.worker;
+        let issue = |session: &[u8]| match engine.key().session(session) {
+            0 => {}
+            session => issue(&self.worker, session, now_ms),
         };
-        for (name, value) in answer {
-            let session = match name.as_str() {
-                "set-cookie" if !sources.session_cookie.is_empty() => of_cookie(value),
-                other if other == sources.session_header && !other.is_empty() => engine.key().session(value),
-                _ => 0,
-            };
-            if session != 0 {
-                issue(&self.worker, session, now_ms);
+        let (cookie, header) =
+            (config.sources.session_cookie.as_str(), config.sources.session_header.as_str());
+        if !header.is_empty() {
+            host.response_header(header).iter().for_each(|session| issue(session));
+        }
+        // Of a repeated header only the first value can be asked for by its name.
+        if !cookie.is_empty() && host.response_header("set-cookie").is_some() {
+            for (_, value) in host.response_headers().iter().filter(|(name, _)| name == "set-cookie") {
+                let pair = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+                value_of(pair, cookie.as_bytes()).into_iter().for_each(issue);
             }
         }
     }

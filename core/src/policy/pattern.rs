@@ -1,6 +1,6 @@
 //! Patterns with `*`: of user agents and of paths.
 
-use crate::path::starts_with_ignore_case;
+use crate::text::{find, starts_with_ignore_case};
 
 /// Whether a text holds a pattern, or, where it has `*`, is made up of its parts with anything between them.
 pub(super) fn fits(pattern: &[u8], text: &[u8]) -> bool {
@@ -18,10 +18,6 @@ pub(super) fn fits(pattern: &[u8], text: &[u8]) -> bool {
         }
     }
     true
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    if part.is_empty() { Some(0) } else { text.windows(part.len()).position(|window| window == part) }
 }
 
 /// Whether two paths are one to a site's router, as most route: whatever their ASCII case, with a slash at the end or

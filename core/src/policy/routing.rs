@@ -7,8 +7,8 @@ use super::config::{Enforcement, LoginRoute, Route, failing_statuses};
 use super::pattern::{fits_path, same_path};
 use super::{Policy, host};
 use crate::facts::strip_query;
-use crate::path::starts_with_ignore_case;
 use crate::plain::plain;
+use crate::text::{find, starts_with_ignore_case};
 
 impl Policy {
     /// The route of a request's `:authority` and path, however they are spelled: of those that fit, the one that names the
@@ -68,7 +68,7 @@ impl Policy {
 /// Whether a `location`, relative or absolute, leads to `path` whatever its query.
 fn leads_to(location: &[u8], path: &[u8]) -> bool {
     let location = strip_query(location);
-    let after_scheme = location.windows(3).position(|w| w == b"://").and_then(|at| location.get(at + 3..));
+    let after_scheme = find(location, b"://").and_then(|at| location.get(at + 3..));
     let target = match after_scheme {
         Some(rest) => rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at..)),
         None => Some(location),

@@ -20,6 +20,10 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Far longer than redis-server takes to start.
 const START: Duration = Duration::from_secs(10);
 
+/// Where state lies that is not shared, and the same of another build.
+pub(crate) const MEMORY: &str = "memory";
+pub(crate) const OTHER_MEMORY: &str = "memory, the other build";
+
 /// What was measured.
 pub(crate) struct Check {
     /// Where replicas would share state.
@@ -51,12 +55,25 @@ impl Check {
     }
 }
 
-/// Runs all rounds on one control plane that is alone, then on one with a Redis.
-pub(crate) fn run(programs: &Programs, rounds: u32, seconds: u32) -> Result<[Check; 2]> {
+/// Runs all rounds on a control plane that is alone, beside one of another build, and on one with a Redis.
+pub(crate) fn run(
+    programs: &Programs,
+    other: Option<&Programs>,
+    (rounds, seconds): (u32, u32),
+) -> Result<Vec<Check>> {
     let scratch = Scratch::new()?;
     let (_redis, url) = start_redis(programs, &scratch)?;
-    let measure = |state, redis| measure(programs, &scratch, state, redis, rounds, seconds);
-    Ok([measure("memory", None)?, measure("redis", Some(&url))?])
+    let mut running = vec![Running::start(programs, &scratch, MEMORY, None)?];
+    if let Some(other) = other {
+        running.push(Running::start(other, &scratch, OTHER_MEMORY, None)?);
+    }
+    running.push(Running::start(programs, &scratch, "redis", Some(&url))?);
+    for round in 1..=rounds {
+        for running in &mut running {
+            running.measure(programs, round, seconds)?;
+        }
+    }
+    running.into_iter().map(Running::end).collect()
 }
 
 /// A redis-server without persistence, and its URL.
@@ -70,31 +87,44 @@ pub(crate) fn start_redis(programs: &Programs, scratch: &Scratch) -> Result<(Gua
     Ok((redis, url))
 }
 
-fn measure(
-    programs: &Programs,
-    scratch: &Scratch,
+/// A control plane under load.
+struct Running {
     state: &'static str,
-    redis: Option<&str>,
-    rounds: u32,
-    seconds: u32,
-) -> Result<Check> {
-    let policy = Policy { consult: "never", header: "always" };
-    let name = format!("check-{state}");
-    let control = ControlPlane::start_sharing(&programs.control_plane, scratch, &name, policy, redis)?;
-    let pid = control.server.process.pid();
-    let token = [("TOKEN", control.admin_token.clone())];
-    let mut measured = Vec::new();
-    let mut answered = 0.0;
-    for round in 1..=rounds {
+    control: ControlPlane,
+    rounds: Vec<(Load, f64)>,
+}
+
+impl Running {
+    fn start(
+        programs: &Programs,
+        scratch: &Scratch,
+        state: &'static str,
+        redis: Option<&str>,
+    ) -> Result<Self> {
+        let policy = Policy { consult: "never", header: "always" };
+        let name = format!("check-{state}");
+        let control = ControlPlane::start_sharing(&programs.control_plane, scratch, &name, policy, redis)?;
+        Ok(Self { state, control, rounds: Vec::new() })
+    }
+
+    fn measure(&mut self, programs: &Programs, round: u32, seconds: u32) -> Result<()> {
+        let Self { state, control, rounds } = self;
+        let pid = control.server.process.pid();
+        let token = [("TOKEN", control.admin_token.clone())];
         let before = cpu_us(pid)?;
         let load = load::run(&programs.wrk, load::CHECK, control.server.port, seconds, &token)?;
         let cpu = (cpu_us(pid)? - before) / load.requests;
         eprintln!("xtask: round {round} /check, state in {state} {:>7.0}/s  {cpu:>6.1} µs", load.per_second);
-        answered += load.requests;
-        measured.push((load, cpu));
+        rounds.push((load, cpu));
+        Ok(())
     }
-    let rss_mib = rss_mib(pid)?;
-    Ok(Check { state, rounds: measured, rss_mib, counted_share: counted(&control)? / answered })
+
+    fn end(self) -> Result<Check> {
+        let Self { state, control, rounds } = self;
+        let rss_mib = rss_mib(control.server.process.pid())?;
+        let answered: f64 = rounds.iter().map(|(load, _)| load.requests).sum();
+        Ok(Check { state, rounds, rss_mib, counted_share: counted(&control)? / answered })
+    }
 }
 
 /// What `GET /stats` counts once everything that waited has been written.

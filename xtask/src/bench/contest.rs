@@ -8,16 +8,25 @@ use super::machine::{cpu_us, rss_mib};
 use super::servers::{ControlPlane, Envoy, Programs, Scratch, Server, start_plain};
 
 /// What is measured against what.
-const PLANS: [Plan; 8] = [
-    Plan { name: "bare", config: "bare", policy: None, uncertain_percent: 0 },
-    Plan { name: "lua", config: "lua", policy: None, uncertain_percent: 0 },
-    Plan { name: "ext_authz", config: "ext-authz", policy: None, uncertain_percent: 0 },
-    sallyport("sallyport never", "never", "always", 0),
+const PLANS: [Plan; 9] = [
+    plain("bare", "bare"),
+    plain("lua", "lua"),
+    plain("ext_authz", "ext-authz"),
+    sallyport(NEVER, "never", "always", 0),
+    Plan { is_other: true, ..sallyport(OTHER_NEVER, "never", "always", 0) },
     sallyport("sallyport never, flagged", "never", "flagged", 0),
     sallyport("sallyport uncertain", "uncertain", "always", 5),
     sallyport("sallyport uncertain, flagged", "uncertain", "flagged", 5),
     sallyport("sallyport always", "always", "always", 0),
 ];
+
+/// What another build is compared with, and its own name.
+pub(crate) const NEVER: &str = "sallyport never";
+pub(crate) const OTHER_NEVER: &str = "sallyport never, the other build";
+
+const fn plain(name: &'static str, config: &'static str) -> Plan {
+    Plan { name, config, policy: None, uncertain_percent: 0, is_other: false }
+}
 
 const fn sallyport(
     name: &'static str,
@@ -25,7 +34,8 @@ const fn sallyport(
     header: &'static str,
     uncertain_percent: u32,
 ) -> Plan {
-    Plan { name, config: "sallyport", policy: Some(Policy { consult, header }), uncertain_percent }
+    let policy = Some(Policy { consult, header });
+    Plan { name, config: "sallyport", policy, uncertain_percent, is_other: false }
 }
 
 /// What differs between the policies of the contestants.
@@ -46,6 +56,8 @@ struct Plan {
     policy: Option<Policy>,
     /// Of the requests.
     uncertain_percent: u32,
+    /// Runs only where there is another build, with its programs.
+    is_other: bool,
 }
 
 /// One round of one contestant; times are processor time per request.
@@ -96,15 +108,20 @@ struct Running {
     service_pid: Option<u32>,
 }
 
-/// Runs all rounds of bare, `ext_authz` and those whose names contain `only`.
-pub(crate) fn run(programs: &Programs, only: &str, rounds: u32, seconds: u32) -> Result<Vec<Contestant>> {
+/// Runs all rounds of bare, `ext_authz` and those whose names contain `only`; beside them those of another build.
+pub(crate) fn run(
+    programs: &Programs,
+    other: Option<&Programs>,
+    (only, rounds, seconds): (&str, u32, u32),
+) -> Result<Vec<Contestant>> {
     let scratch = Scratch::new()?;
     let site = start_plain(&programs.site, &["--quiet"], &scratch)?;
     let authz = start_plain(&programs.authz, &[], &scratch)?;
     let running = PLANS
         .into_iter()
         .filter(|plan| plan.name.contains(only) || matches!(plan.name, "bare" | "ext_authz"))
-        .map(|plan| start(plan, programs, &scratch, &site, &authz).context(plan.name))
+        .filter_map(|plan| Some((plan, if plan.is_other { other? } else { programs })))
+        .map(|(plan, programs)| start(plan, programs, &scratch, &site, &authz).context(plan.name))
         .collect::<Result<Vec<_>>>()?;
     let mut contestants: Vec<_> = running
         .iter()

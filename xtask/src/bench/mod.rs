@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Measure this build of the filter instead of a fresh one
     #[arg(long)]
     filter: Option<PathBuf>,
+    /// Compare with another build: a folder with its `sallyport` and `sallyport.wasm`
+    #[arg(long, value_name = "FOLDER")]
+    against: Option<PathBuf>,
     /// Only contestants whose names contain this, besides bare and ext_authz
     #[arg(long, default_value = "")]
     only: String,
@@ -87,8 +90,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn measure_gate(args: &Args, programs: &Programs, result: &mut Value) -> Result<()> {
     let filter_bytes = std::fs::metadata(&programs.filter)?.len();
-    let contest = contest::run(programs, &args.only, args.rounds, args.seconds)?;
-    let checks = check::run(programs, args.rounds, args.seconds)?;
+    let other = args.against.as_deref().map(|folder| programs.of(folder)).transpose()?;
+    let contest = contest::run(programs, other.as_ref(), (&args.only, args.rounds, args.seconds))?;
+    let checks = check::run(programs, other.as_ref(), (args.rounds, args.seconds))?;
     println!("{}", report::table(&contest, &checks, filter_bytes));
     let mut decision = Vec::new();
     if !args.no_core {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use xtask::child::Guarded;
 use xtask::template::render;
@@ -17,6 +17,7 @@ use super::contest::Policy;
 const BOUND: Duration = Duration::from_secs(60);
 
 /// What is started, and with what.
+#[derive(Clone)]
 pub(crate) struct Programs {
     pub(crate) envoy: PathBuf,
     pub(crate) wrk: PathBuf,
@@ -25,6 +26,18 @@ pub(crate) struct Programs {
     pub(crate) control_plane: PathBuf,
     pub(crate) site: PathBuf,
     pub(crate) authz: PathBuf,
+}
+
+impl Programs {
+    /// The same with filter and control plane of another build, from this folder.
+    pub(crate) fn of(&self, folder: &Path) -> Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        let (filter, control_plane) = (folder.join("sallyport.wasm"), folder.join("sallyport"));
+        for program in [&filter, &control_plane] {
+            ensure!(program.is_file(), "{} is missing", program.display());
+        }
+        Ok(Self { filter, control_plane, ..self.clone() })
+    }
 }
 
 /// A folder for one benchmark's files; removed when dropped.
