@@ -12,7 +12,7 @@ const MISDEED_TAU_S: f32 = 1_800.0;
 /// τ of clients that proved themselves, in seconds: a day.
 const PROVEN_TAU_S: f32 = 86_400.0;
 /// So many proven clients double what newcomers share.
-const PROVEN_DOUBLES: f32 = 10.0;
+const PROVEN_DOUBLES: f32 = 4.0;
 /// Newcomers never share more than so many times what one client has.
 const MOST_GROWTH: f32 = 4.0;
 /// A client that asked for pages as if they were assets so often has no credit left for its address: see

@@ -62,8 +62,8 @@ impl Crowd {
     fn today(self) -> (u64, u64) {
         match self {
             // Newcomers share a budget: of these nobody is challenged, but many are asked to wait some seconds.
-            Self::Mixed => (11_401, 0),
-            Self::MixedWithAttacker => (15_073, 0),
+            Self::Mixed => (9_675, 0),
+            Self::MixedWithAttacker => (12_910, 0),
             // Still open: who looks alike at one address is one client.
             Self::Office => (96_318, 964),
             Self::OfficeWithAttacker => (98_845, 1_001),
@@ -231,21 +231,20 @@ fn nobody_is_refused_more_often_than_before() {
     assert!(worse.is_empty(), "worse off than before:\n{}", worse.join("\n"));
 }
 
-/// Nobody is challenged; at most so many in a thousand wait longer than 30 s, without an attacker and with one.
-fn assert_spared(crowds: [Crowd; 2], most: [u64; 2]) {
+/// Nobody is challenged; at most one in a hundred waits longer than 30 s.
+fn assert_spared(crowds: [Crowd; 2]) {
     let meant: Vec<_> = CROWDS.iter().filter(|(crowd, _)| crowds.contains(crowd)).collect();
     assert_eq!(meant.len(), 2);
-    let spared = |tally: &Tally, most| tally.challenged == 0 && tally.minded * 1_000 <= tally.people * most;
-    assert!(meant.iter().zip(most).all(|((_, tally), most)| spared(tally, most)), "{meant:#?}");
+    let spared = |tally: &Tally| tally.challenged == 0 && tally.minded * 100 <= tally.people;
+    assert!(meant.iter().all(|(_, tally)| spared(tally)), "{meant:#?}");
 }
 
 #[test]
 fn an_office_at_a_new_address_is_let_in() {
-    // 12 in a thousand is what it is; 10 is what it should be.
-    assert_spared([Crowd::Mixed, Crowd::MixedWithAttacker], [10, 12]);
+    assert_spared([Crowd::Mixed, Crowd::MixedWithAttacker]);
 }
 
 #[test]
 fn a_carriers_nat_of_5000_is_let_in() {
-    assert_spared([Crowd::Nat, Crowd::NatWithAttacker], [10, 10]);
+    assert_spared([Crowd::Nat, Crowd::NatWithAttacker]);
 }
