@@ -38,6 +38,8 @@ record! {
         cross_tat_us: u64,
         /// The rate cell of clients that prove themselves.
         graduation_tat_us: u64,
+        /// The rate cell of sessions that come to tell their holders apart.
+        session_tat_us: u64,
         /// Clients that came, τ = 600 s.
         new_clients: f32,
         /// Of them those that hit a probe or trap, or failed to sign in, τ = 1,800 s.
@@ -71,6 +73,7 @@ impl AddressState {
             login_tat_us: 0,
             cross_tat_us: 0,
             graduation_tat_us: 0,
+            session_tat_us: 0,
             new_clients: 0.0,
             misdeeds: 0.0,
             proven: 0.0,

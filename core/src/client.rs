@@ -196,6 +196,12 @@ impl ClientState {
         Self { first_seen_ms: now_ms, last_seen_ms: now_ms, ..Self::new(key) }
     }
 
+    /// The record of somebody whom a session tells apart from those whose record this is: begun as theirs.
+    #[must_use]
+    pub fn told_apart(&self, key: u64) -> Self {
+        Self { key, ..self.clone() }
+    }
+
     /// What the user agent was judged to be, when the record began.
     pub fn agent(&self) -> Agent {
         Agent { kind: AgentKind::from_u8(self.agent_kind), suspicion: self.agent_suspicion.min(1.0) }

@@ -437,7 +437,7 @@ impl Subjects<'_> {
         let (network, is_proven) = (self.network_key, client.is_proven(now_ms));
         if is_proven {
             let issued = self.sessions.iter_mut().filter(|session| session.is_issued());
-            issued.for_each(|session| session.prove(network, now_ms));
+            issued.for_each(|session| session.prove(network, &mut self.address.session_tat_us, now_ms));
         }
         for session in &mut *self.sessions {
             session.last_seen_ms = session.last_seen_ms.max(now_ms);

@@ -85,6 +85,15 @@ impl HashKey {
         hasher.finish()
     }
 
+    /// The key of the client record of a session's holder (see [`crate::SessionState::holder_at`]) among those with the key
+    /// `alike`.
+    pub fn holder(&self, alike: u64, holder: u64) -> u64 {
+        let mut hasher = self.domain(b'h');
+        hasher.write_u64(alike);
+        hasher.write_u64(holder);
+        hasher.finish()
+    }
+
     /// A keyed hash of any text; `domain` keeps the same text in different roles apart.
     pub fn text(&self, domain: u8, text: &[u8]) -> u64 {
         let mut hasher = self.domain(domain);

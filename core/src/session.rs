@@ -1,10 +1,16 @@
 //! The session's record. A session is a client's name for itself until the site has issued it; it only adds: whoever
 //! has one is charged as a client all the same.
+//!
+//! Once a proven client has used it, it tells its holder apart from others that look alike at the same address: the holder
+//! has a client's record of its own from then on, begun as a copy. So nobody bears what somebody else does with the same
+//! browser. An address lets only so many sessions do that in ten minutes, as it lets clients prove themselves.
 
 use crate::client::PROOF_KEEP_S;
 use crate::decay::{Rate, gcra};
 use crate::record::record;
 
+/// Sessions of an address that come to tell their holders apart: 30 in ten minutes.
+const OF_ADDRESS: Rate = Rate { interval_us: 20_000_000, tolerance_us: 29 * 20_000_000 };
 /// A session brings its proof to so many new networks an hour: Wi-Fi to mobile and back.
 const MOVES: Rate = Rate { interval_us: 1_200_000_000, tolerance_us: 2 * 1_200_000_000 };
 
@@ -21,6 +27,8 @@ record! {
         moves_tat_us: u64,
         /// Keyed hash of the network where it was proven, or came to last.
         network: u64,
+        /// Keyed hash of the first session of its holder, see [`SessionState::holder_at`]; 0 for none.
+        holder: u64,
         /// When a proven client used it last, Unix seconds; 0 for never.
         proven_s: u32,
         /// 1 once the site issued it, or answered to it as to one that it knows.
@@ -31,7 +39,16 @@ record! {
 impl SessionState {
     /// The record of a session that nobody issued, as far as is known.
     pub fn new(key: u64) -> Self {
-        Self { key, last_seen_ms: 0, rate_tat_us: 0, moves_tat_us: 0, network: 0, proven_s: 0, issued: 0 }
+        Self {
+            key,
+            last_seen_ms: 0,
+            rate_tat_us: 0,
+            moves_tat_us: 0,
+            network: 0,
+            holder: 0,
+            proven_s: 0,
+            issued: 0,
+        }
     }
 
     /// Whether the site issued it: only then it counts, and only then a record is kept.
@@ -45,10 +62,40 @@ impl SessionState {
         self.last_seen_ms = self.last_seen_ms.max(now_ms);
     }
 
-    /// A proven client uses it on this network.
-    pub(crate) fn prove(&mut self, network: u64, now_ms: u64) {
-        if self.proven_s == 0 {
-            self.network = network;
+    /// Gives up what was proven with it, for the one that the site issues in its place; gives it as it was.
+    pub fn give_up(&mut self) -> Self {
+        let before = self.clone();
+        (self.holder, self.proven_s) = (0, 0);
+        before
+    }
+
+    /// The site issued it in the place of one that was given up: its holder goes on with this one.
+    pub fn succeed(&mut self, before: &Self, now_ms: u64) {
+        self.issue(now_ms);
+        if before.is_proven(now_ms) {
+            (self.network, self.moves_tat_us) = (before.network, before.moves_tat_us);
+            (self.holder, self.proven_s) = (before.holder, before.proven_s);
+        }
+    }
+
+    /// By whom it is held, on this network: by somebody who has proven itself there. Their client's key is
+    /// [`crate::HashKey::holder`]'s. `None` where the session tells nobody apart.
+    pub fn holder_at(&self, network: u64, now_ms: u64) -> Option<u64> {
+        (self.is_issued() && self.is_proven(now_ms) && self.network == network && self.holder != 0)
+            .then_some(self.holder)
+    }
+
+    fn is_proven(&self, now_ms: u64) -> bool {
+        self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S
+    }
+
+    /// A proven client uses it on this network; `cell` is the rate cell of its address's sessions.
+    pub(crate) fn prove(&mut self, network: u64, cell: &mut u64, now_ms: u64) {
+        if !self.is_proven(now_ms) {
+            if gcra(cell, now_ms, OF_ADDRESS).is_err() {
+                return;
+            }
+            (self.network, self.holder) = (network, self.key);
         }
         self.proven_s = (now_ms / 1000) as u32;
     }
@@ -56,8 +103,7 @@ impl SessionState {
     /// Whether it vouches for a client on this network: a session that a proven client used, on the network where that
     /// was, or on one of the few that it may come to in an hour.
     pub(crate) fn vouches(&mut self, network: u64, now_ms: u64) -> bool {
-        let fresh = self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S;
-        if !self.is_issued() || !fresh {
+        if !self.is_issued() || !self.is_proven(now_ms) {
             return false;
         }
         if self.network != network {

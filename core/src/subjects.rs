@@ -4,6 +4,7 @@
 //! network  IPv4 /24, IPv6 /48          newcomers' pages, sign-ins under way and failed
 //!   ⊃ address  IPv4, IPv6 /64          every request, all pages, newcomers' pages, sign-ins, cross-site requests
 //!       ⊃ client  + user agent, JA4    every page and API call, by class, sign-ins
+//!                 + session's holder, once proven
 //!           ⊃ session  issued by the site   every page and API call
 //! ```
 //!

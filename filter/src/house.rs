@@ -32,8 +32,7 @@ pub enum Home {
 impl House {
     /// Where the client with this key is, or may be.
     pub fn home(&self, client: u64, now_ms: u64) -> Home {
-        let lives = |room: &Option<ClientState>| room.as_ref().is_some_and(|state| state.key() == client);
-        if let Some(room) = self.rooms.iter().position(lives) {
+        if let Some(room) = self.room_of(client) {
             return Home::Room(room);
         }
         let useful = |state: &ClientState| {
@@ -46,6 +45,12 @@ impl House {
             Some(room) if !self.overflowed => Home::Room(room),
             _ => Home::Elsewhere(free),
         }
+    }
+
+    /// The room where the client with this key lives.
+    pub fn room_of(&self, client: u64) -> Option<usize> {
+        let lives = |room: &Option<ClientState>| room.as_ref().is_some_and(|state| state.key() == client);
+        self.rooms.iter().position(lives)
     }
 
     /// The record in a room, if it is this client's; a new one otherwise.

@@ -22,8 +22,10 @@ pub(crate) const ATTEMPTS: usize = 8;
 /// Whose records: keyed hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// Of the client: address, user agent and JA4.
+    /// Of the client: address, user agent and JA4, and the session's holder where a session tells it apart.
     pub client: u64,
+    /// Of all that look alike: address, user agent and JA4.
+    alike: u64,
     /// Of the address.
     pub address: u64,
     /// Of the network.
@@ -38,13 +40,22 @@ impl Keys {
     /// The keys of a request; which session counts is not known yet.
     pub fn of(engine: &Engine, facts: &RequestFacts<'_>) -> Self {
         let key = engine.key();
+        let alike = key.client(facts);
         Self {
-            client: key.client(facts),
+            client: alike,
+            alike,
             address: key.address(facts.address),
             network: key.network(facts.address),
             named: [key.session(facts.session), key.session(facts.other_session)],
             session: 0,
         }
+    }
+}
+
+impl Keys {
+    /// Whether a session tells the client apart from others that look alike.
+    fn is_told_apart(&self) -> bool {
+        self.client != self.alike
     }
 }
 
@@ -62,11 +73,11 @@ pub struct Judged {
 /// Counts the request in the records of its subjects and judges it; what others should know of it waits for the next
 /// exchange.
 pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Judged {
-    let mut keys = Keys::of(engine, facts);
+    let keys = Keys::of(engine, facts);
     let asked = engine.ask(facts);
     let mut records = Records::new(worker, &keys, now_ms);
-    records.know_sessions(worker);
-    keys.session = records.issued();
+    records.know_sessions(worker, engine);
+    let keys = records.keys;
     let known = marks::find(worker, &asked, &keys, now_ms);
     let looks_on = worker.looks_on(now_ms);
     let needs = |client: &ClientState| engine.needs_network(&asked, client, now_ms);
@@ -104,9 +115,15 @@ pub fn feed_back<H: Host>(
     answered.login
 }
 
-/// The site issued a session: it counts from now on.
-pub fn issue<H: Host>(worker: &Worker<H>, session: u64, now_ms: u64) {
-    change(worker, session, now_ms, |record: &mut SessionState| record.issue(now_ms));
+/// The site issued a session in answer to a request of these keys: it counts from now on, and takes the place of the one
+/// that told the client apart.
+pub fn issue<H: Host>(worker: &Worker<H>, keys: Keys, session: u64, now_ms: u64) {
+    let succeeds = keys.is_told_apart() && session != keys.session;
+    let before = if succeeds { change(worker, keys.session, now_ms, SessionState::give_up) } else { None };
+    change(worker, session, now_ms, |record: &mut SessionState| match &before {
+        Some(before) => record.succeed(before, now_ms),
+        None => record.issue(now_ms),
+    });
 }
 
 /// Keeps the control plane's verdict in the client's record: its score, and what came of verifying the crawler that the
@@ -146,18 +163,20 @@ pub fn settle<H: Host>(
     now_ms: u64,
 ) {
     if rule.is_of_network() {
-        return change(worker, keys.network, now_ms, |network: &mut NetworkState| {
+        change(worker, keys.network, now_ms, |network: &mut NetworkState| {
             if network.last_seen_ms() > 0 {
                 network.settle(rule, limit, ahead_us, now_ms);
             }
         });
+        return;
     }
     if rule == LimitRule::Session {
-        return change(worker, keys.session, now_ms, |session: &mut SessionState| {
+        change(worker, keys.session, now_ms, |session: &mut SessionState| {
             if session.is_issued() {
                 session.settle(rule, limit, ahead_us, now_ms);
             }
         });
+        return;
     }
     Records::new(worker, &keys, now_ms).update(
         worker,
@@ -186,17 +205,23 @@ fn charge<H: Host>(worker: &Worker<H>, engine: &Engine, rule: LimitRule, key: u6
     });
 }
 
-/// Changes one record by itself; after [`ATTEMPTS`] lost writes it is given up.
-fn change<H: Host, R: Record>(worker: &Worker<H>, key: u64, now_ms: u64, change: impl Fn(&mut R)) {
+/// Changes one record by itself; after [`ATTEMPTS`] lost writes it is given up: `None`.
+fn change<H: Host, R: Record, T>(
+    worker: &Worker<H>,
+    key: u64,
+    now_ms: u64,
+    change: impl Fn(&mut R) -> T,
+) -> Option<T> {
     let mut slot = Slot::<R>::new(worker, key, now_ms);
     for _ in 0..ATTEMPTS {
         let mut record = slot.held.record.clone();
-        change(&mut record);
+        let outcome = change(&mut record);
         if slot.store(worker, &record, now_ms) {
-            return;
+            return Some(outcome);
         }
     }
     worker.metrics.count(Counter::StateConflict);
+    None
 }
 
 /// The records of one request's subjects: the house (address and first client) always, the others where they are needed.
@@ -222,20 +247,23 @@ impl Records {
         }
     }
 
-    /// A session that others know of was issued: they tell of no other.
-    fn know_sessions<H: Host>(&mut self, worker: &Worker<H>) {
+    /// A session that others know of was issued: they tell of no other. Of several that were issued the first counts, or the
+    /// one that tells the client apart.
+    fn know_sessions<H: Host>(&mut self, worker: &Worker<H>, engine: &Engine) {
         let now_ms = self.now_ms;
         for slot in self.sessions.iter_mut().filter(|slot| !slot.held.record.is_issued()) {
             if marks::is_told_of(worker, slot.key, now_ms) {
                 slot.held.record.issue(now_ms);
             }
         }
-    }
-
-    /// The key of the session that the site issued, of several the first; 0 for none.
-    fn issued(&self) -> u64 {
-        let is_issued = |slot: &&Slot<SessionState>| slot.held.record.is_issued();
-        self.sessions.iter().find(is_issued).map_or(0, |slot| slot.key)
+        let keys = &mut self.keys;
+        let mut issued = self.sessions.iter().filter(|slot| slot.held.record.is_issued());
+        keys.session = issued.clone().next().map_or(0, |slot| slot.key);
+        let holder =
+            |slot: &Slot<SessionState>| Some((slot.key, slot.held.record.holder_at(keys.network, now_ms)?));
+        if let Some((session, holder)) = issued.find_map(holder) {
+            (keys.session, keys.client) = (session, engine.key().holder(keys.alike, holder));
+        }
     }
 
     /// Changes the records, and whether all of them could be stored. `change` is called anew on fresh records for as long
@@ -252,12 +280,15 @@ impl Records {
             let mut house = self.house.held.record.clone();
             let room = match &self.elsewhere {
                 Some(_) => None,
-                None => find_room(worker, &house, (keys.client, now_ms), &mut self.elsewhere),
+                None => find_room(worker, &mut house, (&keys, now_ms), &mut self.elsewhere),
             };
             let mut client = match (&self.elsewhere, room) {
                 (Some(slot), None) => slot.held.record.clone(),
                 (_, room) => house.client(room.unwrap_or_default(), keys.client),
             };
+            if client.is_new() && keys.is_told_apart() {
+                client = find_alike(worker, &house, &keys, now_ms).told_apart(keys.client);
+            }
             if self.network.is_none() && needs_network(&client) {
                 self.network = Some(Slot::new(worker, keys.network, now_ms));
             }
@@ -298,23 +329,43 @@ impl Records {
     }
 }
 
-/// The client's room in the house; `None` (and `elsewhere` is loaded) where its record is in the clients' table.
+/// The client's room in the house; `None` (and `elsewhere` is loaded) where its record is in the clients' table. Whom a
+/// session tells apart takes the room of those who look alike: their record goes to the table.
 fn find_room<H: Host>(
     worker: &Worker<H>,
-    house: &House,
-    (client, now_ms): (u64, u64),
+    house: &mut House,
+    (keys, now_ms): (&Keys, u64),
     elsewhere: &mut Option<Slot<ClientState>>,
 ) -> Option<usize> {
-    let free = match house.home(client, now_ms) {
+    let free = match house.home(keys.client, now_ms) {
         Home::Room(room) => return Some(room),
         Home::Elsewhere(free) => free,
     };
-    let slot = Slot::<ClientState>::new(worker, client, now_ms);
-    if free.is_some() && slot.held.record.is_new() {
-        return free;
+    let slot = Slot::<ClientState>::new(worker, keys.client, now_ms);
+    if slot.held.record.is_new() {
+        let alike = if keys.is_told_apart() { house.room_of(keys.alike) } else { None };
+        let moves_out = |room: &usize| {
+            let alike = house.client(*room, keys.alike);
+            Slot::<ClientState>::new(worker, keys.alike, now_ms).store(worker, &alike, now_ms)
+        };
+        if let Some(room) = alike.filter(moves_out) {
+            house.overflow();
+            return Some(room);
+        }
+        if free.is_some() {
+            return free;
+        }
     }
     *elsewhere = Some(slot);
     None
+}
+
+/// The record of those who look like the client.
+fn find_alike<H: Host>(worker: &Worker<H>, house: &House, keys: &Keys, now_ms: u64) -> ClientState {
+    match house.room_of(keys.alike) {
+        Some(room) => house.client(room, keys.alike),
+        None => Slot::<ClientState>::new(worker, keys.alike, now_ms).held.record,
+    }
 }
 
 struct Slot<R> {

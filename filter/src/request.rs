@@ -307,7 +307,7 @@ impl<H: Host> Request<H> {
         let Some(status) = parse_status(&header(true, ":status")) else { return };
         let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
         if *asks_session {
-            self.issued(engine, now_ms);
+            self.issued(engine, *keys, now_ms);
         }
         let location = header(watch.is_login_attempt(), "location");
         let content_type = header(watch.reads_type(status), "content-type");
@@ -322,11 +322,11 @@ impl<H: Host> Request<H> {
     }
 
     /// Takes note of sessions that the site issues with an answer.
-    fn issued(&self, engine: &Engine, now_ms: u64) {
+    fn issued(&self, engine: &Engine, keys: Keys, now_ms: u64) {
         let Worker { host, config, .. } = &*self.worker;
         let issue = |session: &[u8]| match engine.key().session(session) {
             0 => {}
-            session => issue(&self.worker, session, now_ms),
+            session => issue(&self.worker, keys, session, now_ms),
         };
         let (cookie, header) =
             (config.sources.session_cookie.as_str(), config.sources.session_header.as_str());

@@ -95,7 +95,8 @@ pub(super) async fn check(
             let facts = RequestFacts { fingerprint: fingerprint.as_bytes(), ..facts(&request, ip, headers) };
             let marks = marks(&app, &request, &facts, now_ms);
             let mut verdict = app.detector.check(&facts, marks, known_as, now_ms);
-            let considered = app.providers.consider(ip, verdict.address, &verdict.decision, now_ms).await;
+            let considered =
+                app.providers.consider(ip, verdict.keys.address, &verdict.decision, now_ms).await;
             if considered == Considered::Learnt {
                 verdict = app.detector.again(verdict, known_as, unix_ms());
             }
@@ -164,13 +165,13 @@ fn record(
     let key = verdict.engine.key();
     let device = (!facts.fingerprint.is_empty()).then(|| {
         let fingerprint = key.fingerprint(facts.fingerprint);
-        Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.client })
+        Row::Fingerprint(FingerprintRow { ts_ms: now_ms, fingerprint, client: verdict.keys.client })
     });
     let mut row = RequestRow {
         ts_ms: now_ms,
         request_id: id,
-        address: verdict.address,
-        client: verdict.client,
+        address: verdict.keys.address,
+        client: verdict.keys.client,
         action: verdict.decision.action,
         enforced: verdict.enforced,
         basis: verdict.decision.basis,

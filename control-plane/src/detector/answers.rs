@@ -56,7 +56,7 @@ impl Detector {
     /// Remembers a judged request whose answer will be told.
     pub fn await_answer(&self, id: &RequestId, verdict: &Verdict, facts: &RequestFacts<'_>, now_ms: u64) {
         let Some(watch) = verdict.decision.watch else { return };
-        let keys = Keys::of(&verdict.engine, facts);
+        let keys = verdict.keys;
         let path = if watch.is_login_attempt() { facts.path } else { b"" };
         let path = path.get(..PATH_BYTES).unwrap_or(path);
         self.asked.0.with(verdict.engine.key().text(ID, id.to_string().as_bytes()), |waiting| {
@@ -73,7 +73,7 @@ impl Detector {
         });
         let (keys, watch, path) = taken.flatten()?;
         let Told { status, location, content_type, session } = told;
-        self.issue(engine.key().session(session), now_ms);
+        self.issue_after(keys, engine.key().session(session), now_ms);
         let answer = Answer { path: &path, status, location, content_type };
         let answered = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
         if answered.login == Some(LoginOutcome::Failed) {

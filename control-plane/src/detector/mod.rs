@@ -39,10 +39,8 @@ pub struct Verdict {
     pub decision: Decision,
     /// Who decided.
     pub engine: Arc<Engine>,
-    /// Keyed hash of the address.
-    pub address: u64,
-    /// Keyed hash of the client.
-    pub client: u64,
+    /// Whose records.
+    pub keys: Keys,
     /// Whether the policy carries a refusal out on this path.
     pub enforced: bool,
     /// What the decision adds to the address's standing.
@@ -161,10 +159,35 @@ impl Detector {
         }
     }
 
+    /// The same in answer to a request of these keys: it takes the place of the one that told the client apart.
+    fn issue_after(&self, keys: Keys, session: u64, now_ms: u64) {
+        let succeeds = keys.client != keys.alike && session != 0 && session != keys.session;
+        match succeeds.then(|| self.sessions.change(keys.session, SessionState::give_up)).flatten() {
+            Some(before) => self.sessions.with(session, |record| record.succeed(&before, now_ms)),
+            None => self.issue(session, now_ms),
+        }
+    }
+
+    /// Whose records: where a session tells the client apart, it has one of its own.
+    fn keys(&self, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Keys {
+        let keys = Keys::of(engine, facts);
+        let holder = self.sessions.read(keys.session, |session| session.holder_at(keys.network, now_ms));
+        let told_apart = |holder| Keys { client: engine.key().holder(keys.alike, holder), ..keys };
+        holder.flatten().map_or(keys, told_apart)
+    }
+
     /// Works on the records of a request's subjects; a session that nobody issued has none.
     fn subjects<R>(&self, keys: Keys, work: impl FnOnce(&mut Subjects<'_>) -> R) -> R {
         let session = self.is_issued(keys.session);
+        let alike = (keys.client != keys.alike && self.clients.read(keys.client, |_| ()).is_none())
+            .then(|| self.clients.read(keys.alike, |alike| alike.told_apart(keys.client)))
+            .flatten();
         self.clients.with(keys.client, |client| {
+            if client.is_new()
+                && let Some(alike) = alike
+            {
+                *client = alike;
+            }
             self.addresses.with(keys.address, |address| {
                 self.networks.with(keys.network, |network| {
                     let network_key = keys.network;
@@ -191,8 +214,8 @@ impl Detector {
         now_ms: u64,
     ) -> Verdict {
         let engine = self.engine();
-        let keys = Keys::of(&engine, facts);
-        let Keys { client, address, .. } = keys;
+        let keys = self.keys(&engine, facts, now_ms);
+        let address = keys.address;
         let asked = engine.ask(facts);
         let decision = self.subjects(keys, |subjects| {
             if let Some(verdict) = crawler {
@@ -207,7 +230,7 @@ impl Detector {
         let Decision { action, basis, ml_probability, features, .. } = &decision;
         let judged = Judged { action: *action, basis: *basis, ml_probability: *ml_probability, features };
         let attributions = judged.attributions(&engine, &self.attributed, now_ms);
-        Verdict { decision, engine, address, client, enforced, outcome, attributions }
+        Verdict { decision, engine, keys, enforced, outcome, attributions }
     }
 
     /// Judges features and evidence that a filter measured, plus what is known here. No record changes: the
@@ -231,14 +254,14 @@ impl Detector {
     /// Judges a verdict's request once more, as more is known of its address now; counts nothing.
     pub fn again(&self, verdict: Verdict, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
         let decision =
-            self.with_reputation(&verdict.engine, verdict.decision, verdict.address, crawler, now_ms);
+            self.with_reputation(&verdict.engine, verdict.decision, verdict.keys.address, crawler, now_ms);
         Verdict { decision, ..verdict }
     }
 
     /// Counts how a login attempt ended that somebody tells of.
     pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> LoginEnded {
         let engine = self.engine();
-        let keys = Keys::of(&engine, facts);
+        let keys = self.keys(&engine, facts, now_ms);
         let charges = self.subjects(keys, |subjects| {
             let is_newcomer = !subjects.client.is_proven(now_ms);
             let sign_in = SignIn { outcome, is_cross_site: false, is_reserved: false, is_newcomer };
@@ -324,9 +347,13 @@ pub struct LoginEnded {
 
 /// Whose records: keyed hashes.
 #[derive(Clone, Copy, Debug)]
-struct Keys {
-    client: u64,
-    address: u64,
+pub struct Keys {
+    /// Of the client: address, user agent and JA4, and the session's holder where a session tells it apart.
+    pub client: u64,
+    /// Of all that look alike: address, user agent and JA4.
+    alike: u64,
+    /// Of the address.
+    pub address: u64,
     network: u64,
     /// 0 for none.
     session: u64,
@@ -335,8 +362,10 @@ struct Keys {
 impl Keys {
     fn of(engine: &Engine, facts: &RequestFacts<'_>) -> Self {
         let key = engine.key();
+        let alike = key.client(facts);
         Self {
-            client: key.client(facts),
+            client: alike,
+            alike,
             address: key.address(facts.address),
             network: key.network(facts.address),
             session: key.session(facts.session),

@@ -25,15 +25,6 @@ const ADDRESSES_OF_NETWORK: u64 = 4;
 /// Of what neighbours ask for no more than this may be refused, in percent, where honest attackers get less refused.
 const SPARED_PERCENT: u64 = 1;
 
-/// Still open: who takes the user agent and JA4 of a neighbour at its address is one client with it, and the neighbour, signed
-/// in or not, bears what it does. No more than this may be refused to neighbours so.
-pub(crate) fn open_today(span: Span) -> u64 {
-    match span {
-        Span::TenMinutes => 367,
-        Span::Day => 875,
-    }
-}
-
 impl Budget {
     fn within(self, ms: u64) -> u64 {
         self.burst + ms / self.interval_ms
