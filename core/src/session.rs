@@ -115,3 +115,65 @@ impl SessionState {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_795_000_000_000;
+    const NETWORK: u64 = 7;
+
+    fn issued(key: u64) -> SessionState {
+        let mut session = SessionState::new(key);
+        session.issue(NOW_MS);
+        session
+    }
+
+    #[test]
+    fn thirty_sessions_of_an_address_tell_their_holders_apart_in_ten_minutes() {
+        let mut cell = 0;
+        let mut holders = |at_ms: u64, from: u64| {
+            let prove = |key: &u64| {
+                let mut session = issued(*key);
+                session.prove(NETWORK, &mut cell, at_ms);
+                session.holder_at(NETWORK, at_ms).is_some()
+            };
+            (from..from + 100).filter(prove).count()
+        };
+        assert_eq!(holders(NOW_MS, 1), 30);
+        assert_eq!(holders(NOW_MS + 600_000, 1_001), 30);
+    }
+
+    #[test]
+    fn a_session_that_succeeds_another_takes_its_proof_along() {
+        let (mut first, mut cell) = (issued(1), 0);
+        first.prove(NETWORK, &mut cell, NOW_MS);
+        assert_eq!(first.holder_at(NETWORK, NOW_MS), Some(1));
+        let mut second = SessionState::new(2);
+        second.succeed(&first.give_up(), NOW_MS);
+        assert_eq!((first.holder_at(NETWORK, NOW_MS), second.holder_at(NETWORK, NOW_MS)), (None, Some(1)));
+        assert!(!first.vouches(NETWORK, NOW_MS) && second.vouches(NETWORK, NOW_MS));
+        let mut third = SessionState::new(3);
+        third.succeed(&first.give_up(), NOW_MS);
+        assert!(third.is_issued() && !third.vouches(NETWORK, NOW_MS), "there was nothing left to take");
+    }
+
+    #[test]
+    fn a_session_tells_apart_where_it_has_come_to_and_only_for_a_day() {
+        let (mut session, mut cell) = (issued(1), 0);
+        session.prove(NETWORK, &mut cell, NOW_MS);
+        assert_eq!(session.holder_at(8, NOW_MS), None);
+        assert!(session.vouches(8, NOW_MS), "it has moved");
+        assert_eq!((session.holder_at(8, NOW_MS), session.holder_at(NETWORK, NOW_MS)), (Some(1), None));
+        assert_eq!(session.holder_at(8, NOW_MS + PROOF_KEEP_S * 1000), None);
+        let moved = (20..30).filter(|network| session.vouches(*network, NOW_MS)).count();
+        assert_eq!(moved, 2, "three new networks an hour with the first");
+    }
+
+    #[test]
+    fn nobody_is_told_apart_by_a_session_that_the_site_did_not_issue() {
+        let (mut session, mut cell) = (SessionState::new(1), 0);
+        session.prove(NETWORK, &mut cell, NOW_MS);
+        assert_eq!(session.holder_at(NETWORK, NOW_MS), None);
+    }
+}

@@ -9,6 +9,8 @@ mod attribution;
 mod observe;
 mod reputation;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
