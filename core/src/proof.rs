@@ -12,6 +12,8 @@ use crate::subjects::Subjects;
 const POINTS: u8 = 2;
 /// From the first of them on it takes at least so long, in seconds.
 const TAKES_S: u32 = 60;
+/// Whom its address or network has no room for is looked at again after so long, in seconds: then an address has one more.
+const AGAIN_S: u32 = 20;
 /// What was shown is forgotten after so long without more, in seconds: the visit is over.
 const FORGOTTEN_S: u32 = 1_800;
 /// A proof is renewed by use when it is older than this, in seconds.
@@ -75,10 +77,13 @@ impl Subjects<'_> {
         let (mut of_address, mut of_network) = (self.address.graduation_tat_us, network.graduation_tat_us);
         let room = gcra(&mut of_address, now_ms, OF_ADDRESS).is_ok()
             && gcra(&mut of_network, now_ms, OF_NETWORK).is_ok();
-        if room {
+        let now_s = (now_ms / 1000) as u32;
+        if !room {
+            self.client.proof_from_s = (now_s + AGAIN_S).saturating_sub(TAKES_S);
+        } else {
             (self.address.graduation_tat_us, network.graduation_tat_us) = (of_address, of_network);
             self.address.proven += 1.0;
-            self.client.proven_s = (now_ms / 1000) as u32;
+            self.client.proven_s = now_s;
         }
     }
 }
