@@ -56,6 +56,7 @@ pub use explanation::{Explanation, Share};
 pub use facts::{BrowserHeaders, RequestFacts, canonical, strip_query};
 pub use features::{FEATURE_COUNT, FEATURE_NAMES, FEATURE_VERSION, Features};
 pub use keys::HashKey;
+pub use limiter::LOOKS_ON_MS;
 pub use logins::SignIn;
 pub use model::{Model, ModelError, ModelKind, Network, TreeNode, Trees};
 pub use network::NetworkState;

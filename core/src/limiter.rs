@@ -15,6 +15,9 @@ use crate::path::PathClass;
 use crate::policy::{CompiledLimit, LimitMode, LimitRule, Policy};
 use crate::subjects::Subjects;
 
+/// For so long after a process began everybody is new to it, milliseconds (10 minutes).
+pub const LOOKS_ON_MS: u64 = 600_000;
+
 /// Who is over a limit that others share is told to come back within this time, µs.
 const LONGEST_WAIT_US: u64 = 10_000_000;
 

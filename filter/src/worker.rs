@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use sallyport_core::Engine;
+pub use sallyport_core::LOOKS_ON_MS;
 
 use crate::breaker::Breaker;
 use crate::clock::is_over;
@@ -16,8 +17,6 @@ use crate::request::Request;
 
 /// When the first machine of the process began, Unix milliseconds.
 const BEGUN: &str = "sallyport/4/begun";
-/// So long newcomers' budgets look on only, in milliseconds (10 minutes).
-pub const LOOKS_ON_MS: u64 = 600_000;
 
 /// When the process began, Unix milliseconds: the first machine says so.
 fn begun(host: &impl Host) -> u64 {

@@ -13,12 +13,14 @@ pub(crate) mod table;
 mod tests;
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
     AddressState, AgentVerdict, Basis, Charges, Check, ClientState, Decision, Engine, Evidence,
-    FEATURE_COUNT, Features, LoginOutcome, Marks, NetworkState, RequestFacts, SessionState, SignIn, Subjects,
+    FEATURE_COUNT, Features, LOOKS_ON_MS, LoginOutcome, Marks, NetworkState, RequestFacts, SessionState,
+    SignIn, Subjects,
 };
 
 use self::answers::Asked;
@@ -75,6 +77,8 @@ pub struct Detector {
     asked: Asked,
     pasts: Table<Past>,
     known: Arc<Known>,
+    /// When it judged for the first time, Unix milliseconds; 0 before.
+    begun_ms: AtomicU64,
 }
 
 /// The engine in force, and the one before: filters tell of decisions that it made.
@@ -96,6 +100,7 @@ impl Detector {
             asked: Asked::default(),
             pasts: Table::new(limits.addresses as usize),
             known: Arc::default(),
+            begun_ms: AtomicU64::new(0),
         }
     }
 
@@ -223,7 +228,7 @@ impl Detector {
             if let Some(verdict) = crawler {
                 engine.remember_agent(verdict, VERDICT_KEEP_S, subjects.client, now_ms);
             }
-            engine.decide(&asked, subjects, (marks, false), now_ms)
+            engine.decide(&asked, subjects, (marks, self.looks_on(now_ms)), now_ms)
         });
         let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.authority, facts.path));
@@ -233,6 +238,12 @@ impl Detector {
         let judged = Judged { action: *action, basis: *basis, ml_probability: *ml_probability, features };
         let attributions = judged.attributions(&engine, &self.attributed, now_ms);
         Verdict { decision, engine, keys, enforced, outcome, attributions }
+    }
+
+    /// Whether it judges since so lately that everybody is new to it: then the budgets of newcomers look on only.
+    fn looks_on(&self, now_ms: u64) -> bool {
+        let first = self.begun_ms.compare_exchange(0, now_ms, Ordering::Relaxed, Ordering::Relaxed);
+        now_ms.abs_diff(first.map_or_else(|begun_ms| begun_ms, |_| now_ms)) < LOOKS_ON_MS
     }
 
     /// Judges features and evidence that a filter measured, plus what is known here. No record changes: the

@@ -1,4 +1,4 @@
-//! Who bears what somebody else does with the same browser at the same address.
+//! Judging over a while: who bears what others at the same address do, and who is new.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -10,6 +10,17 @@ use crate::config::LimitsConfig;
 use crate::store::RequestId;
 
 const FROM_MS: u64 = 1_795_000_000_000;
+
+fn facts() -> RequestFacts<'static> {
+    RequestFacts {
+        address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+        method: b"GET",
+        authority: b"site.example",
+        user_agent: b"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0",
+        referer: b"https://site.example/",
+        ..RequestFacts::default()
+    }
+}
 
 struct World {
     detector: Detector,
@@ -30,16 +41,7 @@ impl World {
     fn ask(&mut self, path: &str, session: &str, after_ms: u64, issued: &str) -> Action {
         self.now_ms += after_ms;
         self.asked += 1;
-        let facts = RequestFacts {
-            address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
-            method: b"GET",
-            authority: b"site.example",
-            path: path.as_bytes(),
-            user_agent: b"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0",
-            referer: b"https://site.example/",
-            session: session.as_bytes(),
-            ..RequestFacts::default()
-        };
+        let facts = RequestFacts { path: path.as_bytes(), session: session.as_bytes(), ..facts() };
         let verdict = self.detector.check(&facts, Marks::default(), None, self.now_ms);
         let id = RequestId::parse(&format!("{:032x}", self.asked));
         self.detector.await_answer(&id, &verdict, &facts, self.now_ms);
@@ -49,6 +51,12 @@ impl World {
             self.detector.answered(&id, told, self.now_ms);
         }
         verdict.decision.action
+    }
+
+    /// Somebody new asks for a page, at the same moment.
+    fn ask_as(&self, user_agent: &str) -> Action {
+        let facts = RequestFacts { path: b"/", user_agent: user_agent.as_bytes(), ..facts() };
+        self.detector.check(&facts, Marks::default(), None, self.now_ms).decision.action
     }
 
     /// A page and its style, as a browser reads it.
@@ -75,4 +83,18 @@ fn whoever_has_proven_itself_with_a_session_does_not_bear_what_others_do_with_th
     assert!(world.ask("/page/9", "made up", 1_000, "").refuses());
     assert_eq!(world.read(10, "mine too", ""), [Action::Allow; 2]);
     assert!(world.ask("/page/11", "mine", 1_000, "").refuses(), "its proof went to the next session");
+}
+
+#[test]
+fn for_ten_minutes_newcomers_budgets_look_on_only() {
+    let newcomers = |world: &mut World| {
+        let ask = |n: u32| {
+            world.ask_as(&format!("Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0"))
+        };
+        (60..200).map(ask).filter(|action| *action == Action::RateLimit).count()
+    };
+    let mut world = World::new();
+    assert_eq!(newcomers(&mut world), 0);
+    world.now_ms += 600_000;
+    assert_eq!(newcomers(&mut world), 80, "of 140 at once 60 pass");
 }
