@@ -87,14 +87,16 @@ fn whoever_has_proven_itself_with_a_session_does_not_bear_what_others_do_with_th
 
 #[test]
 fn for_ten_minutes_newcomers_budgets_look_on_only() {
-    let newcomers = |world: &mut World| {
-        let ask = |n: u32| {
-            world.ask_as(&format!("Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0"))
+    let limited = |world: &World, from: u32| {
+        let name = |n: u32| {
+            format!(
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.{n}.0 Safari/537.36"
+            )
         };
-        (60..200).map(ask).filter(|action| *action == Action::RateLimit).count()
+        (from..from + 140).filter(|n| world.ask_as(&name(*n)) == Action::RateLimit).count()
     };
     let mut world = World::new();
-    assert_eq!(newcomers(&mut world), 0);
+    assert_eq!(limited(&world, 0), 0);
     world.now_ms += 600_000;
-    assert_eq!(newcomers(&mut world), 80, "of 140 at once 60 pass");
+    assert_eq!(limited(&world, 1_000), 80, "of 140 at once 60 find room");
 }
