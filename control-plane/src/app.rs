@@ -13,6 +13,7 @@ use crate::config::{Config, LimitsConfig, Loaded, ServerConfig};
 use crate::crawlers::{CrawlerRanges, Verifier};
 use crate::detector::Detector;
 use crate::fetch;
+use crate::issued::Issued;
 use crate::learning::Learning;
 use crate::limits::Limits;
 use crate::lists::{self, OperatorLists};
@@ -54,6 +55,8 @@ pub struct App {
     pub limits: Arc<Limits>,
     /// Counts suspicious actions of sessions.
     pub sessions: Arc<Sessions>,
+    /// Passes on which sessions the site issued.
+    pub issued: Arc<Issued>,
     /// What filters should know of sessions and networks.
     pub marks: Arc<Marks>,
     /// What replicas share.
@@ -130,6 +133,7 @@ impl App {
         let sizes = &loaded.config.limits;
         let limits = Arc::new(Limits::new(Arc::clone(&shared), Arc::clone(&detector), sizes));
         let sessions = Sessions::new(Arc::clone(&shared), Arc::clone(&detector), Arc::clone(&marks), sizes);
+        let issued = Issued::new(Arc::clone(&shared), Arc::clone(&detector), Arc::clone(&marks), sizes);
         let metrics = Metrics::default();
         let interval = Duration::from_secs(loaded.config.redis.poll_interval_s.into());
         let replicas = Replicas::new(loaded.config.server.port, interval);
@@ -145,6 +149,7 @@ impl App {
             lists,
             limits,
             sessions: Arc::new(sessions),
+            issued: Arc::new(issued),
             marks,
             shared,
             providers,

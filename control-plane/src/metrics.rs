@@ -212,7 +212,7 @@ fn register_state(registry: &mut Registry, app: &App) {
     let health = app.store.health();
     let occupancy = app.detector.occupancy();
     let snapshot = app.publisher.current();
-    let (limits, sessions) = (app.limits.health(), app.sessions.health());
+    let (limits, sessions, issued) = (app.limits.health(), app.sessions.health(), app.issued.health());
     let age_s = unix_ms().saturating_sub(snapshot.created_ms) / 1000;
     let gauges = [
         ("store_pending_rows", "Rows waiting to be written", health.pending_rows),
@@ -256,6 +256,12 @@ fn register_state(registry: &mut Registry, app: &App) {
             sessions.refused,
         ),
         ("session_merge_failures", "Merges of sessions that shared state failed at", sessions.failures),
+        ("issued_sessions_told", "Issued sessions that filters told of", issued.told),
+        (
+            "issued_sessions_untold",
+            "Issued sessions that were not passed on: too many of their address, or of all",
+            issued.untold,
+        ),
         ("marks_told", "Marks told to filters", app.marks.told()),
         ("records_evicted", "Client and address records that made room for others", occupancy.evicted),
         (

@@ -17,7 +17,9 @@ use crate::app::App;
 use crate::auth::REFRESH_INTERVAL;
 use crate::config::{Loaded, Sources};
 use crate::store::{SqliteStore, Store};
-use crate::{learning, limits, listen, lists, logins, marks, models, ranges, reload, replicas, sessions};
+use crate::{
+    issued, learning, limits, listen, lists, logins, marks, models, ranges, reload, replicas, sessions,
+};
 
 /// Serves until SIGINT or SIGTERM; then no new request is taken, those in flight end, rows are written.
 ///
@@ -70,6 +72,7 @@ fn background(app: &Arc<App>, sources: Sources, loaded: Loaded) -> JoinSet<()> {
     tasks.spawn(lists::replicate(Arc::clone(&app.lists), shared(), interval));
     tasks.spawn(limits::run(Arc::clone(&app.limits)));
     tasks.spawn(sessions::run(Arc::clone(&app.sessions)));
+    tasks.spawn(issued::run(Arc::clone(&app.issued)));
     tasks.spawn(logins::share(Arc::clone(&app.logins), shared()));
     tasks.spawn(marks::of_networks(Arc::clone(&app.marks), Arc::clone(&app.logins)));
     tasks.spawn(replicas::run(Arc::clone(app)));

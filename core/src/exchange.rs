@@ -1,9 +1,10 @@
-//! The exchange between a filter and the control plane: what was spent of rate limits and who was suspicious goes up; how
-//! full the shared cells are, and marks, come down. Two versioned binaries, little-endian.
+//! The exchange between a filter and the control plane: what was spent of rate limits, who was suspicious and which sessions
+//! were issued goes up; how full the shared cells are, and marks, come down. Two versioned binaries, little-endian.
 //!
 //! Request: `SPEX`, format version u16, instance u64, origin u64, seen u64; charges (count u16; rule u8, key u64, requests
-//! u32 each); suspicions (count u16; session u64, actions u32 each). Reply: `SPEY`, format version u16, origin u64, sequence
-//! u64; cells (count u16; rule u8, key u64, ahead u64 each); marks (count u16; kind u8, key u64, value u8, keep u32 each).
+//! u32 each); suspicions (count u16; session u64, actions u32 each); issued (count u16; session u64, address u64 each).
+//! Reply: `SPEY`, format version u16, origin u64, sequence u64; cells (count u16; rule u8, key u64, ahead u64 each); marks
+//! (count u16; kind u8, key u64, value u8, keep u32 each).
 
 use crate::policy::LimitRule;
 use crate::wire::Reader;
@@ -11,9 +12,11 @@ use crate::wire::Reader;
 const REQUEST: &[u8] = b"SPEX";
 const REPLY: &[u8] = b"SPEY";
 /// Version of both formats; each side refuses any other.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 /// Most charges, suspicions, cells or marks of a message.
 pub const MOST: usize = 1000;
+/// Most issued sessions of a message.
+pub const MOST_ISSUED: usize = 250;
 /// Larger messages are refused, in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
 
@@ -30,6 +33,8 @@ pub struct Request {
     pub charges: Vec<(LimitRule, u64, u32)>,
     /// Suspicious actions, by keyed hash of the session.
     pub suspicions: Vec<(u64, u32)>,
+    /// Sessions that the site issued: keyed hashes of session and of the address that it issued it to.
+    pub issued: Vec<(u64, u64)>,
 }
 
 /// What the control plane answers.
@@ -53,6 +58,8 @@ pub enum MarkKind {
     Session = 1,
     /// Failed logins from a network ([`crate::HashKey::network`]): the strength of the check `failed_logins`, 255 for 1.
     Network = 2,
+    /// A session that the site issued; always 1.
+    Issued = 3,
 }
 
 /// A small fact about a key.
@@ -77,18 +84,19 @@ pub enum ExchangeError {
     /// Another format version.
     #[error("exchange format {0}, this build reads {FORMAT_VERSION}")]
     FormatVersion(u16),
-    /// Over [`MAX_BYTES`] or [`MOST`].
+    /// Over [`MAX_BYTES`].
     #[error("message is too large")]
     TooLarge,
-    /// Cut short, too long, or with an impossible number.
+    /// Cut short, too long, or with an impossible number or count.
     #[error("message is damaged")]
     Damaged,
 }
 
 impl Request {
-    /// The binary form; beyond [`MOST`] charges or suspicions the rest is left out.
+    /// The binary form; beyond [`MOST`] charges or suspicions and [`MOST_ISSUED`] issued sessions the rest is left out.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + 13 * self.charges.len() + 12 * self.suspicions.len());
+        let bytes = 64 + 13 * self.charges.len() + 12 * self.suspicions.len() + 16 * self.issued.len();
+        let mut out = Vec::with_capacity(bytes.min(MAX_BYTES));
         begin(&mut out, REQUEST, &[self.instance, self.origin, self.seen]);
         count(&mut out, self.charges.len());
         for (rule, key, requests) in self.charges.iter().take(MOST) {
@@ -100,6 +108,11 @@ impl Request {
         for (session, actions) in self.suspicions.iter().take(MOST) {
             out.extend(session.to_le_bytes());
             out.extend(actions.to_le_bytes());
+        }
+        count(&mut out, self.issued.len().min(MOST_ISSUED));
+        for (session, address) in self.issued.iter().take(MOST_ISSUED) {
+            out.extend(session.to_le_bytes());
+            out.extend(address.to_le_bytes());
         }
         out
     }
@@ -113,9 +126,10 @@ impl Request {
         let mut read = || {
             let r = &mut reader;
             let (instance, origin, seen) = (r.u64()?, r.u64()?, r.u64()?);
-            let charges = items(r, |r| Some((LimitRule::from_u8(r.u8()?)?, r.u64()?, r.u32()?)))?;
-            let suspicions = items(r, |r| Some((r.u64()?, r.u32()?)))?;
-            Some(Self { instance, origin, seen, charges, suspicions })
+            let charges = items(r, MOST, |r| Some((LimitRule::from_u8(r.u8()?)?, r.u64()?, r.u32()?)))?;
+            let suspicions = items(r, MOST, |r| Some((r.u64()?, r.u32()?)))?;
+            let issued = items(r, MOST_ISSUED, |r| Some((r.u64()?, r.u64()?)))?;
+            Some(Self { instance, origin, seen, charges, suspicions, issued })
         };
         let request = read().ok_or(ExchangeError::Damaged)?;
         if reader.0.is_empty() { Ok(request) } else { Err(ExchangeError::Damaged) }
@@ -152,8 +166,8 @@ impl Reply {
         let mut read = || {
             let r = &mut reader;
             let (origin, sequence) = (r.u64()?, r.u64()?);
-            let cells = items(r, |r| Some((LimitRule::from_u8(r.u8()?)?, r.u64()?, r.u64()?)))?;
-            let marks = items(r, read_mark)?;
+            let cells = items(r, MOST, |r| Some((LimitRule::from_u8(r.u8()?)?, r.u64()?, r.u64()?)))?;
+            let marks = items(r, MOST, read_mark)?;
             Some(Self { origin, sequence, cells, marks })
         };
         let reply = read().ok_or(ExchangeError::Damaged)?;
@@ -165,6 +179,7 @@ fn read_mark(r: &mut Reader<'_>) -> Option<Mark> {
     let kind = match r.u8()? {
         1 => MarkKind::Session,
         2 => MarkKind::Network,
+        3 => MarkKind::Issued,
         _ => return None,
     };
     Some(Mark { kind, key: r.u64()?, value: r.u8()?, keep_s: r.u32()? })
@@ -194,9 +209,13 @@ fn open<'a>(bytes: &'a [u8], magic: &[u8]) -> Result<Reader<'a>, ExchangeError> 
     }
 }
 
-fn items<'a, T>(r: &mut Reader<'a>, mut item: impl FnMut(&mut Reader<'a>) -> Option<T>) -> Option<Vec<T>> {
+fn items<'a, T>(
+    r: &mut Reader<'a>,
+    most: usize,
+    mut item: impl FnMut(&mut Reader<'a>) -> Option<T>,
+) -> Option<Vec<T>> {
     let count = usize::from(r.u16()?);
-    if count > MOST {
+    if count > most {
         return None;
     }
     (0..count).map(|_| item(r)).collect()
@@ -216,6 +235,7 @@ mod tests {
             seen: 3,
             charges: vec![(LimitRule::Api, 4, 5)],
             suspicions: vec![(6, 7)],
+            issued: vec![(8, 9), (u64::MAX, 0)],
         };
         assert_eq!(Request::decode(&request.encode()), Ok(request));
         let mark = |kind, value| Mark { kind, key: 8, value, keep_s: 60 };
@@ -223,7 +243,7 @@ mod tests {
             origin: 1,
             sequence: 2,
             cells: vec![(LimitRule::Address, 3, 4)],
-            marks: vec![mark(MarkKind::Session, 3), mark(MarkKind::Network, 255)],
+            marks: vec![mark(MarkKind::Session, 3), mark(MarkKind::Network, 255), mark(MarkKind::Issued, 1)],
         };
         assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
     }
@@ -237,6 +257,40 @@ mod tests {
         };
         let back = Reply::decode(&most.encode()).expect("fits");
         assert_eq!((back.cells.len(), back.marks.len()), (MOST, MOST));
+        let most = Request {
+            charges: vec![(LimitRule::Client, 1, 2); MOST + 1],
+            suspicions: vec![(1, 2); MOST + 1],
+            issued: vec![(1, 2); MOST_ISSUED + 1],
+            ..Request::default()
+        };
+        let back = Request::decode(&most.encode()).expect("fits");
+        assert_eq!((back.charges.len(), back.suspicions.len(), back.issued.len()), (MOST, MOST, MOST_ISSUED));
+    }
+
+    #[test]
+    fn other_versions_counts_and_lengths_are_refused_as_a_whole() {
+        let issued = vec![(1, 2); MOST_ISSUED];
+        let good = Request { issued, ..Request::default() }.encode();
+        let counted_at = good.len() - 16 * MOST_ISSUED - 2;
+        for version in [0, FORMAT_VERSION - 1, FORMAT_VERSION + 1, u16::MAX] {
+            let mut other = good.clone();
+            other[4..6].copy_from_slice(&version.to_le_bytes());
+            assert_eq!(Request::decode(&other), Err(ExchangeError::FormatVersion(version)));
+            let mut reply = Reply::default().encode();
+            reply[4..6].copy_from_slice(&version.to_le_bytes());
+            assert_eq!(Reply::decode(&reply), Err(ExchangeError::FormatVersion(version)));
+        }
+        for count in [0, MOST_ISSUED - 1, MOST_ISSUED + 1, MOST, usize::from(u16::MAX)] {
+            let mut other = good.clone();
+            other[counted_at..counted_at + 2].copy_from_slice(&(count as u16).to_le_bytes());
+            other.extend([0; 16]);
+            assert_eq!(Request::decode(&other), Err(ExchangeError::Damaged), "{count}");
+        }
+        for length in 0..good.len() {
+            assert!(Request::decode(&good[..length]).is_err(), "{length}");
+        }
+        assert_eq!(Request::decode(&[good, vec![0]].concat()), Err(ExchangeError::Damaged));
+        assert_eq!(Request::decode(&vec![0; MAX_BYTES + 1]), Err(ExchangeError::TooLarge));
     }
 
     proptest! {

@@ -1,5 +1,5 @@
-//! Settling with the control plane: what was let through at nearly full limits and which sessions acted suspiciously goes
-//! up, how full the shared cells are and marks come down.
+//! Settling with the control plane: what was let through at nearly full limits, which sessions acted suspiciously and which
+//! were issued goes up, how full the shared cells are and marks come down.
 //!
 //! Limits are spent from the records of this process first, so nothing waits for this. Each machine keeps a bounded
 //! [`Round`] of what it has to tell and posts it, one at a time, at most every [`EVERY_MS`]. With nothing to tell, only the
@@ -14,6 +14,7 @@ use crate::host::{Call, Host, Level, answer_status};
 use crate::judge::{Keys, settle};
 use crate::marks;
 use crate::metrics::Counter;
+use crate::round::{Charge, Round};
 use crate::sync::{pair, read_pair};
 use crate::worker::Worker;
 
@@ -27,64 +28,6 @@ const TIMEOUT_MS: u32 = 2_000;
 const LONGEST_MS: u64 = 2 * TIMEOUT_MS as u64;
 /// Which control plane's marks the machines of this process have seen, and up to which number.
 const SEEN: &str = "sallyport/4/seen";
-
-/// What there is to tell; at most [`MOST`] of each, sorted.
-#[derive(Debug, Default)]
-struct Round {
-    charges: Vec<Charge>,
-    suspicions: Vec<(u64, u32)>,
-}
-
-/// Requests that a cell took.
-#[derive(Debug)]
-struct Charge {
-    /// The rule's number and the cell's keyed hash.
-    id: (u8, u64),
-    rule: LimitRule,
-    requests: u32,
-    /// To find the record again.
-    keys: Keys,
-}
-
-impl Round {
-    /// Adds requests to a cell; `false` where there is no room.
-    fn charge(&mut self, charge: Charge) -> bool {
-        match self.charges.binary_search_by_key(&charge.id, |charge| charge.id) {
-            Ok(at) => {
-                if let Some(held) = self.charges.get_mut(at) {
-                    held.requests = held.requests.saturating_add(charge.requests);
-                }
-            }
-            Err(at) if self.charges.len() < MOST => self.charges.insert(at, charge),
-            Err(_) => return false,
-        }
-        true
-    }
-
-    /// Adds actions of a session; `false` where there is no room.
-    fn suspect(&mut self, session: u64, actions: u32) -> bool {
-        match self.suspicions.binary_search_by_key(&session, |(session, _)| *session) {
-            Ok(at) => {
-                if let Some((_, held)) = self.suspicions.get_mut(at) {
-                    *held = held.saturating_add(actions);
-                }
-            }
-            Err(at) if self.suspicions.len() < MOST => self.suspicions.insert(at, (session, actions)),
-            Err(_) => return false,
-        }
-        true
-    }
-
-    fn is_empty(&self) -> bool {
-        self.charges.is_empty() && self.suspicions.is_empty()
-    }
-
-    /// Whose cell it is, where this round told of it.
-    fn keys(&self, rule: LimitRule, key: u64) -> Option<Keys> {
-        let at = self.charges.binary_search_by_key(&(rule as u8, key), |charge| charge.id).ok()?;
-        self.charges.get(at).map(|charge| charge.keys)
-    }
-}
 
 #[derive(Debug)]
 struct UnderWay {
@@ -130,6 +73,11 @@ impl Exchange {
     /// A session acted suspiciously; `false` where there is no room.
     pub fn suspect(&mut self, session: u64) -> bool {
         self.waiting.suspect(session, 1)
+    }
+
+    /// The site issued a session to an address; `false` where there is no room.
+    pub fn issue(&mut self, session: u64, address: u64) -> bool {
+        self.waiting.issue(session, address)
     }
 
     /// Posts what there is to tell. `leads` says that this machine asks for all of the process.
@@ -199,6 +147,7 @@ impl Exchange {
             seen,
             charges: charges.collect(),
             suspicions: round.suspicions.clone(),
+            issued: round.issued.clone(),
         };
         let body = request.encode();
         let bearer = control.bearer();
@@ -225,6 +174,10 @@ impl Exchange {
         for mark in &reply.marks {
             marks::lay(worker, *mark, now_ms);
         }
+        if reply.marks.len() == MOST {
+            // There are more.
+            self.next_poll_ms = 0;
+        }
         let shared = worker.host.shared(SEEN);
         let (origin, seen) = read_pair(&shared.value).unwrap_or_default();
         if origin != reply.origin || seen < reply.sequence {
@@ -247,6 +200,9 @@ impl Exchange {
         }
         for (session, actions) in round.suspicions {
             lost += u64::from(!self.waiting.suspect(session, actions));
+        }
+        for (session, address) in round.issued {
+            lost += u64::from(!self.waiting.issue(session, address));
         }
         worker.metrics.add(Counter::ExchangeDropped, lost);
         worker.metrics.count(Counter::ExchangeFailed);

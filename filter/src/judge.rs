@@ -116,13 +116,33 @@ pub fn feed_back<H: Host>(
 }
 
 /// The site issued a session in answer to a request of these keys: it counts from now on, and takes the place of the one
-/// that told the client apart.
-pub fn issue<H: Host>(worker: &Worker<H>, keys: Keys, session: u64, now_ms: u64) {
+/// that told the client apart. The next exchange tells of it where that is news.
+pub fn issue<H: Host>(worker: &Worker<H>, engine: &Engine, keys: Keys, session: u64, now_ms: u64) {
     let succeeds = keys.is_told_apart() && session != keys.session;
     let before = if succeeds { change(worker, keys.session, now_ms, SessionState::give_up) } else { None };
-    change(worker, session, now_ms, |record: &mut SessionState| match &before {
-        Some(before) => record.succeed(before, now_ms),
-        None => record.issue(now_ms),
+    let is_news = change(worker, session, now_ms, |record: &mut SessionState| {
+        let is_news = !record.is_issued();
+        match &before {
+            Some(before) => record.succeed(before, now_ms),
+            None => record.issue(now_ms),
+        }
+        is_news
+    });
+    if is_news == Some(true) && engine.version() > 0 {
+        worker.exchange(|exchange, _| {
+            if !exchange.issue(session, keys.address) {
+                worker.metrics.count(Counter::ExchangeDropped);
+            }
+        });
+    }
+}
+
+/// Another filter told of a session that the site issued.
+pub fn hear_of<H: Host>(worker: &Worker<H>, session: u64, now_ms: u64) {
+    change(worker, session, now_ms, |record: &mut SessionState| {
+        if !record.is_issued() {
+            record.issue(now_ms);
+        }
     });
 }
 

@@ -26,6 +26,7 @@ pub mod protobuf;
 pub mod reply;
 pub mod request;
 pub mod root;
+mod round;
 pub mod state;
 pub mod sync;
 pub mod worker;

@@ -8,7 +8,7 @@ use sallyport_core::{Asked, Engine, Marks};
 
 use crate::clock::is_over;
 use crate::host::Host;
-use crate::judge::{ATTEMPTS, Keys};
+use crate::judge::{ATTEMPTS, Keys, hear_of};
 use crate::metrics::Counter;
 use crate::state::{Held, Record};
 use crate::worker::Worker;
@@ -111,8 +111,11 @@ pub fn count_suspicious<H: Host>(worker: &Worker<H>, engine: &Engine, session: u
 }
 
 /// Lays down what the control plane told. It counts for all filters, so a session's own count does not lower it; only 0
-/// does, which forgives.
+/// does, which forgives. That a session was issued stands in its record.
 pub fn lay<H: Host>(worker: &Worker<H>, mark: Mark, now_ms: u64) {
+    if mark.kind == MarkKind::Issued {
+        return hear_of(worker, mark.key, now_ms);
+    }
     let until_ms = now_ms + (u64::from(mark.keep_s) * 1000).min(LONGEST_MS);
     change(worker, mark.key, now_ms, |before| {
         let held = before.value(mark.kind, now_ms);

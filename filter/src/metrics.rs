@@ -54,7 +54,7 @@ pub enum Counter {
     ExchangeSent,
     /// Exchanges that failed: refused, late, not a 200, not understood.
     ExchangeFailed,
-    /// Requests that could not be charged to shared limits, and suspicious actions not told: no room.
+    /// Requests that could not be charged to shared limits, suspicious actions and issued sessions not told: no room.
     ExchangeDropped,
     /// Requests over a limit that only watches.
     RateLimitShadow,

@@ -326,7 +326,7 @@ impl<H: Host> Request<H> {
         let Worker { host, config, .. } = &*self.worker;
         let issue = |session: &[u8]| match engine.key().session(session) {
             0 => {}
-            session => issue(&self.worker, keys, session, now_ms),
+            session => issue(&self.worker, engine, keys, session, now_ms),
         };
         let (cookie, header) =
             (config.sources.session_cookie.as_str(), config.sources.session_header.as_str());

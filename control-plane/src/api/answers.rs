@@ -102,6 +102,7 @@ pub(super) async fn answers(
             continue;
         };
         counted += 1;
+        app.issued.tell(reported.issued.as_slice());
         app.limits.charge(engine.policy(), reported.charges.iter().map(|(rule, key)| (rule, key, 1)));
         match reported.login {
             Some((LoginOutcome::Failed, network)) => app.logins.failed(network, 0, now_ms),

@@ -1,4 +1,5 @@
-//! `POST /v1/exchange`: what filters spent of rate limits and who was suspicious, for what all replicas know.
+//! `POST /v1/exchange`: what filters spent of rate limits, who was suspicious and which sessions were issued, for what all
+//! replicas know.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::app::App;
 /// Largest message, KiB.
 pub(super) const LIMIT_KIB: u32 = (MAX_BYTES >> 10) as u32;
 
-/// Take charges and suspicious actions, answer shared rate cells and marks. What is charged is merged with other
+/// Take charges, suspicious actions and issued sessions, answer shared rate cells and marks. What is charged is merged with other
 /// replicas before this answers, where that takes at most 20 ms; else the answer says what was known before.
 #[utoipa::path(post, path = "/v1/exchange", tag = "filters",
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "A request in the binary format of core"),
@@ -30,6 +31,8 @@ pub(super) async fn exchange(
     let body = body::bytes(body, LIMIT_KIB)?;
     let request = Request::decode(&body).map_err(|error| ApiError::bad_syntax(error.to_string()))?;
     app.metrics.exchanges.inc();
+    // Before the actions of a session that this tells of.
+    app.issued.tell(&request.issued);
     let (cells, ()) =
         tokio::join!(app.limits.exchange(&request.charges), app.sessions.exchange(&request.suspicions));
     let news = app.marks.since(request.origin, request.seen);

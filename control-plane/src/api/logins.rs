@@ -81,10 +81,13 @@ pub(super) async fn ended(
         ..RequestFacts::default()
     };
     let outcome = if request.failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
-    let LoginEnded { address, client, charges } = app.detector.login_ended(&facts, outcome, now_ms);
+    let LoginEnded { address, client, session, charges } = app.detector.login_ended(&facts, outcome, now_ms);
     app.limits.charge(engine.policy(), charges.iter().map(|(rule, key)| (rule, key, 1)));
     match outcome {
-        LoginOutcome::Passed => app.logins.passed(network, account, now_ms),
+        LoginOutcome::Passed => {
+            app.issued.tell(&[(session, address)]);
+            app.logins.passed(network, account, now_ms);
+        }
         LoginOutcome::Failed => {
             app.logins.failed(network, account, now_ms);
             let path = stored_path(request.endpoint.as_deref().unwrap_or_default());

@@ -40,6 +40,8 @@ pub struct Told<'a> {
 /// What came of an answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reported {
+    /// The session that the site issued with it, with the address: keyed hashes.
+    pub issued: Option<(u64, u64)>,
     /// Of a login attempt: how it ended, and the keyed hash of its network.
     pub login: Option<(LoginOutcome, u64)>,
     /// The rate cells that were charged by it and that other replicas should know of.
@@ -73,14 +75,16 @@ impl Detector {
         });
         let (keys, watch, path) = taken.flatten()?;
         let Told { status, location, content_type, session } = told;
-        self.issue_after(keys, engine.key().session(session), now_ms);
+        let session = engine.key().session(session);
+        self.issue_after(keys, session, now_ms);
         let answer = Answer { path: &path, status, location, content_type };
         let answered = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
         if answered.login == Some(LoginOutcome::Failed) {
             self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));
         }
         let login = answered.login.map(|outcome| (outcome, keys.network));
-        Some(Reported { login, charges: answered.charges })
+        let issued = (session != 0).then_some((session, keys.address));
+        Some(Reported { issued, login, charges: answered.charges })
     }
 }
 

@@ -286,7 +286,7 @@ impl Detector {
             // Whoever has signed in has a session of the site's.
             self.issue(keys.session, now_ms);
         }
-        LoginEnded { address: keys.address, client: keys.client, charges }
+        LoginEnded { address: keys.address, client: keys.client, session: keys.session, charges }
     }
 
     /// The strength of `ip_reputation` for an address's keyed hash, in [-0.5, 1]: what its past says plus what a
@@ -354,6 +354,8 @@ pub struct LoginEnded {
     pub address: u64,
     /// Keyed hash of the client.
     pub client: u64,
+    /// Keyed hash of the session that it came with; 0 for none.
+    pub session: u64,
     /// The rate cells that were charged by it and that other replicas should know of.
     pub charges: Charges,
 }

@@ -109,6 +109,11 @@ pub enum Notice {
         /// How long it is kept, seconds.
         keep_s: u32,
     },
+    /// The site issued a session.
+    Issued {
+        /// Keyed hash of the session.
+        session: u64,
+    },
 }
 
 /// A record of a replicated set: an id, and bytes that say by themselves which of two versions is newer.

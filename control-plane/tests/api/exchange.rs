@@ -67,11 +67,51 @@ async fn what_a_filter_let_through_counts_for_check_and_sessions_are_marked() {
 }
 
 #[tokio::test]
+async fn issued_sessions_are_told_to_other_filters_and_bounded_per_address() {
+    let plane = ControlPlane::start().await;
+    let issued: Vec<_> = (0..100).map(|session| (session, 1)).chain([(1_000, 2)]).collect();
+    exchange(&plane, Request { instance: 1, issued, ..Request::default() }).await;
+    let heard = exchange(&plane, Request { instance: 2, ..Request::default() }).await;
+    let keys: Vec<_> = heard.marks.iter().map(|mark| (mark.kind, mark.key, mark.value)).collect();
+    let expected = (1..=30).chain([1_000]).map(|session| (MarkKind::Issued, session, 1));
+    assert_eq!(keys, expected.collect::<Vec<_>>(), "30 of an address at once, and no session is none");
+    assert!(plane.app.detector.is_issued(1_000) && !plane.app.detector.is_issued(31));
+    let metrics = String::from_utf8(plane.get("/metrics").await.bytes).expect("text");
+    for line in ["sallyport_issued_sessions_told_total 31", "sallyport_issued_sessions_untold_total 69"] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_of_answers_and_sign_ins_are_told_to_filters() {
+    let plane = ControlPlane::start().await;
+    let body = json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": "/", "answered": true });
+    let verdict = plane.check(body).await;
+    let answer =
+        json!({ "request_id": verdict.ok(200)["request_id"], "status": 200, "session_id": "issued" });
+    plane.post("/v1/answers", json!({ "answers": [answer] }).to_string()).await.ok(202);
+    let sign_in = |failed, session| json!({ "ip": "192.0.2.2", "user_agent": FIREFOX, "failed": failed, "session_id": session });
+    for login in [sign_in(true, "failed"), sign_in(false, "passed"), sign_in(false, "")] {
+        plane.post("/v1/logins", login.to_string()).await.ok(202);
+    }
+    let heard = exchange(&plane, Request::default()).await;
+    let key = plane.app.detector.engine().key().clone();
+    let keys: Vec<_> = heard.marks.iter().map(|mark| (mark.kind, mark.key)).collect();
+    assert_eq!(keys, ["issued", "passed"].map(|session| (MarkKind::Issued, key.session(session.as_bytes()))));
+}
+
+#[tokio::test]
 async fn garbage_is_refused() {
     let plane = ControlPlane::start().await;
     let good = Request { charges: vec![(LimitRule::Client, 7, 1)], ..Request::default() }.encode();
     let mut future = good.clone();
     future[4] = 9;
+    let mut past = good.clone();
+    past[4] = 1;
+    let mut too_many = good.clone();
+    let length = too_many.len();
+    too_many[length - 2..].copy_from_slice(&1000_u16.to_le_bytes());
+    too_many.extend(vec![1; 1000 * 16]);
     let mut unknown_rule = good.clone();
     unknown_rule[32] = 200;
     for body in [
@@ -79,6 +119,8 @@ async fn garbage_is_refused() {
         b"{}".to_vec(),
         good[..good.len() - 1].to_vec(),
         future,
+        past,
+        too_many,
         unknown_rule,
         vec![0; MAX_BYTES],
     ] {

@@ -10,7 +10,7 @@ use sallyport::auth::{Role, Token};
 use sallyport::config::{Loaded, Sources};
 use sallyport::serve;
 use sallyport::store::{SqliteStore, Store};
-use sallyport::{limits, sessions};
+use sallyport::{issued, limits, sessions};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -79,6 +79,7 @@ impl ControlPlane {
         sallyport::fetch::install_tls();
         tokio::spawn(limits::run(Arc::clone(&app.limits)));
         tokio::spawn(sessions::run(Arc::clone(&app.sessions)));
+        tokio::spawn(issued::run(Arc::clone(&app.issued)));
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
         let stop = Some(stop);
         Self { app, sources, loaded, filter_token, admin_token, folder, base, client, stop }

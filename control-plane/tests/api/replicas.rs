@@ -9,7 +9,7 @@ use sallyport::clock::unix_ms;
 use sallyport::lists::{Replication, replicate};
 use serde_json::json;
 
-use crate::harness::ControlPlane;
+use crate::harness::{ControlPlane, FIREFOX};
 use crate::redis_server::RedisServer;
 
 /// A control plane that exchanges its lists when it is told to.
@@ -66,6 +66,16 @@ fn flush(server: &RedisServer) {
     let mut answer = [0; 5];
     stream.read_exact(&mut answer).expect("answered");
     assert_eq!(&answer, b"+OK\r\n");
+}
+
+/// All keys that the server holds, as it tells them.
+fn keys(server: &RedisServer) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
+    stream.write_all(b"KEYS *\r\nQUIT\r\n").expect("sent");
+    let mut keys = String::new();
+    stream.read_to_string(&mut keys).expect("answered");
+    assert!(keys.contains("hash_key"), "{keys}");
+    keys
 }
 
 #[tokio::test]
@@ -170,6 +180,30 @@ async fn a_notice_brings_changes_at_once() {
     let mut looks = tokio::time::interval(Duration::from_millis(20));
     while other.judged(json!({ "ip": "192.0.2.1" })).await.is_empty() {
         looks.tick().await;
+    }
+}
+
+#[tokio::test]
+async fn an_issued_session_is_told_to_the_filters_of_all_replicas_and_makes_no_key() {
+    let server = RedisServer::start();
+    let (one, other) = (replica(&server).await, replica(&server).await);
+    // Issued, made up: only an exchange of who saw it issued tells of a session.
+    one.app.issued.tell(&[(7, 1)]);
+    one.check(json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": "/", "session_id": "made-up" }))
+        .await
+        .ok(200);
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    while !other.app.detector.is_issued(7) {
+        looks.tick().await;
+    }
+    for plane in [&one, &other] {
+        let told: Vec<_> = plane.app.marks.since(0, 0).marks.iter().map(|mark| mark.key).collect();
+        assert_eq!(told, [7]);
+    }
+    let keys = keys(&server);
+    let made_up = one.app.detector.engine().key().session(b"made-up");
+    for session in [7, made_up] {
+        assert!(!keys.contains(&format!("{session:016x}")), "{keys}");
     }
 }
 

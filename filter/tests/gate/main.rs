@@ -13,6 +13,7 @@ mod exchange;
 mod fake;
 mod gather;
 mod house;
+mod issued;
 mod limits;
 mod machine;
 mod marks;

@@ -184,6 +184,7 @@ fn write(notice: Notice, instance: u64) -> String {
         Notice::Checkpoint => "checkpoint".to_owned(),
         Notice::Policy => "policy".to_owned(),
         Notice::Session { session, count, keep_s } => format!("session {session:016x} {count} {keep_s}"),
+        Notice::Issued { session } => format!("issued {session:016x}"),
     };
     format!("{VERSION} {instance:016x} {about}")
 }
@@ -204,6 +205,7 @@ fn read(message: &[u8], own: u64) -> Option<Notice> {
             count: words.next()?.parse().ok()?,
             keep_s: words.next()?.parse().ok()?,
         },
+        "issued" => Notice::Issued { session: u64::from_str_radix(words.next()?, 16).ok()? },
         _ => return None,
     };
     words.next().is_none().then_some(notice)
@@ -218,7 +220,8 @@ mod tests {
     #[test]
     fn notices_come_back_to_others_only() {
         let session = Notice::Session { session: u64::MAX, count: 3, keep_s: 3600 };
-        for notice in [Notice::Lists, Notice::Checkpoint, Notice::Policy, session] {
+        let issued = Notice::Issued { session: 7 };
+        for notice in [Notice::Lists, Notice::Checkpoint, Notice::Policy, session, issued] {
             let line = write(notice, 5);
             assert!(line.len() <= LONGEST);
             assert_eq!(read(line.as_bytes(), 6), Some(notice));
@@ -227,6 +230,7 @@ mod tests {
         }
         assert_eq!(read(b"2 0 lists", 6), None, "of a later version");
         assert_eq!(read(b"1 0 session 1 99999999999 1", 6), None);
+        assert_eq!(read(b"1 0 issued 11111111111111111", 6), None);
     }
 
     proptest! {
