@@ -18,13 +18,12 @@ const MANTISSA_BITS: u32 = 6;
 /// How far a cell is ahead of now, µs; if another limit left it, at most what a full cell of this one is.
 pub(crate) fn ahead_us(cell: u64, now_us: u64, rate: Rate) -> u64 {
     let ahead_us = (cell & TIME).saturating_sub(now_us);
-    let most_us = rate.most_ahead_us();
-    if cell >> TIME_BITS == size(most_us) { ahead_us } else { ahead_us.min(most_us) }
+    if cell >> TIME_BITS == size(rate.full_us) { ahead_us } else { ahead_us.min(rate.full_us) }
 }
 
 /// The cell of a limit that is so far ahead of now, µs.
 pub(crate) fn cell(ahead_us: u64, now_us: u64, rate: Rate) -> u64 {
-    size(rate.most_ahead_us()) << TIME_BITS | now_us.saturating_add(ahead_us).min(TIME)
+    size(rate.full_us) << TIME_BITS | now_us.saturating_add(ahead_us).min(TIME)
 }
 
 /// Until when a cell is over a quarter full, Unix ms; 0 for one never spent from. A quarter is taken for up to 1/64
@@ -38,10 +37,10 @@ pub(crate) fn over_quarter_until_ms(cell: u64) -> u64 {
 }
 
 /// The float: the exponent is the place of the highest bit, the mantissa the six bits below. From 64 µs on.
-fn size(most_us: u64) -> u64 {
-    let most_us = most_us.max(1 << MANTISSA_BITS);
-    let exponent = most_us.ilog2();
-    let mantissa = most_us >> (exponent - MANTISSA_BITS) & ((1 << MANTISSA_BITS) - 1);
+fn size(full_us: u64) -> u64 {
+    let full_us = full_us.max(1 << MANTISSA_BITS);
+    let exponent = full_us.ilog2();
+    let mantissa = full_us >> (exponent - MANTISSA_BITS) & ((1 << MANTISSA_BITS) - 1);
     u64::from(exponent) << MANTISSA_BITS | mantissa
 }
 

@@ -20,15 +20,22 @@ pub(crate) struct Rate {
     pub(crate) interval_us: u64,
     /// How far ahead of the clock the cell may run, in µs.
     pub(crate) tolerance_us: u64,
+    /// How far a full cell is ahead, in µs: the cell's size, by which it knows that other numbers left it.
+    pub(crate) full_us: u64,
 }
 
 impl Rate {
     pub(crate) fn new(per_second: f32, burst: u32) -> Self {
-        let interval_us = ((1e6 / per_second.max(1e-3)) as u64).max(1);
-        Self { interval_us, tolerance_us: interval_us.saturating_mul(u64::from(burst.max(1)) - 1) }
+        Self::every(((1e6 / per_second.max(1e-3)) as u64).max(1), burst.max(1))
     }
 
-    /// How far ahead of the clock a cell is that has just taken the last request that it can take, in µs: a full one.
+    /// One each `interval_us` on the long run, `burst` at once, both at least 1.
+    pub(crate) const fn every(interval_us: u64, burst: u32) -> Self {
+        let full_us = interval_us.saturating_mul(burst as u64);
+        Self { interval_us, tolerance_us: full_us.saturating_sub(interval_us), full_us }
+    }
+
+    /// How far ahead of the clock a cell is that has just taken the last request that it can take, in µs.
     pub(crate) fn most_ahead_us(self) -> u64 {
         self.tolerance_us.saturating_add(self.interval_us)
     }

@@ -132,17 +132,30 @@ pub struct OverLimit {
 
 /// The rate cells that a request was added to, as far as they are worth sharing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Charges([Option<(LimitRule, u64)>; 8]);
+pub struct Charges([Option<Charge>; 8]);
+
+/// What a rate cell took, for those who share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// Whose cell it is.
+    pub rule: LimitRule,
+    /// The cell's keyed hash.
+    pub key: u64,
+    /// How far it pushed the cell, µs: one interval of the limit for each request, or less where the cell has grown.
+    pub cost_us: u64,
+    /// How far the cell was ahead before at least, µs: what passed untold.
+    pub least_us: u64,
+}
 
 impl Charges {
-    pub(crate) fn add(&mut self, rule: LimitRule, key: u64) {
+    pub(crate) fn add(&mut self, charge: Charge) {
         if let Some(slot) = self.0.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some((rule, key));
+            *slot = Some(charge);
         }
     }
 
-    /// Rules and the keyed hashes of their cells.
-    pub fn iter(&self) -> impl Iterator<Item = (LimitRule, u64)> + '_ {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Charge> + '_ {
         self.0.iter().flatten().copied()
     }
 }

@@ -1,11 +1,13 @@
 //! The exchange between a filter and the control plane: what was spent of rate limits, who was suspicious and which sessions
 //! were issued goes up; how full the shared cells are, and marks, come down. Two versioned binaries, little-endian.
 //!
-//! Request: `SPEX`, format version u16, instance u64, origin u64, seen u64; charges (count u16; rule u8, key u64, requests
-//! u32 each); suspicions (count u16; session u64, actions u32 each); issued (count u16; session u64, address u64 each).
+//! Request: `SPEX`, format version u16, instance u64, origin u64, seen u64; charges (count u16; rule u8, key u64, cost u64,
+//! least u64 each, µs); suspicions (count u16; session u64, actions u32 each); issued (count u16; session u64, address u64
+//! each).
 //! Reply: `SPEY`, format version u16, origin u64, sequence u64; cells (count u16; rule u8, key u64, ahead u64 each); marks
 //! (count u16; kind u8, key u64, value u8, keep u32 each).
 
+use crate::decision::Charge;
 use crate::policy::LimitRule;
 use crate::wire::Reader;
 
@@ -29,8 +31,8 @@ pub struct Request {
     pub origin: u64,
     /// The number of the last mark that was seen of it.
     pub seen: u64,
-    /// Requests that were let through, by rule and keyed hash of the cell.
-    pub charges: Vec<(LimitRule, u64, u32)>,
+    /// What rate cells took.
+    pub charges: Vec<Charge>,
     /// Suspicious actions, by keyed hash of the session.
     pub suspicions: Vec<(u64, u32)>,
     /// Sessions that the site issued: keyed hashes of session and of the address that it issued it to.
@@ -95,14 +97,13 @@ pub enum ExchangeError {
 impl Request {
     /// The binary form; beyond [`MOST`] charges or suspicions and [`MOST_ISSUED`] issued sessions the rest is left out.
     pub fn encode(&self) -> Vec<u8> {
-        let bytes = 64 + 13 * self.charges.len() + 12 * self.suspicions.len() + 16 * self.issued.len();
+        let bytes = 64 + 25 * self.charges.len() + 12 * self.suspicions.len() + 16 * self.issued.len();
         let mut out = Vec::with_capacity(bytes.min(MAX_BYTES));
         begin(&mut out, REQUEST, &[self.instance, self.origin, self.seen]);
         count(&mut out, self.charges.len());
-        for (rule, key, requests) in self.charges.iter().take(MOST) {
+        for Charge { rule, key, cost_us, least_us } in self.charges.iter().take(MOST) {
             out.push(*rule as u8);
-            out.extend(key.to_le_bytes());
-            out.extend(requests.to_le_bytes());
+            [key, cost_us, least_us].iter().for_each(|number| out.extend(number.to_le_bytes()));
         }
         count(&mut out, self.suspicions.len());
         for (session, actions) in self.suspicions.iter().take(MOST) {
@@ -126,7 +127,7 @@ impl Request {
         let mut read = || {
             let r = &mut reader;
             let (instance, origin, seen) = (r.u64()?, r.u64()?, r.u64()?);
-            let charges = items(r, MOST, |r| Some((LimitRule::from_u8(r.u8()?)?, r.u64()?, r.u32()?)))?;
+            let charges = items(r, MOST, read_charge)?;
             let suspicions = items(r, MOST, |r| Some((r.u64()?, r.u32()?)))?;
             let issued = items(r, MOST_ISSUED, |r| Some((r.u64()?, r.u64()?)))?;
             Some(Self { instance, origin, seen, charges, suspicions, issued })
@@ -173,6 +174,11 @@ impl Reply {
         let reply = read().ok_or(ExchangeError::Damaged)?;
         if reader.0.is_empty() { Ok(reply) } else { Err(ExchangeError::Damaged) }
     }
+}
+
+fn read_charge(r: &mut Reader<'_>) -> Option<Charge> {
+    let rule = LimitRule::from_u8(r.u8()?)?;
+    Some(Charge { rule, key: r.u64()?, cost_us: r.u64()?, least_us: r.u64()? })
 }
 
 fn read_mark(r: &mut Reader<'_>) -> Option<Mark> {
@@ -233,7 +239,7 @@ mod tests {
             instance: 1,
             origin: 2,
             seen: 3,
-            charges: vec![(LimitRule::Api, 4, 5)],
+            charges: vec![Charge { rule: LimitRule::Api, key: 4, cost_us: 5, least_us: u64::MAX }],
             suspicions: vec![(6, 7)],
             issued: vec![(8, 9), (u64::MAX, 0)],
         };
@@ -258,7 +264,7 @@ mod tests {
         let back = Reply::decode(&most.encode()).expect("fits");
         assert_eq!((back.cells.len(), back.marks.len()), (MOST, MOST));
         let most = Request {
-            charges: vec![(LimitRule::Client, 1, 2); MOST + 1],
+            charges: vec![Charge { rule: LimitRule::Client, key: 1, cost_us: 2, least_us: 3 }; MOST + 1],
             suspicions: vec![(1, 2); MOST + 1],
             issued: vec![(1, 2); MOST_ISSUED + 1],
             ..Request::default()

@@ -50,7 +50,7 @@ pub use asked::Asked;
 pub use check::{Check, Evidence};
 pub use client::ClientState;
 pub use crawler::{AgentVerdict, KnownCrawler, claimed_crawler, known_crawlers};
-pub use decision::{Action, Basis, Charges, Decision, OverLimit, Reasons};
+pub use decision::{Action, Basis, Charge, Charges, Decision, OverLimit, Reasons};
 pub use engine::{Engine, Marks};
 pub use explanation::{Explanation, Share};
 pub use facts::{BrowserHeaders, RequestFacts, canonical, strip_query};

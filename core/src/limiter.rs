@@ -9,7 +9,7 @@ use crate::answers::LoginOutcome;
 use crate::asked::Asked;
 use crate::cell;
 use crate::decay::{Rate, gcra};
-use crate::decision::{Charges, OverLimit};
+use crate::decision::{Charge, Charges, OverLimit};
 use crate::logins::SignIn;
 use crate::path::PathClass;
 use crate::policy::{CompiledLimit, LimitMode, LimitRule, Policy};
@@ -144,7 +144,7 @@ pub(crate) fn sign_in_ended(
         if !failed && is_reserved {
             *cell.cell = cell::cell(ahead_us.saturating_sub(limit.interval_us()), now_us, limit.rate);
         } else if failed && is_reserved && ahead_us > limit.shared_from_us() {
-            charges.add(rule, cell.key);
+            charges.add(charge(&limit, rule, cell.key, limit.rate));
         }
     }
     charges
@@ -164,6 +164,11 @@ fn rate(limit: &CompiledLimit, rule: LimitRule, subjects: &Subjects<'_>) -> Rate
     Rate { interval_us, ..limit.rate }
 }
 
+/// A request that a cell took at this rate. Before it the cell was worth sharing, but for the request itself.
+fn charge(limit: &CompiledLimit, rule: LimitRule, key: u64, Rate { interval_us, .. }: Rate) -> Charge {
+    Charge { rule, key, cost_us: interval_us, least_us: limit.shared_from_us().saturating_sub(interval_us) }
+}
+
 /// Adds a request to a cell, however full it is, up to what the cell can hold.
 fn add(
     policy: &Policy,
@@ -180,7 +185,7 @@ fn add(
     let ahead_us = before_us.saturating_add(rate.interval_us).min(rate.most_ahead_us().max(before_us));
     *cell.cell = cell::cell(ahead_us, now_us, rate);
     if is_told && ahead_us > limit.shared_from_us() {
-        charges.add(rule, cell.key);
+        charges.add(charge(&limit, rule, cell.key, rate));
     }
 }
 
@@ -189,7 +194,9 @@ impl Spent {
         let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
         for cell in subjects.cells(rule) {
             match gcra(cell.cell, now_ms, limit.rate) {
-                Ok(ahead_us) if ahead_us > limit.shared_from_us() => self.charges.add(rule, cell.key),
+                Ok(ahead_us) if ahead_us > limit.shared_from_us() => {
+                    self.charges.add(charge(&limit, rule, cell.key, limit.rate));
+                }
                 Ok(_) => {}
                 Err(wait_us) => self.refuse(rule, limit.mode == LimitMode::Shadow, wait_us),
             }
@@ -217,5 +224,68 @@ impl Spent {
     fn refuse(&mut self, rule: LimitRule, is_shadow: bool, wait_us: u64) {
         self.over = Some(OverLimit { rule, is_shadow });
         self.wait_us = (!is_shadow).then_some(wait_us);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AddressState, ClientState, Engine, HashKey, Model, NetworkState, PolicyConfig, Ranges, RequestFacts,
+    };
+
+    const NOW_MS: u64 = 1_795_000_000_000;
+
+    /// Newcomers share one page a second, eight at once.
+    fn engine() -> Engine {
+        let json = br#"{ "rate_limit": { "newcomers": { "per_second": 1, "burst": 8 } } }"#;
+        let policy = Policy::compile(PolicyConfig::from_json(json).expect("a policy")).expect("valid");
+        let model = Model::built_in().expect("weights");
+        Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([7; 16]), 1)
+    }
+
+    /// The charges of newcomers' pages at an address with so many proven clients.
+    fn charged(address: &mut AddressState, pages: usize) -> Vec<Option<Charge>> {
+        let engine = engine();
+        let facts = RequestFacts { method: b"GET", path: b"/", ..RequestFacts::default() };
+        let asked = engine.ask(&facts);
+        let standing = Standing { is_newcomer: true, looks_on: false };
+        let (mut client, mut network) = (ClientState::new(1), NetworkState::new(3));
+        let page = |_| {
+            let mut subjects = Subjects {
+                client: &mut client,
+                address,
+                network: Some(&mut network),
+                sessions: &mut [],
+                network_key: 3,
+            };
+            let mut charges = Charges::default();
+            spend_shared(engine.policy(), &asked, standing, &mut subjects, (NOW_MS, &mut charges));
+            charges.iter().find(|charge| charge.rule == LimitRule::Newcomers)
+        };
+        (0..pages).map(page).collect()
+    }
+
+    #[test]
+    fn a_page_costs_others_what_it_costs_here_where_the_budget_has_grown() {
+        let mut address = AddressState::new(2);
+        let cost = |cost_us, least_us| Some(Charge { rule: LimitRule::Newcomers, key: 2, cost_us, least_us });
+        assert_eq!(charged(&mut address, 3), [None, cost(1_000_000, 750_000), cost(1_000_000, 750_000)]);
+        let mut address = AddressState::new(2);
+        address.proven = 10.0;
+        let all = charged(&mut address, 8);
+        assert_eq!(all[..3], [None; 3]);
+        assert!(all[3..].iter().all(|charge| *charge == cost(500_000, 1_250_000)), "{all:?}");
+    }
+
+    #[test]
+    fn what_others_let_through_is_owed_whole_however_the_budget_has_grown() {
+        let limit = engine().policy().limit(LimitRule::Newcomers).expect("a limit");
+        let mut address = AddressState::new(2);
+        address.settle(LimitRule::Newcomers, limit, 20_000_000, NOW_MS);
+        address.proven = 30.0;
+        charged(&mut address, 1);
+        let ahead_us = cell::ahead_us(address.newcomers_tat_us, NOW_MS * 1000, limit.rate);
+        assert_eq!(ahead_us, 20_000_000, "a full one is 8 s ahead");
     }
 }

@@ -19,9 +19,9 @@ const FORGOTTEN_S: u32 = 1_800;
 /// A proof is renewed by use when it is older than this, in seconds.
 const RENEWED_S: u64 = 3_600;
 /// Clients of an address that prove themselves: 30 in ten minutes.
-const OF_ADDRESS: Rate = Rate { interval_us: 20_000_000, tolerance_us: 29 * 20_000_000 };
+const OF_ADDRESS: Rate = Rate::every(20_000_000, 30);
 /// Clients of a network that prove themselves: 120 in ten minutes.
-const OF_NETWORK: Rate = Rate { interval_us: 5_000_000, tolerance_us: 119 * 5_000_000 };
+const OF_NETWORK: Rate = Rate::every(5_000_000, 120);
 
 impl ClientState {
     /// Whether it has proven itself at Unix milliseconds `now_ms`: within a day of its last use.

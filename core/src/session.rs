@@ -10,9 +10,9 @@ use crate::decay::{Rate, gcra};
 use crate::record::record;
 
 /// Sessions of an address that come to tell their holders apart: 30 in ten minutes.
-const OF_ADDRESS: Rate = Rate { interval_us: 20_000_000, tolerance_us: 29 * 20_000_000 };
+const OF_ADDRESS: Rate = Rate::every(20_000_000, 30);
 /// A session brings its proof to so many new networks an hour: Wi-Fi to mobile and back.
-const MOVES: Rate = Rate { interval_us: 1_200_000_000, tolerance_us: 2 * 1_200_000_000 };
+const MOVES: Rate = Rate::every(1_200_000_000, 3);
 
 record! {
     /// What is remembered of one session.

@@ -5,8 +5,8 @@
 //! [`Round`] of what it has to tell and posts it, one at a time, at most every [`EVERY_MS`]. With nothing to tell, only the
 //! machine that polls for snapshots asks, to hear of marks.
 
+use sallyport_core::Charge;
 use sallyport_core::exchange::{ExchangeError, MAX_BYTES, MOST, Reply, Request};
-use sallyport_core::policy::LimitRule;
 
 use crate::clock::is_over;
 use crate::config::ControlPlane;
@@ -14,7 +14,7 @@ use crate::host::{Call, Host, Level, answer_status};
 use crate::judge::{Keys, settle};
 use crate::marks;
 use crate::metrics::Counter;
-use crate::round::{Charge, Round};
+use crate::round::Round;
 use crate::sync::{pair, read_pair};
 use crate::worker::Worker;
 
@@ -66,8 +66,8 @@ impl Exchange {
     }
 
     /// A cell took a request, and is so full that others should know; `false` where there is no room.
-    pub fn charge(&mut self, rule: LimitRule, key: u64, keys: Keys) -> bool {
-        self.waiting.charge(Charge { id: (rule as u8, key), rule, requests: 1, keys })
+    pub fn charge(&mut self, charge: Charge, keys: Keys) -> bool {
+        self.waiting.charge(charge, keys)
     }
 
     /// A session acted suspiciously; `false` where there is no room.
@@ -140,12 +140,11 @@ impl Exchange {
         let host = &worker.host;
         let round = std::mem::take(&mut self.waiting);
         let (origin, seen) = read_pair(&host.shared(SEEN).value).unwrap_or_default();
-        let charges = round.charges.iter().map(|charge| (charge.rule, charge.id.1, charge.requests));
         let request = Request {
             instance: self.instance,
             origin,
             seen,
-            charges: charges.collect(),
+            charges: round.charges.iter().map(|(charge, _)| *charge).collect(),
             suspicions: round.suspicions.clone(),
             issued: round.issued.clone(),
         };
@@ -193,10 +192,10 @@ impl Exchange {
         self.next_ms = now_ms + RETRY_MS;
         let engine = worker.engine();
         let mut lost = 0;
-        for mut charge in round.charges {
-            let burst = engine.policy().limit(charge.rule).map_or(0, |limit| limit.burst);
-            charge.requests = charge.requests.min(burst);
-            lost += u64::from(!self.waiting.charge(charge));
+        for (mut charge, keys) in round.charges {
+            let full_us = engine.policy().limit(charge.rule).map_or(0, |limit| limit.full_us());
+            charge.cost_us = charge.cost_us.min(full_us);
+            lost += u64::from(!self.waiting.charge(charge, keys));
         }
         for (session, actions) in round.suspicions {
             lost += u64::from(!self.waiting.suspect(session, actions));

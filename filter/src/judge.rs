@@ -3,7 +3,7 @@
 
 use sallyport_core::policy::{CompiledLimit, LimitRule};
 use sallyport_core::{
-    AgentVerdict, Answer, ClientState, Decision, Engine, LoginOutcome, NetworkState, RequestFacts,
+    AgentVerdict, Answer, Charge, ClientState, Decision, Engine, LoginOutcome, NetworkState, RequestFacts,
     SessionState, Subjects, Watch,
 };
 
@@ -88,8 +88,8 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
     if !is_stored {
         engine.refuse_uncounted(&asked, &mut judged.decision);
     }
-    for (rule, key) in judged.decision.charges.iter() {
-        charge(worker, engine, rule, key, keys);
+    for taken in judged.decision.charges.iter() {
+        charge(worker, engine, taken, keys);
     }
     if judged.decision.is_suspicious {
         marks::count_suspicious(worker, engine, keys.session, now_ms);
@@ -109,8 +109,8 @@ pub fn feed_back<H: Host>(
     let answered = Records::new(worker, &keys, now_ms)
         .update(worker, needs, |subjects| engine.answered(watch, answer, subjects, now_ms))
         .0;
-    for (rule, key) in answered.charges.iter() {
-        charge(worker, engine, rule, key, keys);
+    for taken in answered.charges.iter() {
+        charge(worker, engine, taken, keys);
     }
     answered.login
 }
@@ -213,13 +213,13 @@ pub fn settle<H: Host>(
     );
 }
 
-fn charge<H: Host>(worker: &Worker<H>, engine: &Engine, rule: LimitRule, key: u64, keys: Keys) {
+fn charge<H: Host>(worker: &Worker<H>, engine: &Engine, taken: Charge, keys: Keys) {
     if engine.version() == 0 {
         // Nobody else knows these keys.
         return;
     }
     worker.exchange(|exchange, _| {
-        if !exchange.charge(rule, key, keys) {
+        if !exchange.charge(taken, keys) {
             worker.metrics.count(Counter::ExchangeDropped);
         }
     });

@@ -1,5 +1,6 @@
 //! What a machine has to tell with its next exchange: bounded, and each thing once.
 
+use sallyport_core::Charge;
 use sallyport_core::exchange::{MOST, MOST_ISSUED};
 use sallyport_core::policy::LimitRule;
 
@@ -11,34 +12,24 @@ const MOST_OF_ADDRESS: usize = 30;
 /// What there is to tell; at most [`MOST`] charges and suspicions, sorted, and [`MOST_ISSUED`] issued sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
-    pub(crate) charges: Vec<Charge>,
+    /// What rate cells took, with whose records they are.
+    pub(crate) charges: Vec<(Charge, Keys)>,
     /// Suspicious actions, by keyed hash of the session.
     pub(crate) suspicions: Vec<(u64, u32)>,
     /// Issued sessions, with the address: keyed hashes.
     pub(crate) issued: Vec<(u64, u64)>,
 }
 
-/// Requests that a cell took.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    /// The rule's number and the cell's keyed hash.
-    pub(crate) id: (u8, u64),
-    pub(crate) rule: LimitRule,
-    pub(crate) requests: u32,
-    /// To find the record again.
-    pub(crate) keys: Keys,
-}
-
 impl Round {
-    /// Adds requests to a cell; `false` where there is no room.
-    pub(crate) fn charge(&mut self, charge: Charge) -> bool {
-        match self.charges.binary_search_by_key(&charge.id, |charge| charge.id) {
+    /// Adds what a cell took to what it took before; `false` where there is no room.
+    pub(crate) fn charge(&mut self, charge: Charge, keys: Keys) -> bool {
+        match self.find(charge.rule, charge.key) {
             Ok(at) => {
-                if let Some(held) = self.charges.get_mut(at) {
-                    held.requests = held.requests.saturating_add(charge.requests);
+                if let Some((held, _)) = self.charges.get_mut(at) {
+                    held.cost_us = held.cost_us.saturating_add(charge.cost_us);
                 }
             }
-            Err(at) if self.charges.len() < MOST => self.charges.insert(at, charge),
+            Err(at) if self.charges.len() < MOST => self.charges.insert(at, (charge, keys)),
             Err(_) => return false,
         }
         true
@@ -74,7 +65,10 @@ impl Round {
 
     /// Whose cell it is, where this round told of it.
     pub(crate) fn keys(&self, rule: LimitRule, key: u64) -> Option<Keys> {
-        let at = self.charges.binary_search_by_key(&(rule as u8, key), |charge| charge.id).ok()?;
-        self.charges.get(at).map(|charge| charge.keys)
+        self.charges.get(self.find(rule, key).ok()?).map(|(_, keys)| *keys)
+    }
+
+    fn find(&self, rule: LimitRule, key: u64) -> Result<usize, usize> {
+        self.charges.binary_search_by_key(&(rule as u8, key), |(charge, _)| (charge.rule as u8, charge.key))
     }
 }

@@ -103,7 +103,7 @@ pub(super) async fn answers(
         };
         counted += 1;
         app.issued.tell(reported.issued.as_slice());
-        app.limits.charge(engine.policy(), reported.charges.iter().map(|(rule, key)| (rule, key, 1)));
+        app.limits.charge(engine.policy(), reported.charges.iter());
         match reported.login {
             Some((LoginOutcome::Failed, network)) => app.logins.failed(network, 0, now_ms),
             Some((LoginOutcome::Passed, network)) => app.logins.passed(network, 0, now_ms),

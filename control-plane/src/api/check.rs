@@ -145,7 +145,7 @@ fn marks(app: &App, request: &CheckRequest<'_>, facts: &RequestFacts<'_>, now_ms
 /// Queues what other replicas should know of a verdict.
 fn share(app: &App, facts: &RequestFacts<'_>, verdict: &Verdict) {
     let Verdict { decision, engine, .. } = verdict;
-    app.limits.charge(engine.policy(), decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+    app.limits.charge(engine.policy(), decision.charges.iter());
     // What is known of the address may have made a refusal of it since.
     let is_refused = decision.basis == Basis::Score && decision.action.refuses();
     let session = engine.key().session(facts.session);

@@ -82,7 +82,7 @@ pub(super) async fn ended(
     };
     let outcome = if request.failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
     let LoginEnded { address, client, session, charges } = app.detector.login_ended(&facts, outcome, now_ms);
-    app.limits.charge(engine.policy(), charges.iter().map(|(rule, key)| (rule, key, 1)));
+    app.limits.charge(engine.policy(), charges.iter());
     match outcome {
         LoginOutcome::Passed => {
             app.issued.tell(&[(session, address)]);

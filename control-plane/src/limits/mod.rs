@@ -8,8 +8,8 @@
 //! How exact that is, for a limit of one request per interval T with burst B, hence tolerance τ = (B − 1)·T, N replicas,
 //! d between two exchanges of a replica, and a client that always wants more:
 //!
-//! - A replica charges what it lets through once its own cell is more than τ/4 ahead, and the first charge lifts the
-//!   shared cell to τ/4 − T before it is added. So all that passed stands in the shared cell, but for up to B/4 of each
+//! - A replica charges what it lets through, in µs, once its own cell is more than τ/4 ahead, and the first charge lifts
+//!   the shared cell to τ/4 − T before it is added. So all that passed stands in the shared cell, but for up to B/4 of each
 //!   further replica.
 //! - While the shared cell is not empty it drains 1 s per second, so within t seconds t/T + (how far it is ahead)/T
 //!   requests have passed, however many replicas there are and however late they settle: the long-run rate is exact.
@@ -37,8 +37,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sallyport_core::Policy;
 use sallyport_core::policy::LimitRule;
+use sallyport_core::{Charge, Policy};
 use tokio::time::{Instant, timeout};
 
 use self::cells::Cells;
@@ -46,7 +46,7 @@ use crate::backlog::{Backlog, Round};
 use crate::clock::Moment;
 use crate::config::LimitsConfig;
 use crate::detector::Detector;
-use crate::shared::{Charge, SharedError, SharedState};
+use crate::shared::{self, SharedError, SharedState};
 
 /// A filter waits at most so long for its own charges to be merged, then hears what is known.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -104,7 +104,8 @@ impl Cost {
     fn add(&mut self, later: Self) {
         let is_same = self.most_us == later.most_us;
         let before_us = if is_same { self.cost_us } else { self.cost_us.min(later.most_us) };
-        *self = Self { cost_us: before_us.saturating_add(later.cost_us), ..later };
+        let least_us = if is_same { self.least_us.max(later.least_us) } else { later.least_us };
+        *self = Self { cost_us: before_us.saturating_add(later.cost_us), least_us, ..later };
     }
 }
 
@@ -121,23 +122,18 @@ impl Limits {
         }
     }
 
-    /// Queues requests that were let through, as (rule, keyed hash of the cell, requests); the round that will merge
-    /// them. Rules that the policy has no limit for are left out.
-    pub fn charge(&self, policy: &Policy, charges: impl Iterator<Item = (LimitRule, u64, u32)>) -> u64 {
-        let costs = charges.filter_map(|(rule, key, requests)| {
-            let limit = policy.limit(rule)?;
-            let interval_us = limit.interval_us();
-            let most_us = limit.most_ahead_us();
-            let cost_us = interval_us.saturating_mul(requests.into()).min(most_us.saturating_add(LONGEST_US));
-            // Before the first request that is told of, the cell was at least this far ahead.
-            let least_us = limit.shared_from_us().saturating_sub(limit.interval_us());
-            Some(((rule, key), Cost { cost_us, least_us, most_us }))
+    /// Queues what cells took; the round that will merge it. Rules that the policy has no limit for are left out.
+    pub fn charge(&self, policy: &Policy, charges: impl Iterator<Item = Charge>) -> u64 {
+        let costs = charges.filter_map(|Charge { rule, key, cost_us, least_us }| {
+            let most_us = policy.limit(rule)?.full_us();
+            let cost_us = cost_us.min(most_us.saturating_add(LONGEST_US));
+            Some(((rule, key), Cost { cost_us, least_us: least_us.min(most_us), most_us }))
         });
         self.backlog.add(costs, Cost::add)
     }
 
     /// Takes a filter's charges; how far the shared cells are ahead of now, µs, as far as that is known within 20 ms.
-    pub async fn exchange(&self, charges: &[(LimitRule, u64, u32)]) -> Vec<(LimitRule, u64, u64)> {
+    pub async fn exchange(&self, charges: &[Charge]) -> Vec<(LimitRule, u64, u64)> {
         let engine = self.detector.engine();
         let round = self.charge(engine.policy(), charges.iter().copied());
         self.backlog.merged(round, PATIENCE).await;
@@ -156,10 +152,10 @@ impl Limits {
         }
     }
 
-    fn known(&self, charges: &[(LimitRule, u64, u32)], now: Moment) -> Vec<(LimitRule, u64, u64)> {
+    fn known(&self, charges: &[Charge], now: Moment) -> Vec<(LimitRule, u64, u64)> {
         let engine = self.detector.engine();
-        let known = |(rule, key, _): &(LimitRule, u64, u32)| {
-            let most_us = engine.policy().limit(*rule)?.most_ahead_us();
+        let known = |Charge { rule, key, .. }: &Charge| {
+            let most_us = engine.policy().limit(*rule)?.full_us();
             self.cells.ahead_us(*rule, *key, most_us, now.steady_us).map(|ahead_us| (*rule, *key, ahead_us))
         };
         charges.iter().filter_map(known).collect()
@@ -171,7 +167,7 @@ impl Limits {
         let Round { number, items } = self.backlog.take();
         for batch in items.chunks(BATCH) {
             let now = clock();
-            let charges: Vec<Charge> = batch.iter().map(to_charge).collect();
+            let charges: Vec<_> = batch.iter().map(to_charge).collect();
             match self.ask(&charges).await {
                 Ok(aheads) => batch.iter().zip(aheads).for_each(|(((rule, key), cost), ahead_us)| {
                     self.cells.set(*rule, *key, (ahead_us, cost.most_us), now.steady_us);
@@ -188,7 +184,7 @@ impl Limits {
         self.backlog.done(number);
     }
 
-    async fn ask(&self, charges: &[Charge]) -> Result<Vec<u64>, SharedError> {
+    async fn ask(&self, charges: &[shared::Charge]) -> Result<Vec<u64>, SharedError> {
         let late = || SharedError(format!("no answer to charges within {DEADLINE:?}"));
         let aheads = timeout(DEADLINE, self.shared.charge(charges)).await.map_err(|_| late())??;
         if aheads.len() == charges.len() {
@@ -209,9 +205,9 @@ impl Limits {
     }
 }
 
-fn to_charge(((rule, key), cost): &((LimitRule, u64), Cost)) -> Charge {
+fn to_charge(((rule, key), cost): &((LimitRule, u64), Cost)) -> shared::Charge {
     let Cost { cost_us, least_us, most_us } = *cost;
-    Charge { rule: *rule as u8, key: *key, cost_us, least_us, most_us }
+    shared::Charge { rule: *rule as u8, key: *key, cost_us, least_us, most_us }
 }
 
 /// Merges for ever.

@@ -48,6 +48,11 @@ fn facts() -> RequestFacts<'static> {
     }
 }
 
+/// What a client's cell took, and nothing before.
+fn took(key: u64, cost_us: u64) -> Charge {
+    Charge { rule: LimitRule::Client, key, cost_us, least_us: 0 }
+}
+
 /// A moment of the simulation.
 fn at(ms: u64) -> Moment {
     Moment { steady_us: ms * 1000, unix_ms: START_MS + ms }
@@ -58,7 +63,7 @@ struct Envoy {
     engine: Arc<Engine>,
     client: ClientState,
     address: AddressState,
-    charges: Vec<Vec<(LimitRule, u64, u32)>>,
+    charges: Vec<Vec<Charge>>,
 }
 
 impl Envoy {
@@ -80,7 +85,7 @@ impl Envoy {
         };
         let asked = self.engine.ask(&facts);
         let decision = self.engine.decide(&asked, &mut subjects, (Marks::default(), false), START_MS + ms);
-        self.charges[worker].extend(decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+        self.charges[worker].extend(decision.charges.iter());
         decision.limit.is_none()
     }
 
@@ -171,7 +176,7 @@ async fn two_control_planes_share_a_clients_cell() {
     let planes = [limits(Arc::clone(&shared), &engine), limits(shared, &engine)];
     let check = |plane: &Limits, ms: u64| {
         let verdict = plane.detector.check(&facts(), Marks::default(), None, START_MS + ms);
-        plane.charge(engine.policy(), verdict.decision.charges.iter().map(|(rule, key)| (rule, key, 1)));
+        plane.charge(engine.policy(), verdict.decision.charges.iter());
         verdict.decision.limit.is_none()
     };
     let first = (0..100).filter(|_| check(&planes[0], 0)).count();
@@ -189,10 +194,10 @@ async fn whatever_shared_state_does_merges_end_and_cells_are_known() {
     for fault in [Fault::Fails, Fault::Hangs, Fault::TooFew, Fault::TooMany, Fault::Absurd] {
         let engine = engine(1.0, 4);
         let limits = limits(Arc::new(Faulty::new(fault)), &engine);
-        let round = limits.charge(engine.policy(), [(LimitRule::Client, 7, 2)].into_iter());
+        let round = limits.charge(engine.policy(), [took(7, 2_000_000)].into_iter());
         limits.merge(|| at(0)).await;
         limits.backlog.merged(round, Duration::from_secs(3600)).await;
-        let known = limits.known(&[(LimitRule::Client, 7, 0), (LimitRule::Client, 8, 0)], at(500));
+        let known = limits.known(&[took(7, 0), took(8, 0)], at(500));
         let alone = vec![(LimitRule::Client, 7, 1_500_000)];
         let absurd = vec![(LimitRule::Client, 7, u64::MAX - 500_000)];
         let is_absurd = fault == Fault::Absurd;
@@ -202,14 +207,37 @@ async fn whatever_shared_state_does_merges_end_and_cells_are_known() {
 }
 
 #[tokio::test]
+async fn parts_of_an_interval_add_up_to_the_microsecond() {
+    let engine = engine(1.0, 4);
+    let shared: Arc<dyn SharedState> = Arc::new(Faulty::new(None));
+    let planes = [limits(Arc::clone(&shared), &engine), limits(shared, &engine)];
+    let charge = |cost_us, least_us| Charge { least_us, ..took(7, cost_us) };
+    let mut known = Vec::new();
+    for (plane, charges) in
+        [(0, [charge(333_333, 600_000), charge(1, 0)]), (1, [charge(0, 0), charge(250_000, 600_000)])]
+    {
+        planes[plane].charge(engine.policy(), charges.into_iter());
+        planes[plane].merge(|| at(0)).await;
+        known.extend(planes[plane].known(&charges[..1], at(0)));
+    }
+    let ahead: Vec<_> = known.iter().map(|cell| cell.2).collect();
+    // Shared state has a clock of its own.
+    assert_eq!(ahead[0], 933_334);
+    assert!(ahead[1] > 850_000 && ahead[1] <= 1_183_334, "{ahead:?}");
+}
+
+#[tokio::test]
 async fn absurd_charges_cost_a_burst_and_a_second_at_most() {
     let engine = engine(1.0, 4);
     let limits = limits(Arc::new(Faulty::new(None)), &engine);
-    let charges = [(LimitRule::Client, 7, u32::MAX), (LimitRule::Api, 7, 5), (LimitRule::Client, 8, 0)];
+    let absurd = Charge { least_us: u64::MAX, ..took(9, u64::MAX) };
+    let of_no_limit = Charge { rule: LimitRule::Api, ..took(7, 5) };
+    let charges = [took(7, u64::MAX), of_no_limit, took(8, 0), absurd];
     limits.charge(engine.policy(), charges.into_iter());
     limits.merge(|| at(0)).await;
     let known = limits.known(&charges, at(0));
-    let expected = [(LimitRule::Client, 7, 5_000_000), (LimitRule::Client, 8, 0)];
+    let expected =
+        [(7, 5_000_000), (8, 0), (9, 9_000_000)].map(|(key, ahead)| (LimitRule::Client, key, ahead));
     assert_eq!(known, expected, "there is no limit for the API, and nothing costs nothing");
     // Clock steps: the steady clock has none, and Unix time is only handed on.
     let stepped = Moment { steady_us: 1_000_000, unix_ms: 5 };
@@ -223,21 +251,21 @@ async fn a_looser_policy_forgives_what_a_tighter_one_left_and_nothing_of_its_own
     for fault in [None, Some(Fault::Fails)] {
         let (tight, loose) = (engine_of(1, 0.01, 4), engine_of(2, 1.0, 9));
         let limits = limits(Arc::new(Faulty::new(fault)), &tight);
-        let told = [(LimitRule::Client, 7, 4)];
+        let told = |interval_s: u64, requests| [took(7, interval_s * requests * 1_000_000)];
         let known_s = |limits: &Limits| {
-            limits.known(&told, at(0)).iter().map(|cell| cell.2.div_ceil(1_000_000)).sum::<u64>()
+            limits.known(&told(0, 0), at(0)).iter().map(|cell| cell.2.div_ceil(1_000_000)).sum::<u64>()
         };
-        limits.charge(tight.policy(), told.into_iter());
+        limits.charge(tight.policy(), told(100, 4).into_iter());
         limits.merge(|| at(0)).await;
         assert_eq!(known_s(&limits), 400, "{fault:?}");
         // Told by a filter just before the change, merged after it, with one more request.
-        limits.charge(tight.policy(), told.into_iter());
+        limits.charge(tight.policy(), told(100, 4).into_iter());
         limits.detector.replace_engine(Arc::clone(&loose));
         assert_eq!(known_s(&limits), 9, "{fault:?}: a full cell, before anything is merged");
-        limits.charge(loose.policy(), [(LimitRule::Client, 7, 1)].into_iter());
+        limits.charge(loose.policy(), told(1, 1).into_iter());
         limits.merge(|| at(0)).await;
         assert_eq!(known_s(&limits), 9 + 9 + 1, "{fault:?}: what waited is a full cell at most, too");
-        limits.charge(loose.policy(), [(LimitRule::Client, 7, 9)].into_iter());
+        limits.charge(loose.policy(), told(1, 9).into_iter());
         limits.merge(|| at(0)).await;
         assert_eq!(known_s(&limits), 28, "{fault:?}: what was let through since is owed");
     }
@@ -270,7 +298,7 @@ async fn any_number_of_clients_takes_no_more_memory_than_configured() {
     let limits = limits(Arc::clone(&shared) as _, &engine);
     let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for batch in 0..4 {
-        let charges = (0..50_000).map(|n| (LimitRule::Client, key(batch * 50_000 + n), 1));
+        let charges = (0..50_000).map(|n| took(key(batch * 50_000 + n), 1_000_000));
         limits.charge(engine.policy(), charges);
         limits.merge(|| at(batch)).await;
     }
@@ -283,7 +311,7 @@ async fn any_number_of_clients_takes_no_more_memory_than_configured() {
     assert_eq!((refused, merged, failures), (0, 200_000, 0));
     assert_eq!(shared.asked.load(Ordering::Relaxed), 200_000);
     // While nobody merges, what waits is bounded too.
-    limits.charge(engine.policy(), (0..100_000).map(|n| (LimitRule::Client, key(n), 1)));
+    limits.charge(engine.policy(), (0..100_000).map(|n| took(key(n), 1_000_000)));
     assert_eq!(limits.health().refused, 100_000 - 65_536);
     // A million, past the queue.
     (0..1_000_000).for_each(|n| limits.cells.set(LimitRule::Api, key(n), (1, 1), n));

@@ -59,7 +59,7 @@ pub struct Charge {
     pub rule: u8,
     /// Keyed hash of the client, address or session.
     pub key: u64,
-    /// How far the requests push the cell: their number times the emission interval, µs.
+    /// How far the requests push the cell, µs.
     pub cost_us: u64,
     /// How far the cell was ahead of now before them at least, µs: what a replica let through before it began to tell.
     pub least_us: u64,

@@ -1,6 +1,7 @@
 //! `POST /v1/exchange`.
 
 use reqwest::Method;
+use sallyport_core::Charge;
 use sallyport_core::exchange::{MAX_BYTES, Mark, MarkKind, Reply as Answer, Request};
 use sallyport_core::policy::LimitRule;
 use serde_json::json;
@@ -20,12 +21,17 @@ async fn exchange(plane: &ControlPlane, request: Request) -> Answer {
     Answer::decode(&reply.bytes).expect("a reply")
 }
 
+/// What the cell of key 7 took, and nothing before.
+fn took(rule: LimitRule, cost_us: u64) -> Charge {
+    Charge { rule, key: 7, cost_us, least_us: 0 }
+}
+
 #[tokio::test]
 async fn what_filters_let_through_is_shared() {
     let config = "policy: { rate_limit: { client: { per_second: 0.01, burst: 5 } } }";
     let plane = ControlPlane::with_config(config).await;
-    let charge = |requests| Request {
-        charges: vec![(LimitRule::Client, 7, requests), (LimitRule::Page, 7, 1)],
+    let charge = |requests: u64| Request {
+        charges: vec![took(LimitRule::Client, requests * 100_000_000), took(LimitRule::Page, 1)],
         ..Request::default()
     };
     // 100 s a request. At most two exchanges later the cell is known, if merging took long.
@@ -103,7 +109,7 @@ async fn sessions_of_answers_and_sign_ins_are_told_to_filters() {
 #[tokio::test]
 async fn garbage_is_refused() {
     let plane = ControlPlane::start().await;
-    let good = Request { charges: vec![(LimitRule::Client, 7, 1)], ..Request::default() }.encode();
+    let good = Request { charges: vec![took(LimitRule::Client, 1)], ..Request::default() }.encode();
     let mut future = good.clone();
     future[4] = 9;
     let mut past = good.clone();

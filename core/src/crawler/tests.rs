@@ -124,7 +124,7 @@ fn a_limited_crawler_has_a_limit_of_its_own() {
     assert_eq!(actions, [Action::Allow, Action::Allow, Action::Allow, Action::RateLimit]);
     assert_eq!(asked[3].limit.map(|over| over.rule), Some(LimitRule::Crawler));
     assert!(asked[3].retry_after_s.is_some_and(|s| (1..=10).contains(&s)));
-    assert!(asked[2].charges.iter().any(|(rule, _)| rule == LimitRule::Crawler), "others should know");
+    assert!(asked[2].charges.iter().any(|charge| charge.rule == LimitRule::Crawler), "others should know");
     assert_eq!(visitor.asks(&engine, &facts(GOOGLEBOT, b"/"), NOW + 11_000).action, Action::Allow);
 }
 
@@ -206,7 +206,7 @@ fn a_spared_name_still_adds_up_and_keeps_what_was_counted() {
     let shares = told.features.iter().chain([&told.base]).chain(told.checks.iter().map(|(_, share)| share));
     let sum: f32 = shares.map(|share| share.points).sum();
     assert!((50.0 + sum - decision.score).abs() < 0.1, "{told:?}");
-    assert!(decision.charges.iter().any(|(rule, _)| rule == LimitRule::Client), "{decision:?}");
+    assert!(decision.charges.iter().any(|charge| charge.rule == LimitRule::Client), "{decision:?}");
     let third = visitor.asks(&engine, &facts(GOOGLEBOT, b"/.env"), NOW);
     assert_eq!((third.action, third.basis), (Action::RateLimit, Basis::RateLimit));
 }

@@ -151,14 +151,14 @@ impl CompiledLimit {
     }
 
     /// How far a full cell of this limit is ahead of the clock, in µs: the burst and what came last.
-    pub fn most_ahead_us(&self) -> u64 {
-        self.rate.most_ahead_us()
+    pub fn full_us(&self) -> u64 {
+        self.rate.full_us
     }
 
     /// What settling may tell of this limit's cells, in µs: each replica may have let a burst through before it heard of
     /// the others. More is not believed, so that no answer bans for ever.
     pub(crate) fn most_settled_us(&self) -> u64 {
-        self.most_ahead_us().saturating_mul(MOST_REPLICAS)
+        self.full_us().saturating_mul(MOST_REPLICAS)
     }
 
     /// The window in which the burst comes back, in whole seconds, at least 1.

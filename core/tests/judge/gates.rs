@@ -8,8 +8,8 @@ use sallyport_core::policy::{
     CrawlerCategory, CrawlerPolicy, LimitMode, LimitRule, ListAction, ListEntry, ListTarget, Lists,
 };
 use sallyport_core::{
-    Action, AddressState, AgentVerdict, Basis, BrowserHeaders, Check, ClientState, Decision, Engine, HashKey,
-    Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
+    Action, AddressState, AgentVerdict, Basis, BrowserHeaders, Charge, Check, ClientState, Decision, Engine,
+    HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
 };
 
 const NOW: u64 = 1_795_000_000_000;
@@ -113,7 +113,8 @@ fn light_cells_are_not_shared_and_what_took_a_request_is() {
     let charged: Vec<Vec<_>> = (0..11)
         .map(|_| records.judge(&engine, &facts, Marks::default(), NOW).charges.iter().collect())
         .collect();
-    let own = vec![(LimitRule::Client, engine.key().client(&facts))];
+    let (rule, key) = (LimitRule::Client, engine.key().client(&facts));
+    let own = vec![Charge { rule, key, cost_us: 1_000_000, least_us: 1_000_000 }];
     assert_eq!(charged[..2], [vec![], vec![]]);
     assert!(charged[2..9].iter().all(|charges| *charges == own), "{charged:?}");
     assert_eq!(charged[9..], [vec![], vec![]], "what was refused is not charged");

@@ -1,5 +1,6 @@
 //! Settling limits with the control plane.
 
+use sallyport_core::Charge;
 use sallyport_core::exchange::{MOST, Mark, MarkKind, Reply, Request};
 use sallyport_core::policy::LimitRule;
 use serde_json::{Value, json};
@@ -55,7 +56,11 @@ fn what_a_nearly_full_cell_took_is_told_and_the_shared_cell_counts() {
     let (call, request) = exchanges(&mut machine, 100).remove(0);
     assert_eq!(call.headers["content-type"], "application/octet-stream");
     assert_eq!((request.origin, request.seen), (5, 9));
-    let [(LimitRule::Client, key, 3)] = request.charges[..] else { panic!("{request:?}") };
+    let [Charge { rule: LimitRule::Client, key, cost_us: 3_000_000, least_us: 750_000 }] =
+        request.charges[..]
+    else {
+        panic!("{request:?}")
+    };
     machine.answer(&call, 200, &[], &reply(&[(LimitRule::Client, key, 7_000_000)]));
     assert_eq!(passing(&mut machine, "192.0.2.1:1", 4), 1, "others have used up the rest");
     assert_eq!(machine.metric("exchange_sent"), 2);
@@ -124,7 +129,7 @@ fn a_failure_loses_no_charge_and_is_logged_once() {
         }
         assert_eq!(exchanges(&mut machine, 900).len(), 0, "{end}: it rests");
         let (call, request) = exchanges(&mut machine, 5_000).remove(0);
-        assert_eq!(request.charges[0].2, 3, "{end}");
+        assert_eq!(request.charges[0].cost_us, 3_000_000, "{end}");
         machine.answer(&call, 500, &[], b"");
         assert_eq!(machine.metric("exchange_failed"), 2, "{end}");
         assert_eq!(machine.fake.logged("not shared for now"), 1, "{end}");
@@ -145,7 +150,7 @@ fn a_long_failure_does_not_pile_up_a_debt() {
         }
     }
     let (_, request) = exchanges(&mut machine, 2_000).remove(0);
-    assert!(request.charges[0].2 <= 10, "{request:?}");
+    assert!(request.charges[0].cost_us <= 10_000_000, "{request:?}");
 }
 
 #[test]
@@ -164,7 +169,10 @@ fn hostile_replies_change_nothing() {
         assert_eq!(machine.metric("exchange_failed"), 1);
         assert_eq!(passing(&mut machine, "192.0.2.1:1", 8), 4);
         let (_, request) = exchanges(&mut machine, 1_100).remove(0);
-        assert_eq!(request.charges[0].2, 4, "what may have been counted is not told again: {request:?}");
+        assert_eq!(
+            request.charges[0].cost_us, 4_000_000,
+            "what may have been counted is not told again: {request:?}"
+        );
     }
 }
 
@@ -175,7 +183,7 @@ fn cells_that_nobody_asked_about_are_ignored_and_no_cell_bans_for_ever() {
     let records = machine.fake.process.shared.borrow().len();
     passing(&mut machine, "192.0.2.1:1", 4);
     let (call, request) = exchanges(&mut machine, 100).remove(0);
-    let key = request.charges[0].1;
+    let key = request.charges[0].key;
     let strangers = (1..500).map(|stranger| (LimitRule::Client, stranger, u64::MAX));
     let cells: Vec<_> = strangers
         .chain([(LimitRule::Page, key, u64::MAX), (LimitRule::Address, key, u64::MAX)])
@@ -200,7 +208,7 @@ fn a_cell_whose_record_is_gone_makes_none() {
     let (call, request) = exchanges(&mut machine, 100).remove(0);
     machine.fake.process.shared.borrow_mut().retain(|name, _| !name.contains("/address/"));
     let records = machine.fake.process.shared.borrow().len();
-    machine.answer(&call, 200, &[], &reply(&[(LimitRule::Client, request.charges[0].1, 7_000_000)]));
+    machine.answer(&call, 200, &[], &reply(&[(LimitRule::Client, request.charges[0].key, 7_000_000)]));
     assert_eq!(machine.fake.process.shared.borrow().len(), records);
 }
 
@@ -211,7 +219,7 @@ fn a_settled_cell_survives_another_workers_write() {
     passing(&mut machine, "192.0.2.1:1", 4);
     let (call, request) = exchanges(&mut machine, 100).remove(0);
     machine.fake.process.lost_writes.set(1);
-    machine.answer(&call, 200, &[], &reply(&[(LimitRule::Client, request.charges[0].1, 60_000_000)]));
+    machine.answer(&call, 200, &[], &reply(&[(LimitRule::Client, request.charges[0].key, 60_000_000)]));
     assert_eq!(passing(&mut machine, "192.0.2.1:1", 1), 0);
 }
 
