@@ -25,6 +25,8 @@ pub struct Watch {
     pub(crate) is_cross_site: bool,
     pub(crate) is_icon: bool,
     pub(crate) may_be_json: bool,
+    /// Which limits count for its host: [`crate::Policy::limits_at`].
+    pub(crate) limits: u16,
 }
 
 impl Watch {
@@ -104,6 +106,7 @@ impl Engine {
                     is_cross_site: watch.is_cross_site,
                     is_reserved: true,
                     is_newcomer: watch.is_newcomer,
+                    limits: watch.limits,
                 },
                 subjects,
                 now_ms,
@@ -114,11 +117,11 @@ impl Engine {
         let mut charges = Charges::default();
         match watch.class {
             PathClass::Asset if watch.is_false(answer) => {
-                charges = self.correct(answer.content_type, subjects, now_ms);
+                charges = self.correct(&watch, answer.content_type, subjects, now_ms);
             }
             // Pages may link to what is missing: it is charged like a page, and says nothing against the client.
             PathClass::Asset if status == 404 && !watch.is_icon => {
-                charges = self.deny(subjects, now_ms);
+                charges = self.deny(&watch, subjects, now_ms);
             }
             PathClass::Asset if matches!(status, 200 | 206 | 304) && !watch.is_icon => client.shows(now_ms),
             PathClass::Asset => {}
@@ -149,7 +152,13 @@ impl Engine {
     }
 
     /// A page or an API call that was asked for as an asset: counted and charged as what it is.
-    fn correct(&self, content_type: &[u8], subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+    fn correct(
+        &self,
+        watch: &Watch,
+        content_type: &[u8],
+        subjects: &mut Subjects<'_>,
+        now_ms: u64,
+    ) -> Charges {
         let client = &mut *subjects.client;
         client.assets = (client.assets - 1.0).max(0.0);
         if is_html(content_type) {
@@ -160,17 +169,17 @@ impl Engine {
             client.api_calls += 1.0;
         }
         client.false_claims = client.false_claims.saturating_add(1);
-        self.deny(subjects, now_ms)
+        self.deny(watch, subjects, now_ms)
     }
 
     /// What was asked for as an asset, and is none, is charged as a page.
-    fn deny(&self, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+    fn deny(&self, watch: &Watch, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
         subjects.address.assets = (subjects.address.assets - 1.0).max(0.0);
         subjects.address.false_claims += 1.0;
         if let Some(network) = subjects.network.as_deref_mut() {
             network.false_claims += 1.0;
         }
-        limiter::spend_late(self.policy(), subjects, now_ms)
+        limiter::spend_late(self.policy().limits_at(watch.limits), subjects, now_ms)
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Asked<'a> {
     pub(crate) is_within: bool,
     /// Only who is signed in gets a 2xx.
     pub(crate) is_signed_in: bool,
+    /// Which limits count for its host: [`crate::Policy::limits_at`].
+    pub(crate) limits: u16,
 }
 
 impl Engine {
@@ -47,6 +49,7 @@ impl Engine {
             is_cross_site: is_cross_site(facts),
             is_within: is_within(facts),
             is_signed_in: route.signed_in,
+            limits: self.policy().limits_place(facts.authority),
             path,
         }
     }

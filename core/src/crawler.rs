@@ -140,17 +140,17 @@ impl Engine {
         &self,
         subjects: &mut Subjects<'_>,
         features: Features,
-        now_ms: u64,
+        (limits, now_ms): (u16, u64),
     ) -> Option<Decision> {
         let verdict = subjects.client.agent_verdict(now_ms)?;
-        self.judge_verdict(verdict, Some((subjects, now_ms)), features)
+        self.judge_verdict(verdict, Some((subjects, limits, now_ms)), features)
     }
 
-    /// `whose` is who is charged where crawlers are limited.
+    /// `whose` is who is charged where crawlers are limited, by which limits, and when.
     fn judge_verdict(
         &self,
         verdict: AgentVerdict,
-        whose: Option<(&mut Subjects<'_>, u64)>,
+        whose: Option<(&mut Subjects<'_>, u16, u64)>,
         features: Features,
     ) -> Option<Decision> {
         let category = match verdict {
@@ -167,8 +167,8 @@ impl Engine {
                 self.at_once(features, Action::Challenge, Basis::Crawler, check, score, score - 50.0)
             }
             CrawlerPolicy::Limit => {
-                if let Some((subjects, now_ms)) = whose {
-                    spent = limiter::spend_crawler(self.policy(), subjects, now_ms);
+                if let Some((subjects, limits, now_ms)) = whose {
+                    spent = limiter::spend_crawler(self.policy().limits_at(limits), subjects, now_ms);
                 }
                 match spent.wait_us {
                     Some(wait_us) => self.over_limit(features, wait_us),

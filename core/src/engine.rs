@@ -128,7 +128,7 @@ impl Engine {
         let features = Features::of(subjects.client, mismatch.headers.max(mismatch.ja4));
         let mut decision = self
             .listed(facts, &asked.path, features, now_ms)
-            .or_else(|| self.verified(subjects, features, now_ms))
+            .or_else(|| self.verified(subjects, features, (asked.limits, now_ms)))
             .unwrap_or_else(|| {
                 self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms)
             });
@@ -151,8 +151,8 @@ impl Engine {
             subjects.refused(asked, before, decision.basis);
         } else {
             if matches!(decision.basis, Basis::Score) {
-                let policy = &self.policy;
-                spend_shared(policy, asked, standing, subjects, (now_ms, &mut decision.charges));
+                let limits = self.policy.limits_at(asked.limits);
+                spend_shared(limits, asked, standing, subjects, (now_ms, &mut decision.charges));
             }
             // A session vouches for a client's pages, not for what it says of its assets.
             decision.watch = self.watch(asked, is_newcomer, subjects.client, now_ms);
@@ -182,7 +182,7 @@ impl Engine {
         let of_network = subjects.network.as_deref().is_some_and(|network| network.false_claims >= 3.0);
         let unproven = !subjects.client.is_proven(now_ms);
         let distrusts = unproven && (of_network || subjects.address.distrusts_assets());
-        let spent = spend(&self.policy, asked, standing, distrusts, subjects, now_ms);
+        let spent = spend(self.policy.limits_at(asked.limits), asked, standing, distrusts, subjects, now_ms);
         let mut decision = if let Some(wait_us) = spent.wait_us {
             self.over_limit(features, wait_us)
         } else {
@@ -234,6 +234,7 @@ impl Engine {
             is_cross_site: asked.is_cross_site,
             is_icon: asked.is_icon(),
             may_be_json: asked.may_be_json(),
+            limits: asked.limits,
         })
     }
 

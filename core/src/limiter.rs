@@ -12,7 +12,7 @@ use crate::decay::{Rate, gcra};
 use crate::decision::{Charge, Charges, OverLimit};
 use crate::logins::SignIn;
 use crate::path::PathClass;
-use crate::policy::{CompiledLimit, LimitMode, LimitRule, Policy};
+use crate::policy::{CompiledLimit, LimitMode, LimitRule, Limits};
 use crate::subjects::Subjects;
 
 /// For so long after a process began everybody is new to it, milliseconds (10 minutes).
@@ -71,7 +71,7 @@ fn shared(asked: &Asked<'_>, standing: Standing) -> impl Iterator<Item = LimitRu
 /// one that it is over refuses it; the ones before have counted it. `distrusts` says that assets here have to wait for
 /// room among pages.
 pub(crate) fn spend(
-    policy: &Policy,
+    limits: &Limits,
     asked: &Asked<'_>,
     standing: Standing,
     distrusts: bool,
@@ -80,14 +80,14 @@ pub(crate) fn spend(
 ) -> Spent {
     let mut spent = Spent::default();
     for rule in own(asked) {
-        spent.take(policy, rule, subjects, now_ms);
+        spent.take(limits, rule, subjects, now_ms);
     }
     for rule in shared(asked, standing) {
-        spent.look(policy, rule, standing, subjects, now_ms);
+        spent.look(limits, rule, standing, subjects, now_ms);
     }
     if distrusts && asked.class == PathClass::Asset {
         for rule in [LimitRule::Newcomers, LimitRule::Network] {
-            spent.look(policy, rule, standing, subjects, now_ms);
+            spent.look(limits, rule, standing, subjects, now_ms);
         }
     }
     spent
@@ -96,7 +96,7 @@ pub(crate) fn spend(
 /// Counts a request that passes for the limits that it shares. A sign-in reserves its places until its answer comes, and
 /// others are told when it fails; where no answers are seen it takes them when somebody tells that it failed.
 pub(crate) fn spend_shared(
-    policy: &Policy,
+    limits: &Limits,
     asked: &Asked<'_>,
     standing: Standing,
     subjects: &mut Subjects<'_>,
@@ -104,19 +104,19 @@ pub(crate) fn spend_shared(
 ) {
     for rule in shared(asked, standing) {
         if !rule.is_of_logins() {
-            add(policy, rule, subjects, (now_ms, charges), true);
+            add(limits, rule, subjects, (now_ms, charges), true);
         } else if !asked.facts.unanswered {
-            add(policy, rule, subjects, (now_ms, charges), false);
+            add(limits, rule, subjects, (now_ms, charges), false);
         }
     }
 }
 
 /// Counts a page that was asked for as an asset, and passed as one.
-pub(crate) fn spend_late(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
+pub(crate) fn spend_late(limits: &Limits, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
     let mut charges = Charges::default();
     use LimitRule::{AddressPage, Client, Network, Newcomers, Session};
     for rule in [Client, Session, AddressPage, Newcomers, Network] {
-        add(policy, rule, subjects, (now_ms, &mut charges), true);
+        add(limits, rule, subjects, (now_ms, &mut charges), true);
     }
     charges
 }
@@ -124,7 +124,7 @@ pub(crate) fn spend_late(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u
 /// What a sign-in reserved: given back where it succeeded, told to others where it failed. Of one that reserved nothing
 /// the failure is charged now.
 pub(crate) fn sign_in_ended(
-    policy: &Policy,
+    limits: &Limits,
     SignIn { outcome, is_reserved, is_newcomer, .. }: SignIn,
     subjects: &mut Subjects<'_>,
     now_ms: u64,
@@ -136,9 +136,9 @@ pub(crate) fn sign_in_ended(
             continue;
         }
         if failed && !is_reserved {
-            add(policy, rule, subjects, (now_ms, &mut charges), true);
+            add(limits, rule, subjects, (now_ms, &mut charges), true);
         }
-        let (Some(limit), Some(cell)) = (policy.limit(rule), subjects.cell(rule)) else { continue };
+        let (Some(limit), Some(cell)) = (limits.get(rule), subjects.cell(rule)) else { continue };
         let now_us = now_ms.saturating_mul(1000);
         let ahead_us = cell::ahead_us(*cell.cell, now_us, limit.rate);
         if !failed && is_reserved {
@@ -151,9 +151,9 @@ pub(crate) fn sign_in_ended(
 }
 
 /// Counts a request of a verified crawler for the crawlers' limit.
-pub(crate) fn spend_crawler(policy: &Policy, subjects: &mut Subjects<'_>, now_ms: u64) -> Spent {
+pub(crate) fn spend_crawler(limits: &Limits, subjects: &mut Subjects<'_>, now_ms: u64) -> Spent {
     let mut spent = Spent::default();
-    spent.take(policy, LimitRule::Crawler, subjects, now_ms);
+    spent.take(limits, LimitRule::Crawler, subjects, now_ms);
     spent
 }
 
@@ -171,13 +171,13 @@ fn charge(limit: &CompiledLimit, rule: LimitRule, key: u64, Rate { interval_us, 
 
 /// Adds a request to a cell, however full it is, up to what the cell can hold.
 fn add(
-    policy: &Policy,
+    limits: &Limits,
     rule: LimitRule,
     subjects: &mut Subjects<'_>,
     (now_ms, charges): (u64, &mut Charges),
     is_told: bool,
 ) {
-    let Some(limit) = policy.limit(rule) else { return };
+    let Some(limit) = limits.get(rule) else { return };
     let rate = rate(&limit, rule, subjects);
     let Some(cell) = subjects.cell(rule) else { return };
     let now_us = now_ms.saturating_mul(1000);
@@ -190,8 +190,8 @@ fn add(
 }
 
 impl Spent {
-    fn take(&mut self, policy: &Policy, rule: LimitRule, subjects: &mut Subjects<'_>, now_ms: u64) {
-        let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
+    fn take(&mut self, limits: &Limits, rule: LimitRule, subjects: &mut Subjects<'_>, now_ms: u64) {
+        let (Some(limit), None) = (limits.get(rule), self.wait_us) else { return };
         for cell in subjects.cells(rule) {
             match gcra(cell.cell, now_ms, limit.rate) {
                 Ok(ahead_us) if ahead_us > limit.shared_from_us() => {
@@ -205,13 +205,13 @@ impl Spent {
 
     fn look(
         &mut self,
-        policy: &Policy,
+        limits: &Limits,
         rule: LimitRule,
         standing: Standing,
         subjects: &mut Subjects<'_>,
         now_ms: u64,
     ) {
-        let (Some(limit), None) = (policy.limit(rule), self.wait_us) else { return };
+        let (Some(limit), None) = (limits.get(rule), self.wait_us) else { return };
         let rate = rate(&limit, rule, subjects);
         let Some(cell) = subjects.cell(rule) else { return };
         let mut as_it_is = *cell.cell;
@@ -239,7 +239,7 @@ mod tests {
     /// Newcomers share one page a second, eight at once.
     fn engine() -> Engine {
         let json = br#"{ "rate_limit": { "newcomers": { "per_second": 1, "burst": 8 } } }"#;
-        let policy = Policy::compile(PolicyConfig::from_json(json).expect("a policy")).expect("valid");
+        let policy = crate::Policy::compile(PolicyConfig::from_json(json).expect("a policy")).expect("valid");
         let model = Model::built_in().expect("weights");
         Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([7; 16]), 1)
     }
@@ -260,7 +260,13 @@ mod tests {
                 network_key: 3,
             };
             let mut charges = Charges::default();
-            spend_shared(engine.policy(), &asked, standing, &mut subjects, (NOW_MS, &mut charges));
+            spend_shared(
+                engine.policy().limits_at(0),
+                &asked,
+                standing,
+                &mut subjects,
+                (NOW_MS, &mut charges),
+            );
             charges.iter().find(|charge| charge.rule == LimitRule::Newcomers)
         };
         (0..pages).map(page).collect()

@@ -18,6 +18,15 @@ pub struct SignIn {
     pub is_reserved: bool,
     /// Whether it was a newcomer's: then its network is charged too.
     pub is_newcomer: bool,
+    /// Which limits count for its host, where that is known; 0 for those of all hosts.
+    pub(crate) limits: u16,
+}
+
+impl SignIn {
+    /// One that nobody judged before it went on, at a host that is not known.
+    pub fn told(outcome: LoginOutcome, is_newcomer: bool) -> Self {
+        Self { outcome, is_cross_site: false, is_reserved: false, is_newcomer, limits: 0 }
+    }
 }
 
 impl Engine {
@@ -43,6 +52,6 @@ impl Engine {
             network.attempts += 1.0;
             network.failures += f32::from(u8::from(failed));
         }
-        limiter::sign_in_ended(self.policy(), sign_in, subjects, now_ms)
+        limiter::sign_in_ended(self.policy().limits_at(sign_in.limits), sign_in, subjects, now_ms)
     }
 }

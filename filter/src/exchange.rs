@@ -167,7 +167,7 @@ impl Exchange {
         let engine = worker.engine();
         for (rule, key, ahead_us) in &reply.cells {
             let keys = round.keys(*rule, *key).or_else(|| self.waiting.keys(*rule, *key));
-            let (Some(keys), Some(limit)) = (keys, engine.policy().limit(*rule)) else { continue };
+            let (Some(keys), Some(limit)) = (keys, engine.policy().widest_limit(*rule)) else { continue };
             settle(worker, keys, (*rule, limit, *ahead_us), now_ms);
         }
         for mark in &reply.marks {
@@ -193,7 +193,7 @@ impl Exchange {
         let engine = worker.engine();
         let mut lost = 0;
         for (mut charge, keys) in round.charges {
-            let full_us = engine.policy().limit(charge.rule).map_or(0, |limit| limit.full_us());
+            let full_us = engine.policy().widest_limit(charge.rule).map_or(0, |limit| limit.full_us());
             charge.cost_us = charge.cost_us.min(full_us);
             lost += u64::from(!self.waiting.charge(charge, keys));
         }

@@ -60,10 +60,10 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The enforced limit that a decision rests on.
-    pub fn of(policy: &Policy, decision: &Decision) -> Option<Self> {
+    /// The enforced limit that a decision on a request to this `:authority` rests on.
+    pub fn of(policy: &Policy, authority: &[u8], decision: &Decision) -> Option<Self> {
         let over = decision.limit.filter(|over| !over.is_shadow)?;
-        let limit = policy.limit(over.rule)?;
+        let limit = policy.limit_for(over.rule, authority)?;
         Some(Self { rule: over.rule, burst: limit.burst, window_s: limit.window_s() })
     }
 }

@@ -263,7 +263,7 @@ impl<H: Host> Request<H> {
                 page: gathered.is_navigation(),
                 id,
                 retry_after_s: decision.retry_after_s,
-                quota: Quota::of(policy, decision),
+                quota: Quota::of(policy, gathered.facts.authority, decision),
             })
         {
             return self.refuse(&reply);

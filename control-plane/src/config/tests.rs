@@ -90,7 +90,13 @@ fn the_example_loads_and_shows_the_defaults() {
         assert!(loaded.config.policy.weights.contains_key(check.name()), "{} is not shown", check.name());
         assert_eq!(shown.weight(check), builtin.weight(check), "{}", check.name());
     }
-    let limits = RateLimitConfig { session: None, page: None, api: None, ..loaded.config.policy.rate_limit };
+    let limits = RateLimitConfig {
+        session: None,
+        page: None,
+        api: None,
+        hosts: Vec::new(),
+        ..loaded.config.policy.rate_limit
+    };
     let without_samples = PolicyConfig {
         rate_limit: limits,
         weights: Default::default(),

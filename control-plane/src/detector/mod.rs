@@ -142,7 +142,7 @@ impl Detector {
     /// known here and the policy has a limit of the rule.
     pub fn settle(&self, rule: LimitRule, key: u64, ahead_us: u64, now_ms: u64) {
         let engine = self.engine();
-        let Some(limit) = engine.policy().limit(rule) else { return };
+        let Some(limit) = engine.policy().widest_limit(rule) else { return };
         if rule.is_of_network() {
             self.networks.change(key, |network| network.settle(rule, limit, ahead_us, now_ms));
         } else if rule.is_of_address() {
@@ -277,8 +277,7 @@ impl Detector {
         let keys = self.keys(&engine, facts, now_ms);
         let charges = self.subjects(keys, |subjects| {
             let is_newcomer = !subjects.client.is_proven(now_ms);
-            let sign_in = SignIn { outcome, is_cross_site: false, is_reserved: false, is_newcomer };
-            engine.login_ended(sign_in, subjects, now_ms)
+            engine.login_ended(SignIn::told(outcome, is_newcomer), subjects, now_ms)
         });
         if outcome == LoginOutcome::Failed {
             self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));

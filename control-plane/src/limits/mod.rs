@@ -125,7 +125,7 @@ impl Limits {
     /// Queues what cells took; the round that will merge it. Rules that the policy has no limit for are left out.
     pub fn charge(&self, policy: &Policy, charges: impl Iterator<Item = Charge>) -> u64 {
         let costs = charges.filter_map(|Charge { rule, key, cost_us, least_us }| {
-            let most_us = policy.limit(rule)?.full_us();
+            let most_us = policy.widest_limit(rule)?.full_us();
             let cost_us = cost_us.min(most_us.saturating_add(LONGEST_US));
             Some(((rule, key), Cost { cost_us, least_us: least_us.min(most_us), most_us }))
         });
@@ -155,7 +155,7 @@ impl Limits {
     fn known(&self, charges: &[Charge], now: Moment) -> Vec<(LimitRule, u64, u64)> {
         let engine = self.detector.engine();
         let known = |Charge { rule, key, .. }: &Charge| {
-            let most_us = engine.policy().limit(*rule)?.full_us();
+            let most_us = engine.policy().widest_limit(*rule)?.full_us();
             self.cells.ahead_us(*rule, *key, most_us, now.steady_us).map(|ahead_us| (*rule, *key, ahead_us))
         };
         charges.iter().filter_map(known).collect()

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::crawlers::CrawlersConfig;
+use super::host_limits::HostLimits;
 use super::limits::{LimitMode, LimitRule};
 use crate::path::PathClass;
 
@@ -172,7 +173,7 @@ pub struct ListsConfig {
 
 /// Rate limits (GCRA): so many per second on the long run, so many at once. Each request counts for the limits of its
 /// address, its client, its session where the site issued one, and its route class.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimitConfig {
     /// All requests of an IPv4 address or IPv6 /64. Default 100 per second, 500 at once.
@@ -210,6 +211,9 @@ pub struct RateLimitConfig {
     /// What other sites bring along to an address (images, frames, posts; not links that are followed). Default 5 per
     /// second, 60 at once.
     pub cross_site: Limit,
+    /// What differs for requests to some hosts. Cells are one for all hosts: only the limit that is looked at differs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostLimits>,
 }
 
 impl Default for RateLimitConfig {
@@ -229,6 +233,7 @@ impl Default for RateLimitConfig {
             address_login: Limit::new(0.1, 40),
             network_login: Limit::new(0.4, 160),
             cross_site: Limit::new(5.0, 60),
+            hosts: Vec::new(),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::RateLimitConfig;
+use super::config::{Limit, RateLimitConfig};
+use super::host;
+use super::host_limits::HostLimits;
 use crate::decay::Rate;
 
 /// A rate limit. The numbers are part of the wire formats.
@@ -150,7 +152,8 @@ impl CompiledLimit {
         self.rate.tolerance_us / 4
     }
 
-    /// How far a full cell of this limit is ahead of the clock, in µs: the burst and what came last.
+    /// How far a full cell is ahead of the clock, in µs: the burst and what came last. Hosts share cells, so it is that of
+    /// the widest limit of the rule.
     pub fn full_us(&self) -> u64 {
         self.rate.full_us
     }
@@ -167,24 +170,87 @@ impl CompiledLimit {
     }
 }
 
-/// The limits of a policy, by the rule's number.
+/// Limits by the rule's number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits([Option<CompiledLimit>; COUNT]);
 
 impl Limits {
-    pub(super) fn new(config: &RateLimitConfig) -> Self {
-        let mut limits = [None; COUNT];
-        for (slot, rule) in limits.iter_mut().zip(LimitRule::ALL) {
-            *slot = config.limit(rule).map(|limit| CompiledLimit {
+    fn new(limit: impl Fn(LimitRule) -> Option<Limit>) -> Self {
+        Self(LimitRule::ALL.map(|rule| {
+            limit(rule).map(|limit| CompiledLimit {
                 rate: Rate::new(limit.per_second, limit.burst),
                 mode: limit.mode,
                 burst: limit.burst,
-            });
-        }
-        Self(limits)
+            })
+        }))
     }
 
     pub(crate) fn get(&self, rule: LimitRule) -> Option<CompiledLimit> {
         self.0.get(rule as usize).copied().flatten()
+    }
+}
+
+/// The limits of a policy.
+#[derive(Clone, Debug)]
+pub(super) struct LimitsByHost {
+    everywhere: Limits,
+    hosts: Vec<Limits>,
+    /// Of each rule the one whose full cell is furthest ahead.
+    widest: Limits,
+}
+
+impl LimitsByHost {
+    pub(super) fn new(config: &RateLimitConfig) -> Self {
+        let of_host = |host: &HostLimits| Limits::new(|rule| host.limit(rule, config));
+        let mut limits = Self {
+            everywhere: Limits::new(|rule| config.limit(rule)),
+            hosts: config.hosts.iter().map(of_host).collect(),
+            widest: Limits([None; COUNT]),
+        };
+        let Self { everywhere, hosts, widest } = &mut limits;
+        for limit in
+            std::iter::once(&*everywhere).chain(hosts.iter()).flat_map(|limits| limits.0.iter().enumerate())
+        {
+            let (rule, Some(limit)) = limit else { continue };
+            if let Some(held) = widest.0.get_mut(rule)
+                && held.is_none_or(|held| held.full_us() < limit.full_us())
+            {
+                *held = Some(*limit);
+            }
+        }
+        // Hosts share cells: what one of them left is no older policy's for another.
+        for limits in std::iter::once(everywhere).chain(hosts) {
+            for (limit, widest) in limits.0.iter_mut().zip(&widest.0) {
+                if let (Some(limit), Some(widest)) = (limit, widest) {
+                    limit.rate.full_us = widest.rate.full_us;
+                }
+            }
+        }
+        limits
+    }
+
+    /// Which limits are looked at for an `:authority`: those of the host that names it most closely, of equal ones the
+    /// first; 0 for those of all hosts.
+    pub(super) fn place(&self, config: &RateLimitConfig, authority: &[u8]) -> u16 {
+        if self.hosts.is_empty() {
+            return 0;
+        }
+        let name = host::name(authority);
+        let close = config.hosts.iter().zip(1..);
+        let close =
+            close.filter_map(|(limits, place)| Some((host::closeness(Some(&limits.host), name)?, place)));
+        // Of equal ones the last would be taken.
+        let closest = close.max_by_key(|(closeness, place)| (*closeness, std::cmp::Reverse(*place)));
+        closest.map_or(0, |(_, place)| place)
+    }
+
+    /// The limits of a place; those of all hosts where there is none, as after another policy came into force.
+    pub(super) fn at(&self, place: u16) -> &Limits {
+        let of_host = usize::from(place).checked_sub(1).and_then(|at| self.hosts.get(at));
+        of_host.unwrap_or(&self.everywhere)
+    }
+
+    pub(super) fn widest(&self) -> &Limits {
+        &self.widest
     }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod crawlers;
 mod host;
+mod host_limits;
 mod limits;
 mod lists;
 mod pattern;
@@ -15,7 +16,9 @@ pub use config::{
     ObserveRate, PolicyConfig, RateLimitConfig, Responses, Route, SessionsConfig, Thresholds,
 };
 pub use crawlers::{CrawlerCategory, CrawlerPolicy, CrawlersConfig};
+pub use host_limits::HostLimits;
 pub(crate) use limits::Limits;
+use limits::LimitsByHost;
 pub use limits::{CompiledLimit, LimitMode, LimitRule};
 pub use lists::{ListAction, ListEntry, ListTarget, Lists};
 pub use problems::Problem;
@@ -28,7 +31,7 @@ pub struct Policy {
     config: PolicyConfig,
     weights: [f32; CHECK_COUNT],
     lists: Lists,
-    limits: Limits,
+    limits: LimitsByHost,
     everywhere: Route,
 }
 
@@ -56,7 +59,7 @@ impl Policy {
         Self {
             weights,
             lists: Lists::of_config(&config.lists),
-            limits: Limits::new(&config.rate_limit),
+            limits: LimitsByHost::new(&config.rate_limit),
             everywhere: Route::default(),
             config,
         }
@@ -93,9 +96,28 @@ impl Policy {
         &self.lists
     }
 
-    /// A rate limit, where there is one.
+    /// A rate limit, where there is one, of hosts that have none of their own.
     pub fn limit(&self, rule: LimitRule) -> Option<CompiledLimit> {
-        self.limits.get(rule)
+        self.limits.at(0).get(rule)
+    }
+
+    /// The limit of a rule that counts for requests to this `:authority`. Cells are the same for all hosts.
+    pub fn limit_for(&self, rule: LimitRule, authority: &[u8]) -> Option<CompiledLimit> {
+        self.limits_at(self.limits_place(authority)).get(rule)
+    }
+
+    /// The widest limit of a rule, whatever the host: a cell is told, and taken over, by its size.
+    pub fn widest_limit(&self, rule: LimitRule) -> Option<CompiledLimit> {
+        self.limits.widest().get(rule)
+    }
+
+    /// Which limits count for an `:authority`, for [`Policy::limits_at`].
+    pub(crate) fn limits_place(&self, authority: &[u8]) -> u16 {
+        self.limits.place(&self.config.rate_limit, authority)
+    }
+
+    pub(crate) fn limits_at(&self, place: u16) -> &Limits {
+        self.limits.at(place)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::config::{Limit, PolicyConfig, SessionsConfig};
 use super::host;
+use super::host_limits::HostLimits;
 use super::limits::LimitRule;
 use crate::address_text::read_range;
 use crate::check::Check;
@@ -38,6 +39,16 @@ impl Report {
             format!("'{host}' {fault}: write a name such as shop.example, or *.shop.example for all below it")
         });
     }
+
+    fn check_limit(&mut self, section: &str, rule: LimitRule, Limit { per_second, burst, .. }: Limit) {
+        let key = format!("{section}.{}", rule.name());
+        self.check((0.001..=1e6).contains(&per_second), &format!("{key}.per_second"), || {
+            format!("{per_second} is not between 0.001 and 1000000 requests per second")
+        });
+        self.check((1..=1_000_000).contains(&burst), &format!("{key}.burst"), || {
+            format!("{burst} is not between 1 and 1000000 requests")
+        });
+    }
 }
 
 impl PolicyConfig {
@@ -69,17 +80,20 @@ impl PolicyConfig {
             )
         });
         for rule in LimitRule::ALL {
-            let (key, limit) = (format!("rate_limit.{}", rule.name()), self.rate_limit.limit(rule));
-            let Some(Limit { per_second, burst, .. }) = limit else { continue };
             if rule == LimitRule::Session && self.rate_limit.session.is_none() {
                 continue;
             }
-            report.check((0.001..=1e6).contains(&per_second), &format!("{key}.per_second"), || {
-                format!("{per_second} is not between 0.001 and 1000000 requests per second")
-            });
-            report.check((1..=1_000_000).contains(&burst), &format!("{key}.burst"), || {
-                format!("{burst} is not between 1 and 1000000 requests")
-            });
+            let limit = self.rate_limit.limit(rule);
+            limit.inspect(|limit| report.check_limit("rate_limit", rule, *limit));
+        }
+        let hosts = &self.rate_limit.hosts;
+        report.check(hosts.len() <= MOST_ROUTES, "rate_limit.hosts", || {
+            format!("more than {MOST_ROUTES} hosts")
+        });
+        for (i, HostLimits { host, limits }) in hosts.iter().enumerate().take(MOST_ROUTES) {
+            let key = format!("rate_limit.hosts[{i}]");
+            report.check_host(&format!("{key}.host"), host);
+            limits.iter().for_each(|(rule, limit)| report.check_limit(&key, *rule, *limit));
         }
         let SessionsConfig { suspicious, keep_s } = self.sessions;
         report.check(suspicious > 0, "sessions.suspicious", || {

@@ -3,4 +3,5 @@
 
 mod engine;
 mod gates;
+mod hosts;
 mod records;

@@ -41,6 +41,14 @@ fn each_limit_names_itself() {
 }
 
 #[test]
+fn a_host_tells_of_its_own_limit() {
+    let mut machine = limiting(&json!({ "client": { "per_second": 1, "burst": 9 },
+        "hosts": [{ "host": "site.example", "client": { "per_second": 0.25, "burst": 3 } }] }));
+    let reply = refused(&mut machine, "GET", "/", 4).expect("three at once");
+    assert_eq!(reply.headers["ratelimit-policy"], "\"client\";q=3;w=12");
+}
+
+#[test]
 fn only_a_429_tells_of_limits() {
     let mut machine = limiting(&json!({}));
     let (context, _) = machine.browse("192.0.2.1:1000", "/");
