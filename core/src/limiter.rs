@@ -278,7 +278,8 @@ mod tests {
         let cost = |cost_us, least_us| Some(Charge { rule: LimitRule::Newcomers, key: 2, cost_us, least_us });
         assert_eq!(charged(&mut address, 3), [None, cost(1_000_000, 750_000), cost(1_000_000, 750_000)]);
         let mut address = AddressState::new(2);
-        address.proven = 10.0;
+        address.proven = 4.0;
+        assert_eq!(address.growth(), 2.0);
         let all = charged(&mut address, 8);
         assert_eq!(all[..3], [None; 3]);
         assert!(all[3..].iter().all(|charge| *charge == cost(500_000, 1_250_000)), "{all:?}");
