@@ -173,6 +173,15 @@ impl Reasons {
         }
     }
 
+    /// Adds points to those that a check has already.
+    pub(crate) fn add_to(&mut self, check: Check, points: f32) {
+        let mut all = Self::default();
+        let (same, others): (Vec<_>, Vec<_>) = self.iter().partition(|(other, _)| *other == check);
+        others.into_iter().for_each(|(other, held)| all.add(other, held));
+        all.add(check, same.into_iter().fold(points, |sum, (_, held)| sum + held));
+        *self = all;
+    }
+
     /// The checks and their points: what each adds to an even score of 50, or takes from it.
     pub fn iter(&self) -> impl Iterator<Item = (Check, f32)> + '_ {
         self.0.iter().flatten().copied()

@@ -133,10 +133,14 @@ impl Engine {
                 self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms)
             });
         decision = self.spare_name(decision, subjects.client.agent_verdict(now_ms));
+        let hits = asked.is_trap || asked.is_probe;
+        let brings_hit = hits && asked.is_cross_site;
+        if brings_hit {
+            self.refuse_brought(asked, &mut decision);
+        }
         if subjects.has_session() {
-            let hits = (asked.is_trap || asked.is_probe) && !asked.is_cross_site;
             decision.is_suspicious = match decision.basis {
-                Basis::Score => hits || decision.action.refuses(),
+                Basis::Score => !brings_hit && (hits || decision.action.refuses()),
                 // Many people may share an address or a network, and its limits.
                 Basis::RateLimit => decision.limit.is_some_and(|over| {
                     !over.is_shadow && !over.rule.is_of_address() && !over.rule.is_of_network()
@@ -320,6 +324,19 @@ impl Engine {
         })
     }
 
+    /// A trap or probe that another site brings along is refused by itself, since nobody is held to account for it later;
+    /// with a score that leaves nothing to ask the control plane.
+    fn refuse_brought(&self, asked: &Asked<'_>, decision: &mut Decision) {
+        let check = if asked.is_trap { Check::TrapPath } else { Check::ProbePath };
+        let block = self.policy.thresholds().block;
+        if decision.basis != Basis::Score || decision.score >= block || self.policy.weight(check) <= 0.0 {
+            return;
+        }
+        decision.reasons.add_to(check, block - decision.score);
+        decision.score = block;
+        decision.action = Action::Challenge;
+    }
+
     /// A session with enough suspicious actions is challenged at least: the points that it takes are the check's.
     fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
         let threshold = self.policy.config().sessions.suspicious.max(1);
@@ -407,6 +424,9 @@ impl Subjects<'_> {
         }
         if let Some(network) = self.network.as_deref_mut().filter(|network| network.is_from_later(now_ms)) {
             *network = NetworkState::new(network.key);
+        }
+        for session in self.sessions.iter_mut().filter(|session| session.is_from_later(now_ms)) {
+            session.begin_anew(now_ms);
         }
     }
 

@@ -1,6 +1,9 @@
 //! The judge as its users meet it.
 #![expect(clippy::expect_used, reason = "tests")]
 
+mod door;
 mod engine;
+mod evidence;
 mod gates;
 mod records;
+mod subjects;

@@ -1,0 +1,308 @@
+//! Whom a request belongs to: what newcomers share, how a client proves itself, what a session carries.
+
+use std::net::IpAddr;
+
+use sallyport_core::policy::LimitRule;
+use sallyport_core::{Basis, BrowserHeaders, HashKey, RequestFacts};
+
+use crate::door::{Door, NOW, browser, browsers, chrome, sign_in};
+
+const OFFICE: &str = "198.51.100.7";
+/// Only what is being looked at may be short.
+const WIDE: &str = r#""address": { "per_second": 10000, "burst": 100000 }"#;
+
+fn passes(door: &mut Door, facts: &RequestFacts<'_>, now_ms: u64) -> bool {
+    door.judge(facts, now_ms).basis != Basis::RateLimit
+}
+
+/// How many pages of so many new browsers pass at once.
+fn newcomers(door: &mut Door, from: usize, address: &str, now_ms: u64) -> usize {
+    let new = (from..from + 700).map(chrome);
+    new.filter(|agent| passes(door, &browser(address, agent, "/a"), now_ms)).count()
+}
+
+#[test]
+fn what_pages_need_proves_a_client_over_a_minute_and_nothing_else_does() {
+    let agent = chrome(0);
+    let page = browser(OFFICE, &agent, "/a");
+    let linked = RequestFacts { referer: b"https://site.example/", ..page };
+    let elsewhere = RequestFacts { referer: b"https://search.example/", ..page };
+    let file = browser(OFFICE, &agent, "/photo.jpg");
+    let script = RequestFacts { path: b"/app.js", ..file };
+    type Asked<'a> = Vec<(RequestFacts<'a>, (u16, &'static str))>;
+    let html = (200, "text/html");
+    let cases: [(&str, Asked<'_>, bool); 10] = [
+        ("an asset", vec![(page, html), (file, (200, "image/jpeg"))], true),
+        ("a part of one", vec![(page, html), (file, (206, "image/jpeg"))], true),
+        ("an asset that is unchanged", vec![(page, html), (file, (304, ""))], true),
+        ("a page that is unchanged", vec![(page, (304, ""))], true),
+        ("where this site led to", vec![(linked, html)], true),
+        ("where another led to", vec![(elsewhere, html)], false),
+        ("a page alone", vec![(page, html)], false),
+        ("a page asked for as an asset", vec![(page, html), (file, html)], false),
+        ("an API call asked for as an asset", vec![(page, html), (script, (200, "application/json"))], false),
+        ("an asset that is missing", vec![(page, html), (file, (404, "text/html"))], false),
+    ];
+    for (name, asked, proves) in cases {
+        let mut door = Door::indifferent("");
+        let mut read = |after_ms| {
+            for (facts, answer) in &asked {
+                door.visit(facts, *answer, NOW + after_ms);
+            }
+            door.is_proven(&page, NOW + after_ms)
+        };
+        assert!(![0, 20_000, 59_000].map(&mut read).contains(&true), "{name}: a minute");
+        assert_eq!(read(61_000), proves, "{name}");
+    }
+}
+
+#[test]
+fn a_client_that_probes_loses_its_proof() {
+    let agent = chrome(0);
+    let page = browser(OFFICE, &agent, "/a");
+    let mut door = Door::indifferent("");
+    door.prove(&[page], NOW);
+    assert!(door.is_proven(&page, NOW + 61_000));
+    for path in ["/.env", "/.git/config"] {
+        door.visit(&browser(OFFICE, &agent, path), (404, "text/html"), NOW + 62_000);
+    }
+    assert!(!door.is_proven(&page, NOW + 62_000));
+}
+
+#[test]
+fn an_address_lets_30_prove_themselves_and_a_network_120_then_one_now_and_then() {
+    let mut door = Door::indifferent(&format!(
+        r#", "rate_limit": {{ {WIDE}, "newcomers": {{ "per_second": 1000, "burst": 10000 }},
+            "network": {{ "per_second": 1000, "burst": 10000 }} }}"#
+    ));
+    let agents: Vec<_> = (0..40).map(chrome).collect();
+    let homes = [1, 2, 3, 4, 5, 6].map(|host| format!("198.51.100.{host}"));
+    let mut proven = |homes: &[&str], agents: &[String], now_ms: u64| {
+        let visitors: Vec<_> = homes.iter().map(|home| browsers(home, agents)).collect();
+        door.prove(&visitors.concat(), now_ms);
+        let is_proven = |visitor: &&RequestFacts<'_>| door.is_proven(visitor, now_ms + 61_000);
+        visitors.iter().map(|of_home| of_home.iter().filter(is_proven).count()).collect::<Vec<_>>()
+    };
+    let at_once = proven(&homes.each_ref().map(String::as_str), &agents, NOW);
+    assert_eq!(at_once, [30, 30, 30, 30, 0, 0], "an address has 30 at once, its network 120");
+    // From then on an address has one in 20 s, a network one in 5 s.
+    let later: Vec<_> = (100..110).map(chrome).collect();
+    assert_eq!(proven(&[&homes[0]], &later, NOW + 60_000), [3]);
+    let far: Vec<_> = (200..205).map(chrome).collect();
+    assert_eq!(proven(&["198.51.100.99"], &far, NOW + 130_000), [5], "the network has room again");
+}
+
+#[test]
+fn newcomers_share_what_one_has_and_four_times_that_where_many_have_proven_themselves() {
+    for (proven, expected) in [(0, 60), (10, 119), (30, 237)] {
+        let mut door = Door::indifferent(&format!(r#", "rate_limit": {{ {WIDE} }}"#));
+        let agents: Vec<_> = (0..proven).map(chrome).collect();
+        door.prove(&browsers(OFFICE, &agents), NOW);
+        // What these have spent has come back.
+        let now_ms = NOW + 90_000;
+        let passed = newcomers(&mut door, 1_000, OFFICE, now_ms);
+        // Who proved itself counts a little less with every minute.
+        assert!(passed.abs_diff(expected) <= 1, "{proven} proven: {passed}");
+        let other = newcomers(&mut door, 5_000, "198.51.100.8", now_ms);
+        assert_eq!(other, 60.min(240 - passed), "{proven} proven: what is left of the network's");
+    }
+}
+
+#[test]
+fn a_network_has_four_times_what_an_address_has() {
+    for address in ["198.51.100.", "2001:db8:7:"] {
+        let mut door = Door::indifferent(&format!(r#", "rate_limit": {{ {WIDE} }}"#));
+        let homes = (1..=9).map(|number| match address.contains(':') {
+            true => format!("{address}{number}::1"),
+            false => format!("{address}{number}"),
+        });
+        let homes: Vec<_> = homes.collect();
+        let passed: Vec<_> = homes.iter().map(|home| newcomers(&mut door, 0, home, NOW)).collect();
+        assert_eq!(passed, [60, 60, 60, 60, 0, 0, 0, 0, 0], "{address}");
+    }
+}
+
+#[test]
+fn all_clients_of_an_address_share_cells_whoever_has_proven_itself() {
+    let mut door = Door::indifferent(&format!(r#", "rate_limit": {{ {WIDE} }}"#));
+    let agents: Vec<_> = (0..20).map(chrome).collect();
+    door.prove(&browsers(OFFICE, &agents), NOW);
+    let now_ms = NOW + 300_000;
+    let mut pages = 0;
+    for agent in &agents {
+        let page = browser(OFFICE, agent, "/a");
+        assert!(door.is_proven(&page, now_ms));
+        pages += (0..60).filter(|_| passes(&mut door, &page, now_ms)).count();
+    }
+    assert_eq!(pages, 600, "of 20 that have 60 each");
+    let mut failed = 0;
+    for agent in &agents {
+        let sign_in = sign_in(OFFICE, agent);
+        let tried = (0..5).filter(|_| !door.visit(&sign_in, (401, ""), now_ms + 120_000).action.refuses());
+        failed += tried.count();
+    }
+    assert_eq!(failed, 40, "of 20 that have 40 each");
+}
+
+#[test]
+fn who_is_over_what_it_shares_waits_ten_seconds_at_most() {
+    let slow = r#"{ "per_second": 0.001, "burst": 1 }"#;
+    let elsewhere = BrowserHeaders { sec_fetch_site: b"cross-site", ..Default::default() };
+    let (agent, other) = (chrome(0), chrome(1));
+    let page = browser(OFFICE, &agent, "/a");
+    let sign_in = RequestFacts { method: b"POST", path: b"/login", ..page };
+    for (rule, facts) in [
+        (LimitRule::Newcomers, page),
+        (LimitRule::Network, page),
+        (LimitRule::AddressPage, page),
+        (LimitRule::CrossSite, RequestFacts { headers: Some(elsewhere), ..page }),
+        (LimitRule::Login, sign_in),
+        (LimitRule::AddressLogin, sign_in),
+        (LimitRule::NetworkLogin, sign_in),
+    ] {
+        let mut door = Door::indifferent(&format!(r#", "rate_limit": {{ "{}": {slow} }}"#, rule.name()));
+        assert!(passes(&mut door, &facts, NOW));
+        let again = if rule == LimitRule::Login { &agent } else { &other };
+        let refused = door.judge(&RequestFacts { user_agent: again.as_bytes(), ..facts }, NOW);
+        assert_eq!(refused.limit.map(|over| over.rule), Some(rule));
+        assert_eq!(refused.retry_after_s, Some(10), "{rule:?}: not a thousand");
+    }
+}
+
+#[test]
+fn just_after_a_start_newcomers_budgets_only_look_on() {
+    let mut door = Door::indifferent(&format!(r#", "rate_limit": {{ {WIDE} }}"#));
+    door.looks_on = true;
+    assert_eq!(newcomers(&mut door, 0, OFFICE, NOW), 600, "all clients of an address share a cell all along");
+    let agent = chrome(9_999);
+    let other = browser("198.51.100.8", &agent, "/a");
+    let over = door.judge(&other, NOW).limit.expect("the network's newcomers are over their budget");
+    assert!(over.is_shadow && over.rule == LimitRule::Network, "{over:?}");
+    door.looks_on = false;
+    assert!(!passes(&mut door, &other, NOW));
+}
+
+#[test]
+fn a_session_carries_its_proof_to_three_networks_at_once() {
+    let mut door = Door::indifferent("");
+    let agent = chrome(0);
+    let at = |network: u32, session: &'static [u8]| {
+        let address = IpAddr::from([203, 0, network as u8, 9]);
+        RequestFacts { session, address: Some(address), ..browser(OFFICE, &agent, "/a") }
+    };
+    door.issue(b"mine", NOW);
+    door.prove(&[at(0, b"mine")], NOW);
+    door.judge(&at(0, b"mine"), NOW + 62_000);
+    let is_new = |door: &mut Door, facts: RequestFacts<'_>, after_s: u64| {
+        door.judge(&facts, NOW + after_s * 1_000).is_newcomer
+    };
+    assert!(is_new(&mut door, at(1, b""), 70), "without its session");
+    assert!(is_new(&mut door, at(1, b"made-up"), 70), "with one that nobody issued");
+    let moves = [1, 2, 3, 4, 5].map(|network| is_new(&mut door, at(network, b"mine"), 70));
+    assert_eq!(moves, [false, false, false, true, true]);
+    assert!(!is_new(&mut door, at(3, b"mine"), 71), "where it came to last");
+    assert!(!is_new(&mut door, at(0, b"mine"), 71), "the client that proved itself has not moved");
+    assert!(is_new(&mut door, at(6, b"mine"), 70 + 1_190), "20 minutes for another");
+    assert!(!is_new(&mut door, at(6, b"mine"), 70 + 1_210));
+}
+
+#[test]
+fn a_session_counts_where_a_proven_client_was_answered_as_somebody_who_is_signed_in() {
+    let routes = r#", "routes": [{ "prefix": "/account", "signed_in": true }]"#;
+    let agent = chrome(0);
+    let page = RequestFacts { session: b"s-1", ..browser(OFFICE, &agent, "/a") };
+    let account = RequestFacts { path: b"/account", ..page };
+    for (proven, facts, status, counts) in [
+        (true, &account, 200, true),
+        (false, &account, 200, false),
+        (true, &account, 302, false),
+        (true, &account, 401, false),
+        (true, &page, 200, false),
+    ] {
+        let mut door = Door::indifferent(routes);
+        if proven {
+            door.prove(&[RequestFacts { session: b"", ..page }], NOW);
+        }
+        door.visit(facts, (status, "text/html"), NOW + 62_000);
+        assert_eq!(door.is_issued(b"s-1"), counts, "proven: {proven}, {status}");
+    }
+}
+
+#[test]
+fn of_two_sessions_both_are_charged() {
+    let mut door = Door::indifferent(r#", "rate_limit": { "session": { "per_second": 0.1, "burst": 4 } }"#);
+    [&b"one"[..], b"other"].iter().for_each(|session| door.issue(session, NOW));
+    let agent = chrome(0);
+    let with =
+        |session, other_session| RequestFacts { session, other_session, ..browser(OFFICE, &agent, "/") };
+    assert!((0..4).all(|_| passes(&mut door, &with(b"one", b"other"), NOW)));
+    for (session, other) in [(&b"one"[..], &b""[..]), (b"other", b""), (b"made-up", b"one")] {
+        assert!(!passes(&mut door, &with(session, other), NOW), "{session:?}");
+    }
+    assert!(passes(&mut door, &with(b"made-up", b""), NOW));
+}
+
+#[test]
+fn a_session_is_spelled_in_many_ways() {
+    let key = HashKey::from_bytes([7; 16]);
+    for spelling in [&b"\"a-b\""[..], b" a-b ", b"%61-b", b"\"a%2Db\"", b"%61%2d%62"] {
+        assert_eq!(key.session(spelling), key.session(b"a-b"), "{}", String::from_utf8_lossy(spelling));
+    }
+    for other in [&b"%2561-b"[..], b"A-b", b"\"\"a-b\"\"", b"\"a-b", b"a%2"] {
+        assert_ne!(key.session(other), key.session(b"a-b"), "{}", String::from_utf8_lossy(other));
+    }
+    assert_eq!([key.session(b""), key.session(b"  "), key.session(b"\"\"")], [0; 3]);
+}
+
+#[test]
+fn networks_at_the_edge_are_networks_like_others() {
+    let key = HashKey::from_bytes([7; 16]);
+    let network = |text: &str| key.network(Some(text.parse().expect("an address")));
+    let address = |text: &str| key.address(Some(text.parse().expect("an address")));
+    assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.200"));
+    assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+    assert_eq!(network("::"), network("::1"));
+    assert_eq!(network("fe80::1"), network("fe80::ffff:0:0:1"));
+    let apart = [
+        "::",
+        "fe80::1",
+        "ff02::1",
+        "0.0.0.0",
+        "127.0.0.1",
+        "255.255.255.255",
+        "2001:db8::1",
+        "2001:db8:1::1",
+    ];
+    let mut keys: Vec<_> = apart.into_iter().map(network).chain([key.network(None)]).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), apart.len() + 1);
+    for address in apart {
+        let mut door = Door::indifferent(&format!(r#", "rate_limit": {{ {WIDE} }}"#));
+        assert_eq!(newcomers(&mut door, 0, address, NOW), 60, "{address}");
+    }
+    let mut door = Door::indifferent("");
+    let agents: Vec<_> = (0..100).map(chrome).collect();
+    let nowhere = agents.iter().map(|agent| RequestFacts { address: None, ..browser("::", agent, "/") });
+    assert_eq!(nowhere.filter(|facts| passes(&mut door, facts, NOW)).count(), 60, "who has no address");
+}
+
+#[test]
+fn no_clock_that_steps_back_freezes_a_cell() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut door = Door::indifferent("");
+    let agent = chrome(0);
+    door.issue(b"s-1", NOW);
+    let page = RequestFacts { session: b"s-1", ..browser(OFFICE, &agent, "/a") };
+    let sign_in = RequestFacts { method: b"POST", path: b"/login", ..page };
+    for back_ms in [0, DAY_MS, 30 * DAY_MS, 1_000 * DAY_MS] {
+        let now_ms = NOW - back_ms;
+        let pages = (0..200).filter(|_| passes(&mut door, &page, now_ms)).count();
+        assert!(pages <= 60, "{back_ms}: {pages}");
+        let tried = (0..200).filter(|_| door.visit(&sign_in, (401, ""), now_ms).basis != Basis::RateLimit);
+        assert!(tried.count() <= 40, "{back_ms}");
+        // A minute later there is room again, whatever was left from before.
+        let later = (0..200).filter(|_| passes(&mut door, &page, now_ms + 60_000)).count();
+        assert!(later >= 50, "{back_ms}: {later} a minute later");
+    }
+}
