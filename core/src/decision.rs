@@ -72,6 +72,8 @@ pub enum Basis {
     Crawler = 5,
     /// The session's suspicious actions.
     Session = 6,
+    /// A trap or probe that another site brought along: refused by itself, and nobody's deed.
+    CrossSite = 7,
 }
 
 impl Basis {
@@ -85,6 +87,7 @@ impl Basis {
             Self::Ignored,
             Self::Crawler,
             Self::Session,
+            Self::CrossSite,
         ];
         all.get(usize::from(number)).copied()
     }

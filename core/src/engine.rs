@@ -134,13 +134,12 @@ impl Engine {
             });
         decision = self.spare_name(decision, subjects.client.agent_verdict(now_ms));
         let hits = asked.is_trap || asked.is_probe;
-        let brings_hit = hits && asked.is_cross_site;
-        if brings_hit {
+        if hits && asked.is_cross_site {
             self.refuse_brought(asked, &mut decision);
         }
         if subjects.has_session() {
             decision.is_suspicious = match decision.basis {
-                Basis::Score => !brings_hit && (hits || decision.action.refuses()),
+                Basis::Score => (hits && !asked.is_cross_site) || decision.action.refuses(),
                 // Many people may share an address or a network, and its limits.
                 Basis::RateLimit => decision.limit.is_some_and(|over| {
                     !over.is_shadow && !over.rule.is_of_address() && !over.rule.is_of_network()
@@ -324,17 +323,20 @@ impl Engine {
         })
     }
 
-    /// A trap or probe that another site brings along is refused by itself, since nobody is held to account for it later;
-    /// with a score that leaves nothing to ask the control plane.
+    /// A trap or probe that another site brings along is refused by itself, since nobody is held to account for it: neither
+    /// client nor session nor address, and nobody has to be asked.
     fn refuse_brought(&self, asked: &Asked<'_>, decision: &mut Decision) {
         let check = if asked.is_trap { Check::TrapPath } else { Check::ProbePath };
-        let block = self.policy.thresholds().block;
-        if decision.basis != Basis::Score || decision.score >= block || self.policy.weight(check) <= 0.0 {
+        if decision.basis != Basis::Score || self.policy.weight(check) <= 0.0 {
             return;
         }
-        decision.reasons.add_to(check, block - decision.score);
-        decision.score = block;
-        decision.action = Action::Challenge;
+        decision.basis = Basis::CrossSite;
+        if !decision.action.refuses() {
+            let score = self.policy.thresholds().challenge.max(decision.score);
+            decision.reasons.add_to(check, score - decision.score);
+            decision.score = score;
+            decision.action = Action::Challenge;
+        }
     }
 
     /// A session with enough suspicious actions is challenged at least: the points that it takes are the check's.

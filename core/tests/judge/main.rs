@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "tests")]
 
 mod door;
+mod edges;
 mod engine;
 mod evidence;
 mod gates;

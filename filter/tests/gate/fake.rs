@@ -44,6 +44,9 @@ pub(crate) struct Sent {
     pub(crate) body: Vec<u8>,
 }
 
+/// What another machine does in between.
+type Work = Box<dyn FnOnce()>;
+
 /// One machine's view.
 #[derive(Clone, Default)]
 pub(crate) struct Fake {
@@ -53,7 +56,7 @@ pub(crate) struct Fake {
     pub(crate) calls: Rc<RefCell<Vec<Sent>>>,
     pub(crate) answer: Rc<RefCell<(Headers, Vec<u8>)>>,
     pub(crate) refuse_calls: Rc<Cell<bool>>,
-    meanwhile: Rc<RefCell<Option<Box<dyn FnOnce()>>>>,
+    meanwhile: Rc<RefCell<Option<Work>>>,
     next_token: Rc<Cell<u32>>,
 }
 
