@@ -150,7 +150,7 @@ async fn what_another_site_brings_along_is_held_against_nobody() {
     let brought = json!({ "accept": "image/*", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors",
         "sec-fetch-dest": "image" });
     for path in ["/.env", "/wp-login.php", "/trap"].into_iter().cycle().take(9) {
-        assert_eq!(ask(path, brought.clone()).await.ok(200)["action"], "CHALLENGE", "{path}");
+        assert_eq!(ask(path, brought.clone()).await.ok(200)["is_bot"], true, "{path} is refused by itself");
     }
     assert_eq!(plane.get("/v1/sessions/s-1").await.ok(200)["suspicious"], 0);
     plane.flush().await;

@@ -57,6 +57,56 @@ fn what_pages_need_proves_a_client_over_a_minute_and_nothing_else_does() {
 }
 
 #[test]
+fn where_no_answer_is_seen_requests_of_this_site_prove_alone() {
+    let agent = chrome(0);
+    let page = RequestFacts { unanswered: true, ..browser(OFFICE, &agent, "/a") };
+    let file = RequestFacts { path: b"/site.css", ..page };
+    for (referer, proves) in
+        [(&b"https://site.example/a"[..], true), (b"", false), (b"https://other.example/", false)]
+    {
+        let mut door = Door::indifferent("");
+        for after_ms in [0, 61_000] {
+            door.judge(&page, NOW + after_ms);
+            door.judge(&RequestFacts { referer, ..file }, NOW + after_ms + 100);
+        }
+        assert_eq!(door.is_proven(&page, NOW + 62_000), proves, "{}", String::from_utf8_lossy(referer));
+    }
+}
+
+#[test]
+fn only_of_a_client_without_proof_assets_answers_are_read() {
+    let agent = chrome(0);
+    let mut door = Door::indifferent("");
+    let page = browser(OFFICE, &agent, "/a");
+    let file = RequestFacts { path: b"/site.css", ..page };
+    assert!(door.judge(&file, NOW).watch.is_some_and(|watch| watch.reads_type()));
+    door.prove(&[page], NOW + 1_000);
+    assert_eq!(door.judge(&file, NOW + 63_000).watch, None);
+}
+
+#[test]
+fn an_attempt_to_sign_in_reserves_and_a_success_gives_back() {
+    let agent = chrome(0);
+    let sign_in = sign_in(OFFICE, &agent);
+    let mut door = Door::indifferent("");
+    assert_eq!((0..60).filter(|_| passes(&mut door, &sign_in, NOW)).count(), 40, "none is answered yet");
+    let mut door = Door::indifferent("");
+    let right = |number: u64| NOW + 250 * number;
+    assert!((0..200).all(|number| !door.visit(&sign_in, (302, ""), right(number)).action.refuses()));
+    assert_eq!((0..60).filter(|_| passes(&mut door, &sign_in, right(600))).count(), 40, "all of it is left");
+}
+
+#[test]
+fn records_of_different_hosts_are_one() {
+    let agent = chrome(0);
+    let mut door = Door::indifferent(r#", "rate_limit": { "client": { "per_second": 0.1, "burst": 4 } }"#);
+    let hosts = [&b"shop.example"[..], b"www.shop.example", b"SHOP.example:443", b""];
+    let mut passes =
+        |host| passes(&mut door, &RequestFacts { authority: host, ..browser(OFFICE, &agent, "/") }, NOW);
+    assert_eq!((0..3).flat_map(|_| hosts).filter(|host| passes(host)).count(), 4);
+}
+
+#[test]
 fn a_client_that_probes_loses_its_proof() {
     let agent = chrome(0);
     let page = browser(OFFICE, &agent, "/a");
