@@ -79,7 +79,7 @@ fn only_of_a_client_without_proof_assets_answers_are_read() {
     let mut door = Door::indifferent("");
     let page = browser(OFFICE, &agent, "/a");
     let file = RequestFacts { path: b"/site.css", ..page };
-    assert!(door.judge(&file, NOW).watch.is_some_and(|watch| watch.reads_type()));
+    assert!(door.judge(&file, NOW).watch.is_some_and(|watch| watch.reads_type(200)));
     door.prove(&[page], NOW + 1_000);
     assert_eq!(door.judge(&file, NOW + 63_000).watch, None);
 }
@@ -144,7 +144,7 @@ fn an_address_lets_30_prove_themselves_and_a_network_120_then_one_now_and_then()
 
 #[test]
 fn newcomers_share_what_one_has_and_four_times_that_where_many_have_proven_themselves() {
-    for (proven, expected) in [(0, 60), (10, 119), (30, 237)] {
+    for (proven, expected) in [(0, 60), (4, 119), (12, 237), (30, 237)] {
         let mut door = Door::indifferent(&format!(r#", "rate_limit": {{ {WIDE} }}"#));
         let agents: Vec<_> = (0..proven).map(chrome).collect();
         door.prove(&browsers(OFFICE, &agents), NOW);

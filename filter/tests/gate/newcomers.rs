@@ -194,8 +194,8 @@ fn ten_thousand_new_clients_a_second_at_one_address_get_what_newcomers_share() {
             machine.fake.pass_ms(1);
         }
     }
-    // 60 and 5 a second, and a tenth more for the one that has proven itself there.
-    assert!((60..=78).contains(&passed), "{passed}");
+    // 60 and 5 a second, and a quarter more for the one that has proven itself there.
+    assert!((60..=88).contains(&passed), "{passed}");
     let shared = machine.fake.process.shared.borrow();
     let bytes: usize = shared.values().map(|(value, _)| value.len()).sum();
     assert!(shared.len() < 200 && bytes < 200_000, "{} keys, {bytes} bytes", shared.len());
