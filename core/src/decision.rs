@@ -72,6 +72,8 @@ pub enum Basis {
     Crawler = 5,
     /// The session's suspicious actions.
     Session = 6,
+    /// A trap or probe that another site brought along: refused by itself, and nobody's deed.
+    CrossSite = 7,
 }
 
 impl Basis {
@@ -85,6 +87,7 @@ impl Basis {
             Self::Ignored,
             Self::Crawler,
             Self::Session,
+            Self::CrossSite,
         ];
         all.get(usize::from(number)).copied()
     }
@@ -184,6 +187,15 @@ impl Reasons {
                 std::mem::swap(slot, &mut carried);
             }
         }
+    }
+
+    /// Adds points to those that a check has already.
+    pub(crate) fn add_to(&mut self, check: Check, points: f32) {
+        let mut all = Self::default();
+        let (same, others): (Vec<_>, Vec<_>) = self.iter().partition(|(other, _)| *other == check);
+        others.into_iter().for_each(|(other, held)| all.add(other, held));
+        all.add(check, same.into_iter().fold(points, |sum, (_, held)| sum + held));
+        *self = all;
     }
 
     /// The checks and their points: what each adds to an even score of 50, or takes from it.

@@ -133,10 +133,13 @@ impl Engine {
                 self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms)
             });
         decision = self.spare_name(decision, subjects.client.agent_verdict(now_ms));
+        let hits = asked.is_trap || asked.is_probe;
+        if hits && asked.is_cross_site {
+            self.refuse_brought(asked, &mut decision);
+        }
         if subjects.has_session() {
-            let hits = (asked.is_trap || asked.is_probe) && !asked.is_cross_site;
             decision.is_suspicious = match decision.basis {
-                Basis::Score => hits || decision.action.refuses(),
+                Basis::Score => (hits && !asked.is_cross_site) || decision.action.refuses(),
                 // Many people may share an address or a network, and its limits.
                 Basis::RateLimit => decision.limit.is_some_and(|over| {
                     !over.is_shadow && !over.rule.is_of_address() && !over.rule.is_of_network()
@@ -321,6 +324,22 @@ impl Engine {
         })
     }
 
+    /// A trap or probe that another site brings along is refused by itself, since nobody is held to account for it: neither
+    /// client nor session nor address, and nobody has to be asked.
+    fn refuse_brought(&self, asked: &Asked<'_>, decision: &mut Decision) {
+        let check = if asked.is_trap { Check::TrapPath } else { Check::ProbePath };
+        if decision.basis != Basis::Score || self.policy.weight(check) <= 0.0 {
+            return;
+        }
+        decision.basis = Basis::CrossSite;
+        if !decision.action.refuses() {
+            let score = self.policy.thresholds().challenge.max(decision.score);
+            decision.reasons.add_to(check, score - decision.score);
+            decision.score = score;
+            decision.action = Action::Challenge;
+        }
+    }
+
     /// A session with enough suspicious actions is challenged at least: the points that it takes are the check's.
     fn challenge_suspicious(&self, decision: &mut Decision, count: u8) {
         let threshold = self.policy.config().sessions.suspicious.max(1);
@@ -408,6 +427,9 @@ impl Subjects<'_> {
         }
         if let Some(network) = self.network.as_deref_mut().filter(|network| network.is_from_later(now_ms)) {
             *network = NetworkState::new(network.key);
+        }
+        for session in self.sessions.iter_mut().filter(|session| session.is_from_later(now_ms)) {
+            session.begin_anew(now_ms);
         }
     }
 

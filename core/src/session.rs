@@ -62,6 +62,11 @@ impl SessionState {
         self.last_seen_ms = self.last_seen_ms.max(now_ms);
     }
 
+    /// Forgets what is from later than `now_ms` (Unix milliseconds), but not that the site issued it.
+    pub(crate) fn begin_anew(&mut self, now_ms: u64) {
+        *self = Self { issued: self.issued, last_seen_ms: now_ms, ..Self::new(self.key) };
+    }
+
     /// Gives up what was proven with it, for the one that the site issues in its place; gives it as it was.
     pub fn give_up(&mut self) -> Self {
         let before = self.clone();

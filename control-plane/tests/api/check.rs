@@ -1,5 +1,7 @@
 //! `POST /check`.
 
+use std::time::Instant;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -103,6 +105,61 @@ async fn a_session_makes_no_client_and_tells_nobody_apart() {
     plane.flush().await;
     let counts = plane.sql("SELECT count(DISTINCT client), count(DISTINCT address) FROM requests");
     assert_eq!(counts, ["2|2"]);
+}
+
+/// How many of 200 calls pass, each with what is added to it by its number.
+async fn passing(plane: &ControlPlane, ip: &str, more: impl Fn(u32) -> serde_json::Value) -> usize {
+    let mut passed = 0;
+    for number in 0..200 {
+        let mut body = json!({ "ip": ip, "user_agent": FIREFOX, "endpoint": format!("/item/{number}") });
+        for (key, value) in more(number).as_object().expect("an object") {
+            body[key] = value.clone();
+        }
+        passed += usize::from(plane.check(body).await.ok(200)["is_bot"] == false);
+    }
+    passed
+}
+
+#[tokio::test]
+async fn a_made_up_session_or_browser_per_call_lets_no_more_through_than_newcomers_have() {
+    let plane = ControlPlane::start().await;
+    let begun = Instant::now();
+    let honest = passing(&plane, "192.0.2.1", |_| json!({})).await;
+    let sessions = passing(&plane, "198.51.100.1", |n| json!({ "session_id": format!("s-{n}") })).await;
+    let agents = |n| json!({ "user_agent": FIREFOX.replace("145.0", &format!("145.{n}")) });
+    let agents = passing(&plane, "203.0.113.1", agents).await;
+    let prefixes = passing(&plane, "::", |n| json!({ "ip": format!("2001:db8:7:{n:x}::1") })).await;
+    let seconds = begun.elapsed().as_secs() as usize + 1;
+    assert!((1..=10).contains(&honest), "2 of 200 before: {honest}");
+    // By the real clock: a slower run sees a page more.
+    assert!(sessions <= honest + 2, "60 of 200 before, where without {honest} passed: {sessions}");
+    assert!(agents <= 60 + 5 * seconds, "{agents} in {seconds} s");
+    assert!(prefixes <= 240 + 20 * seconds, "{prefixes} in {seconds} s");
+}
+
+#[tokio::test]
+async fn what_another_site_brings_along_is_held_against_nobody() {
+    let plane = ControlPlane::with_config("policy: { trap_paths: [/trap] }").await;
+    plane.issue("s-1");
+    let ask = |endpoint: &str, headers: serde_json::Value| {
+        plane.check(
+            json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": endpoint, "session_id": "s-1",
+            "headers": headers }),
+        )
+    };
+    let brought = json!({ "accept": "image/*", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors",
+        "sec-fetch-dest": "image" });
+    for path in ["/.env", "/wp-login.php", "/trap"].into_iter().cycle().take(9) {
+        assert_eq!(ask(path, brought.clone()).await.ok(200)["is_bot"], true, "{path} is refused by itself");
+    }
+    assert_eq!(plane.get("/v1/sessions/s-1").await.ok(200)["suspicious"], 0);
+    plane.flush().await;
+    assert_eq!(plane.get("/reputation/192.0.2.1").await.ok(200)["bad"], 0.0);
+    let linked = json!({ "accept": "text/html", "accept-language": "en", "accept-encoding": "gzip",
+        "sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" });
+    let page = ask("/a", linked).await;
+    let reasons = page.ok(200)["reasons"].to_string();
+    assert!(!reasons.contains("probe_path") && !reasons.contains("trap_path"), "{reasons}");
 }
 
 #[tokio::test]

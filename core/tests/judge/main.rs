@@ -1,7 +1,11 @@
 //! The judge as its users meet it.
 #![expect(clippy::expect_used, reason = "tests")]
 
+mod door;
+mod edges;
 mod engine;
+mod evidence;
 mod gates;
 mod hosts;
 mod records;
+mod subjects;

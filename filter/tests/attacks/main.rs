@@ -31,5 +31,6 @@ mod runs;
 mod search;
 mod site;
 mod table;
+mod today;
 mod visitor;
 mod world;

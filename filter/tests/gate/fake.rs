@@ -44,6 +44,9 @@ pub(crate) struct Sent {
     pub(crate) body: Vec<u8>,
 }
 
+/// What another machine does in between.
+type Work = Box<dyn FnOnce()>;
+
 /// One machine's view.
 #[derive(Clone, Default)]
 pub(crate) struct Fake {
@@ -53,6 +56,7 @@ pub(crate) struct Fake {
     pub(crate) calls: Rc<RefCell<Vec<Sent>>>,
     pub(crate) answer: Rc<RefCell<(Headers, Vec<u8>)>>,
     pub(crate) refuse_calls: Rc<Cell<bool>>,
+    meanwhile: Rc<RefCell<Option<Work>>>,
     next_token: Rc<Cell<u32>>,
 }
 
@@ -74,6 +78,11 @@ impl Fake {
 
     pub(crate) fn pass_ms(&self, ms: u64) {
         self.process.now_ms.set(self.process.now_ms.get() + ms);
+    }
+
+    /// What another worker does between this machine's next read of shared data and its write.
+    pub(crate) fn meanwhile(&self, work: impl FnOnce() + 'static) {
+        *self.meanwhile.borrow_mut() = Some(Box::new(work));
     }
 
     /// The value of a metric, over all machines.
@@ -199,6 +208,10 @@ impl Host for Fake {
     }
 
     fn set_shared(&self, key: &str, value: &[u8], cas: Option<u32>) -> Result<(), CasMismatch> {
+        let meanwhile = cas.and_then(|_| self.meanwhile.borrow_mut().take());
+        if let Some(work) = meanwhile {
+            work();
+        }
         let mut shared = self.process.shared.borrow_mut();
         let lost = self.process.lost_writes.get();
         if cas.is_some() && lost > 0 {

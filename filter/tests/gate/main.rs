@@ -7,6 +7,8 @@
     reason = "in a test a panic is the message"
 )]
 
+mod agreement;
+mod assets;
 mod config;
 mod consult;
 mod exchange;
@@ -17,8 +19,10 @@ mod issued;
 mod limits;
 mod machine;
 mod marks;
+mod newcomers;
 mod observe;
 mod reply;
 mod request;
+mod sessions;
 mod state;
 mod sync;

@@ -1,7 +1,7 @@
 //! Shared records: what workers see of one another.
 
 use sallyport_core::policy::{CompiledLimit, LimitRule};
-use sallyport_core::{ClientState, Policy, PolicyConfig};
+use sallyport_core::{ClientState, NetworkState, Policy, PolicyConfig, SessionState};
 use sallyport_filter::host::Host;
 use sallyport_filter::house::{Home, House};
 use sallyport_filter::marks::MarkRecord;
@@ -244,12 +244,23 @@ fn bytes_of_another_layout_under_the_same_names_are_nobody() {
     refused::<ClientState>();
     refused::<House>();
     refused::<MarkRecord>();
-    for table in [ClientState::TABLE, House::TABLE, <MarkRecord as Record>::TABLE] {
+    refused::<NetworkState>();
+    refused::<SessionState>();
+    let of_two = [NetworkState::TABLE, SessionState::TABLE];
+    for table in [ClientState::TABLE, House::TABLE, <MarkRecord as Record>::TABLE].into_iter().chain(of_two) {
         assert!(table.starts_with("sallyport/4/"), "{table}");
     }
 }
 
 #[test]
 fn tables_do_not_meet() {
-    assert_ne!(ClientState::TABLE, House::TABLE);
+    let mut tables = [
+        ClientState::TABLE,
+        House::TABLE,
+        NetworkState::TABLE,
+        SessionState::TABLE,
+        <MarkRecord as Record>::TABLE,
+    ];
+    tables.sort_unstable();
+    assert!(tables.is_sorted_by(|one, next| one < next), "{tables:?}");
 }
