@@ -12,6 +12,8 @@ use crate::subjects::Subjects;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
     pub(crate) class: PathClass,
+    /// Keyed hash of an asset's plain path; 0 for others.
+    pub(crate) path: u64,
     pub(crate) is_attempt: bool,
     /// The login route's place in the policy, where one is configured.
     pub(crate) login: Option<u16>,
@@ -36,6 +38,12 @@ impl Watch {
         self.class == PathClass::Asset
     }
 
+    /// Whether somebody who asked for an asset got one; `None` where that is not asked, or the answer does not tell.
+    pub(crate) fn got_asset(&self, answer: Answer<'_>) -> Option<bool> {
+        let tells = matches!(answer.status, 200 | 206) && !answer.content_type.is_empty();
+        (self.class == PathClass::Asset && tells).then(|| !is_no_asset(self, answer.content_type))
+    }
+
     /// Whether something can come of an answer with this status.
     pub fn matters(&self, status: u16) -> bool {
         let errs = (400..500).contains(&status);
@@ -54,6 +62,8 @@ pub struct Answer<'a> {
     pub location: &'a [u8],
     /// `content-type`; only read for assets; empty where it is not known.
     pub content_type: &'a [u8],
+    /// Whether most who ask for this asset get such an answer: [`crate::UsualAnswers::note`] says so.
+    pub is_usual: bool,
 }
 
 /// How a login attempt ended.
@@ -102,6 +112,10 @@ impl Engine {
         let client = &mut *subjects.client;
         let mut charges = Charges::default();
         match watch.class {
+            // What most get is charged as what it is, and nobody's false claim.
+            PathClass::Asset if answer.is_usual => {
+                charges = limiter::spend_late(self.policy(), subjects, now_ms);
+            }
             PathClass::Asset if matches!(status, 200 | 206) && is_no_asset(&watch, answer.content_type) => {
                 charges = self.correct(answer.content_type, subjects, now_ms);
             }

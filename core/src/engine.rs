@@ -218,6 +218,7 @@ impl Engine {
         let reads = reads_pages && (asked.class != PathClass::Asset || unproven);
         (asked.is_attempt || reads).then_some(Watch {
             class: asked.class,
+            path: if asked.class == PathClass::Asset { self.key.path(&asked.path) } else { 0 },
             is_attempt: asked.is_attempt,
             login: asked.login,
             is_newcomer,

@@ -38,6 +38,7 @@ mod score;
 mod session;
 pub mod snapshot;
 mod subjects;
+mod usual;
 mod wire;
 
 pub use address::AddressState;
@@ -64,3 +65,4 @@ pub use policy::{Policy, PolicyConfig, Problem};
 pub use ranges::{Provider, RangeKind, Ranges};
 pub use session::SessionState;
 pub use subjects::Subjects;
+pub use usual::UsualAnswers;

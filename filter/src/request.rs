@@ -327,7 +327,7 @@ impl<H: Host> Request<H> {
             None => Vec::new(),
         };
         let content_type = header("content-type").unwrap_or_default();
-        let answer = Answer { path, status, location: &location, content_type };
+        let answer = Answer { path, status, location: &location, content_type, is_usual: false };
         let outcome = feed_back(worker, engine, (*keys, *watch), answer, now_ms);
         if outcome == Some(LoginOutcome::Failed) {
             self.login_failed(watched, now_ms);

@@ -11,12 +11,13 @@ mod reputation;
 pub(crate) mod table;
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
     AddressState, AgentVerdict, Basis, Charges, Check, ClientState, Decision, Engine, Evidence,
     FEATURE_COUNT, Features, LoginOutcome, Marks, NetworkState, RequestFacts, SessionState, SignIn, Subjects,
+    UsualAnswers,
 };
 
 use self::answers::Asked;
@@ -73,6 +74,7 @@ pub struct Detector {
     networks: Table<NetworkState>,
     sessions: Table<SessionState>,
     asked: Asked,
+    usual: Mutex<UsualAnswers>,
     pasts: Table<Past>,
     known: Arc<Known>,
 }
@@ -94,6 +96,7 @@ impl Detector {
             networks: Table::new(limits.addresses as usize),
             sessions: Table::new(limits.sessions as usize),
             asked: Asked::default(),
+            usual: Mutex::default(),
             pasts: Table::new(limits.addresses as usize),
             known: Arc::default(),
         }

@@ -7,6 +7,7 @@
     reason = "in a test a panic is the message"
 )]
 
+mod answers;
 mod config;
 mod consult;
 mod exchange;
