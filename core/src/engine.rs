@@ -204,7 +204,8 @@ impl Engine {
         decision
     }
 
-    /// Refuses a newcomer's page or sign-in whose charge could not be stored: who floods must not lose its own charges.
+    /// Refuses a newcomer's page or sign-in whose charge is not stored, for another worker was quicker each time or neither
+    /// its address nor its network has a place: who floods must not lose its own charges.
     pub fn refuse_uncounted(&self, asked: &Asked<'_>, decision: &mut Decision) {
         let passes = decision.basis == Basis::Score && !decision.action.refuses();
         if passes && decision.is_newcomer && (asked.reads() || asked.is_attempt) {

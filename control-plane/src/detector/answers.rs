@@ -83,7 +83,7 @@ impl Detector {
             keys.network,
             now_ms,
         );
-        let answered = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
+        let (answered, _) = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
         if answered.login == Some(LoginOutcome::Failed) {
             self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));
         }

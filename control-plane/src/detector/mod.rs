@@ -9,6 +9,8 @@ mod attribution;
 mod observe;
 mod reputation;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -164,12 +166,13 @@ impl Detector {
         }
     }
 
-    /// Works on the records of a request's subjects; a session that nobody issued has none.
-    fn subjects<R>(&self, keys: Keys, work: impl FnOnce(&mut Subjects<'_>) -> R) -> R {
+    /// Works on the records of a request's subjects, and whether its address's or its network's is kept; a session that
+    /// nobody issued has none.
+    fn subjects<R>(&self, keys: Keys, work: impl FnOnce(&mut Subjects<'_>) -> R) -> (R, bool) {
         let session = self.is_issued(keys.session);
         self.clients.with(keys.client, |client| {
-            self.addresses.with(keys.address, |address| {
-                self.networks.with(keys.network, |network| {
+            let ((outcome, of_network), of_address) = self.addresses.work(keys.address, |address| {
+                self.networks.work(keys.network, |network| {
                     let network_key = keys.network;
                     let lend = |sessions: &mut [SessionState]| {
                         work(&mut Subjects { client, address, network: Some(network), sessions, network_key })
@@ -180,7 +183,8 @@ impl Detector {
                         lend(&mut [])
                     }
                 })
-            })
+            });
+            (outcome, of_address || of_network)
         })
     }
 
@@ -197,12 +201,15 @@ impl Detector {
         let keys = Keys::of(&engine, facts);
         let Keys { client, address, .. } = keys;
         let asked = engine.ask(facts);
-        let decision = self.subjects(keys, |subjects| {
+        let (mut decision, is_kept) = self.subjects(keys, |subjects| {
             if let Some(verdict) = crawler {
                 engine.remember_agent(verdict, VERDICT_KEEP_S, subjects.client, now_ms);
             }
             engine.decide(&asked, subjects, (marks, false), now_ms)
         });
+        if !is_kept {
+            engine.refuse_uncounted(&asked, &mut decision);
+        }
         let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.authority, facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
@@ -242,7 +249,7 @@ impl Detector {
     pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> LoginEnded {
         let engine = self.engine();
         let keys = Keys::of(&engine, facts);
-        let charges = self.subjects(keys, |subjects| {
+        let (charges, _) = self.subjects(keys, |subjects| {
             let is_newcomer = !subjects.client.is_proven(now_ms);
             let sign_in = SignIn { outcome, is_cross_site: false, is_reserved: false, is_newcomer };
             engine.login_ended(sign_in, subjects, now_ms)
@@ -347,74 +354,25 @@ impl Keys {
     }
 }
 
-impl Record for ClientState {
-    fn new(key: u64) -> Self {
-        ClientState::new(key)
-    }
+macro_rules! records {
+    ($($record:ident),*) => { $(
+        impl Record for $record {
+            fn new(key: u64) -> Self {
+                Self::new(key)
+            }
 
-    fn key(&self) -> u64 {
-        ClientState::key(self)
-    }
+            fn key(&self) -> u64 {
+                Self::key(self)
+            }
 
-    fn last_seen_ms(&self) -> u64 {
-        ClientState::last_seen_ms(self)
-    }
+            fn last_seen_ms(&self) -> u64 {
+                Self::last_seen_ms(self)
+            }
 
-    fn worth_until_ms(&self) -> u64 {
-        ClientState::worth_until_ms(self)
-    }
+            fn worth_until_ms(&self) -> u64 {
+                Self::worth_until_ms(self)
+            }
+        }
+    )* };
 }
-
-impl Record for AddressState {
-    fn new(key: u64) -> Self {
-        AddressState::new(key)
-    }
-
-    fn key(&self) -> u64 {
-        AddressState::key(self)
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        AddressState::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        AddressState::worth_until_ms(self)
-    }
-}
-
-impl Record for NetworkState {
-    fn new(key: u64) -> Self {
-        NetworkState::new(key)
-    }
-
-    fn key(&self) -> u64 {
-        NetworkState::key(self)
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        NetworkState::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        NetworkState::worth_until_ms(self)
-    }
-}
-
-impl Record for SessionState {
-    fn new(key: u64) -> Self {
-        SessionState::new(key)
-    }
-
-    fn key(&self) -> u64 {
-        SessionState::key(self)
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        SessionState::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        SessionState::worth_until_ms(self)
-    }
-}
+records!(ClientState, AddressState, NetworkState, SessionState);

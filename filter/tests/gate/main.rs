@@ -17,6 +17,7 @@ mod house;
 mod limits;
 mod machine;
 mod marks;
+mod newcomers;
 mod observe;
 mod reply;
 mod request;
