@@ -157,7 +157,9 @@ impl Engine {
             // A session vouches for a client's pages, not for what it says of its assets.
             let unproven = !subjects.client.is_proven(now_ms);
             decision.watch = self.watch(asked, (is_newcomer, unproven));
-            if facts.unanswered && asked.is_within {
+            // Where no answers are seen, requests alone prove.
+            let unseen = facts.unanswered || self.policy.responses() == Responses::Logins;
+            if unseen && asked.is_within {
                 subjects.client.shows(now_ms);
                 subjects.graduate(now_ms);
             }

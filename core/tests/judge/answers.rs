@@ -22,8 +22,13 @@ struct Site {
 
 /// With room for five newcomers' pages of an address.
 fn site() -> Site {
-    let policy = r#"{ "thresholds": { "monitor": 99, "challenge": 99.9, "block": 100 },
-        "rate_limit": { "newcomers": { "per_second": 0.001, "burst": 5 } } }"#;
+    site_with(r#""rate_limit": { "newcomers": { "per_second": 0.001, "burst": 5 } }"#)
+}
+
+/// With this in its policy; nobody is refused for the score.
+fn site_with(policy: &str) -> Site {
+    let lenient = r#""thresholds": { "monitor": 99, "challenge": 99.9, "block": 100 }"#;
+    let policy = format!("{{ {lenient}, {policy} }}");
     let config = PolicyConfig::from_json(policy.as_bytes()).expect("a policy");
     let policy = Policy::compile(config).expect("a sound policy");
     let (model, key) = (Model::built_in().expect("weights"), HashKey::from_bytes([7; 16]));
@@ -164,4 +169,19 @@ fn what_is_usual_proves_nothing_and_takes_no_proof() {
     }
     site.ask(&mut records, 4, ("/site.css", "text/css"));
     assert!(records.client.is_proven(site.now_ms), "and four of them are no misdeed");
+}
+
+#[test]
+fn where_only_sign_ins_are_read_requests_alone_prove() {
+    for (referer, proves) in [("https://site.example/", true), ("https://other.example/", false)] {
+        let mut site = site_with(r#""responses": "logins""#);
+        let mut records = site.visitor(1);
+        for path in ["/", "/site.css", "/about", "/site.css"] {
+            let facts = RequestFacts { referer: referer.as_bytes(), ..facts(1, path) };
+            let decision = records.judge(&site.engine, &facts, Marks::default(), site.now_ms);
+            assert_eq!(decision.watch, None, "{path}");
+            site.now_ms += 40_000;
+        }
+        assert_eq!(records.client.is_proven(site.now_ms), proves, "{referer}");
+    }
 }
