@@ -12,6 +12,8 @@ use crate::subjects::Subjects;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
     pub(crate) class: PathClass,
+    /// Keyed hash of an asset's plain path; 0 for others.
+    pub(crate) path: u64,
     pub(crate) is_attempt: bool,
     /// The login route's place in the policy, where one is configured.
     pub(crate) login: Option<u16>,
@@ -49,6 +51,12 @@ impl Watch {
         self.is_attempt || errs || is_redirect(status) || is_honoured || proves || self.is_false(answer)
     }
 
+    /// Whether somebody who asked for an asset got one; `None` where that is not asked, or the answer does not tell.
+    pub(crate) fn got_asset(&self, answer: Answer<'_>) -> Option<bool> {
+        let tells = self.reads_type(answer.status) && !answer.content_type.is_empty();
+        tells.then(|| !self.is_false(answer))
+    }
+
     /// Whether it was asked for as an asset, and is none.
     fn is_false(&self, answer: Answer<'_>) -> bool {
         let json = is_json(answer.content_type) && !self.may_be_json;
@@ -67,6 +75,8 @@ pub struct Answer<'a> {
     pub location: &'a [u8],
     /// `content-type`; only read for assets; empty where it is not known.
     pub content_type: &'a [u8],
+    /// Whether most who ask for this asset get such an answer: [`crate::UsualAnswers::note`] says so.
+    pub is_usual: bool,
 }
 
 /// How a login attempt ended.
@@ -116,6 +126,10 @@ impl Engine {
         let client = &mut *subjects.client;
         let mut charges = Charges::default();
         match watch.class {
+            // What most get is charged as what it is, and nobody's false claim.
+            PathClass::Asset if answer.is_usual => {
+                charges = limiter::spend_late(self.policy().limits_at(watch.limits), subjects, now_ms);
+            }
             PathClass::Asset if watch.is_false(answer) => {
                 charges = self.correct(&watch, answer.content_type, subjects, now_ms);
             }

@@ -159,7 +159,9 @@ impl Engine {
             }
             // A session vouches for a client's pages, not for what it says of its assets.
             decision.watch = self.watch(asked, is_newcomer, subjects.client, now_ms);
-            if facts.unanswered && asked.is_within {
+            // Where no answers are seen, requests alone prove.
+            let unseen = facts.unanswered || self.policy.responses() == Responses::Logins;
+            if unseen && asked.is_within {
                 subjects.client.shows(now_ms);
                 subjects.graduate(now_ms);
             }
@@ -206,7 +208,8 @@ impl Engine {
         decision
     }
 
-    /// Refuses a newcomer's page or sign-in whose charge could not be stored: who floods must not lose its own charges.
+    /// Refuses a newcomer's page or sign-in whose charge is not stored, for another worker was quicker each time or neither
+    /// its address nor its network has a place: who floods must not lose its own charges.
     pub fn refuse_uncounted(&self, asked: &Asked<'_>, decision: &mut Decision) {
         let passes = decision.basis == Basis::Score && !decision.action.refuses();
         if passes && decision.is_newcomer && (asked.reads() || asked.is_attempt) {
@@ -227,6 +230,7 @@ impl Engine {
         let reads = reads_pages && (asked.class != PathClass::Asset || unproven);
         (asked.is_attempt || reads).then_some(Watch {
             class: asked.class,
+            path: if asked.class == PathClass::Asset { self.key.path(&asked.path) } else { 0 },
             is_attempt: asked.is_attempt,
             login: asked.login,
             is_newcomer,

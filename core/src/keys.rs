@@ -68,6 +68,11 @@ impl HashKey {
         self.text(b'f', fingerprint)
     }
 
+    /// The key of a plain path, never 0.
+    pub fn path(&self, path: &[u8]) -> u64 {
+        self.text(b'p', path).max(1)
+    }
+
     /// The key of an account, by the name somebody signs in with, whatever its case and the spaces around it; 0 where
     /// there is none.
     pub fn account(&self, name: &[u8]) -> u64 {

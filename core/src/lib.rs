@@ -39,6 +39,7 @@ mod session;
 pub mod snapshot;
 mod subjects;
 mod text;
+mod usual;
 mod wire;
 
 pub use address::AddressState;
@@ -66,3 +67,4 @@ pub use policy::{Policy, PolicyConfig, Problem};
 pub use ranges::{Provider, RangeKind, Ranges};
 pub use session::SessionState;
 pub use subjects::Subjects;
+pub use usual::UsualAnswers;

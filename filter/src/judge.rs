@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::house::{Home, House};
 use crate::marks;
 use crate::metrics::Counter;
-use crate::state::{Held, Record};
+use crate::state::{Held, Record, Storing};
 use crate::worker::Worker;
 
 /// After this many lost writes an update is given up: one request goes uncounted, and is refused where a newcomer's
@@ -81,11 +81,11 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
     let known = marks::find(worker, &asked, &keys, now_ms);
     let looks_on = worker.looks_on(now_ms);
     let needs = |client: &ClientState| engine.needs_network(&asked, client, now_ms);
-    let (mut judged, is_stored) = records.update(worker, needs, |subjects| {
+    let (mut judged, is_counted) = records.update(worker, needs, |subjects| {
         let decision = engine.decide(&asked, subjects, (known, looks_on), now_ms);
         Judged { decision, client: subjects.client.clone(), keys }
     });
-    if !is_stored {
+    if !is_counted {
         engine.refuse_uncounted(&asked, &mut judged.decision);
     }
     for taken in judged.decision.charges.iter() {
@@ -286,8 +286,9 @@ impl Records {
         }
     }
 
-    /// Changes the records, and whether all of them could be stored. `change` is called anew on fresh records for as long
-    /// as storing one of them fails; a record that it leaves as it was is not stored, nor a session that nobody issued.
+    /// Changes the records, and whether all of them could be stored and one of address and network is kept: where neither
+    /// has a place, nobody is charged. `change` is called anew on fresh records for as long as storing one of them fails; a
+    /// record that it leaves as it was is not stored, nor a session that nobody issued.
     fn update<H: Host, T>(
         &mut self,
         worker: &Worker<H>,
@@ -342,7 +343,8 @@ impl Records {
             }
             if stored || attempt == ATTEMPTS {
                 worker.metrics.add(Counter::StateConflict, u64::from(!stored));
-                return (outcome, stored);
+                let is_kept = self.house.is_kept() || self.network.as_ref().is_some_and(Slot::is_kept);
+                return (outcome, stored && is_kept);
             }
             attempt += 1;
         }
@@ -397,6 +399,11 @@ struct Slot<R> {
 impl<R: Record> Slot<R> {
     fn new<H: Host>(worker: &Worker<H>, key: u64, now_ms: u64) -> Self {
         Self { held: Held::load(&worker.host, worker.config.state_slots, key, now_ms), key, stored: false }
+    }
+
+    /// Whether the record has a place.
+    fn is_kept(&self) -> bool {
+        self.held.storing != Storing::TurnedAway
     }
 
     /// Stores once; where another worker was quicker, loads what it wrote.

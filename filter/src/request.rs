@@ -311,7 +311,9 @@ impl<H: Host> Request<H> {
         }
         let location = header(watch.is_login_attempt(), "location");
         let content_type = header(watch.reads_type(status), "content-type");
-        let answer = Answer { path, status, location: &location, content_type: &content_type };
+        let answer =
+            Answer { path, status, location: &location, content_type: &content_type, is_usual: false };
+        let answer = worker.usual.borrow_mut().note(*watch, answer, keys.network, now_ms);
         if !watch.matters(answer) {
             return;
         }

@@ -39,91 +39,43 @@ pub trait Record: Clone + PartialEq {
     fn worth_until_ms(&self) -> u64;
 }
 
-impl Record for ClientState {
-    const BYTES: usize = Self::BYTES;
-    const WAYS: usize = 8;
-    const TABLE: &'static str = "sallyport/4/client/";
+/// Core's records as they are, in these tables.
+macro_rules! records {
+    ($($record:ident in $table:literal),*) => { $(
+        impl Record for $record {
+            const BYTES: usize = Self::BYTES;
+            const WAYS: usize = 8;
+            const TABLE: &'static str = $table;
 
-    fn new(key: u64) -> Self {
-        Self::new(key)
-    }
+            fn new(key: u64) -> Self {
+                Self::new(key)
+            }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        Self::from_bytes(bytes)
-    }
+            fn read(bytes: &[u8]) -> Option<Self> {
+                Self::from_bytes(bytes)
+            }
 
-    fn write(&self, out: &mut [u8]) {
-        let bytes = self.to_bytes();
-        if out.len() == bytes.len() {
-            out.copy_from_slice(&bytes);
+            fn write(&self, out: &mut [u8]) {
+                let bytes = self.to_bytes();
+                if out.len() == bytes.len() {
+                    out.copy_from_slice(&bytes);
+                }
+            }
+
+            fn last_seen_ms(&self) -> u64 {
+                Self::last_seen_ms(self)
+            }
+
+            fn worth_until_ms(&self) -> u64 {
+                Self::worth_until_ms(self)
+            }
         }
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        Self::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        Self::worth_until_ms(self)
-    }
+    )* };
 }
-
-impl Record for NetworkState {
-    const BYTES: usize = Self::BYTES;
-    const WAYS: usize = 8;
-    const TABLE: &'static str = "sallyport/4/network/";
-
-    fn new(key: u64) -> Self {
-        Self::new(key)
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        Self::from_bytes(bytes)
-    }
-
-    fn write(&self, out: &mut [u8]) {
-        let bytes = self.to_bytes();
-        if out.len() == bytes.len() {
-            out.copy_from_slice(&bytes);
-        }
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        Self::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        Self::worth_until_ms(self)
-    }
-}
-
-impl Record for SessionState {
-    const BYTES: usize = Self::BYTES;
-    const WAYS: usize = 8;
-    const TABLE: &'static str = "sallyport/4/session/";
-
-    fn new(key: u64) -> Self {
-        Self::new(key)
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        Self::from_bytes(bytes)
-    }
-
-    fn write(&self, out: &mut [u8]) {
-        let bytes = self.to_bytes();
-        if out.len() == bytes.len() {
-            out.copy_from_slice(&bytes);
-        }
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        Self::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        Self::worth_until_ms(self)
-    }
+records! {
+    ClientState in "sallyport/4/client/",
+    NetworkState in "sallyport/4/network/",
+    SessionState in "sallyport/4/session/"
 }
 
 /// What comes of storing a record.

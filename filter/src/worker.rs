@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use sallyport_core::Engine;
 pub use sallyport_core::LOOKS_ON_MS;
+use sallyport_core::{Engine, UsualAnswers};
 
 use crate::breaker::Breaker;
 use crate::clock::is_over;
@@ -41,6 +41,8 @@ pub struct Worker<H: Host> {
     pub metrics: Metrics,
     /// Whether consults make sense.
     pub breaker: Breaker,
+    /// What clients get who ask for assets.
+    pub usual: RefCell<UsualAnswers>,
     /// When the process began, Unix milliseconds.
     begun_ms: u64,
     engine: RefCell<Rc<Engine>>,
@@ -68,6 +70,7 @@ impl<H: Host> Worker<H> {
             config,
             metrics,
             breaker: Breaker::default(),
+            usual: RefCell::default(),
             begun_ms,
             engine: RefCell::new(Rc::new(engine)),
             observer: RefCell::new(Observer::new(instance)),

@@ -6,6 +6,8 @@
 
 mod answers;
 mod attribution;
+#[cfg(test)]
+mod full_tables;
 mod observe;
 mod reputation;
 pub(crate) mod table;
@@ -14,13 +16,13 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
     AddressState, AgentVerdict, Basis, Charges, Check, ClientState, Decision, Engine, Evidence,
     FEATURE_COUNT, Features, LOOKS_ON_MS, LoginOutcome, Marks, NetworkState, RequestFacts, SessionState,
-    SignIn, Subjects,
+    SignIn, Subjects, UsualAnswers,
 };
 
 use self::answers::Asked;
@@ -75,6 +77,7 @@ pub struct Detector {
     networks: Table<NetworkState>,
     sessions: Table<SessionState>,
     asked: Asked,
+    usual: Mutex<UsualAnswers>,
     pasts: Table<Past>,
     known: Arc<Known>,
     /// When it judged for the first time, Unix milliseconds; 0 before.
@@ -98,6 +101,7 @@ impl Detector {
             networks: Table::new(limits.addresses as usize),
             sessions: Table::new(limits.sessions as usize),
             asked: Asked::default(),
+            usual: Mutex::default(),
             pasts: Table::new(limits.addresses as usize),
             known: Arc::default(),
             begun_ms: AtomicU64::new(0),
@@ -183,8 +187,9 @@ impl Detector {
         holder.flatten().map_or(keys, told_apart)
     }
 
-    /// Works on the records of a request's subjects; a session that nobody issued has none.
-    fn subjects<R>(&self, keys: Keys, work: impl FnOnce(&mut Subjects<'_>) -> R) -> R {
+    /// Works on the records of a request's subjects, and whether its address's or its network's is kept; a session that
+    /// nobody issued has none.
+    fn subjects<R>(&self, keys: Keys, work: impl FnOnce(&mut Subjects<'_>) -> R) -> (R, bool) {
         let session = self.is_issued(keys.session);
         let alike = (keys.client != keys.alike && self.clients.read(keys.client, |_| ()).is_none())
             .then(|| self.clients.read(keys.alike, |alike| alike.told_apart(keys.client)))
@@ -195,8 +200,8 @@ impl Detector {
             {
                 *client = alike;
             }
-            self.addresses.with(keys.address, |address| {
-                self.networks.with(keys.network, |network| {
+            let ((outcome, of_network), of_address) = self.addresses.work(keys.address, |address| {
+                self.networks.work(keys.network, |network| {
                     let network_key = keys.network;
                     let lend = |sessions: &mut [SessionState]| {
                         work(&mut Subjects { client, address, network: Some(network), sessions, network_key })
@@ -207,7 +212,8 @@ impl Detector {
                         lend(&mut [])
                     }
                 })
-            })
+            });
+            (outcome, of_address || of_network)
         })
     }
 
@@ -224,12 +230,15 @@ impl Detector {
         let keys = self.keys(&engine, facts, now_ms);
         let address = keys.address;
         let asked = engine.ask(facts);
-        let decision = self.subjects(keys, |subjects| {
+        let (mut decision, is_kept) = self.subjects(keys, |subjects| {
             if let Some(verdict) = crawler {
                 engine.remember_agent(verdict, VERDICT_KEEP_S, subjects.client, now_ms);
             }
             engine.decide(&asked, subjects, (marks, self.looks_on(now_ms)), now_ms)
         });
+        if !is_kept {
+            engine.refuse_uncounted(&asked, &mut decision);
+        }
         let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.authority, facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
@@ -275,7 +284,7 @@ impl Detector {
     pub fn login_ended(&self, facts: &RequestFacts<'_>, outcome: LoginOutcome, now_ms: u64) -> LoginEnded {
         let engine = self.engine();
         let keys = self.keys(&engine, facts, now_ms);
-        let charges = self.subjects(keys, |subjects| {
+        let (charges, _) = self.subjects(keys, |subjects| {
             let is_newcomer = !subjects.client.is_proven(now_ms);
             engine.login_ended(SignIn::told(outcome, is_newcomer), subjects, now_ms)
         });
@@ -387,74 +396,25 @@ impl Keys {
     }
 }
 
-impl Record for ClientState {
-    fn new(key: u64) -> Self {
-        ClientState::new(key)
-    }
+macro_rules! records {
+    ($($record:ident),*) => { $(
+        impl Record for $record {
+            fn new(key: u64) -> Self {
+                Self::new(key)
+            }
 
-    fn key(&self) -> u64 {
-        ClientState::key(self)
-    }
+            fn key(&self) -> u64 {
+                Self::key(self)
+            }
 
-    fn last_seen_ms(&self) -> u64 {
-        ClientState::last_seen_ms(self)
-    }
+            fn last_seen_ms(&self) -> u64 {
+                Self::last_seen_ms(self)
+            }
 
-    fn worth_until_ms(&self) -> u64 {
-        ClientState::worth_until_ms(self)
-    }
+            fn worth_until_ms(&self) -> u64 {
+                Self::worth_until_ms(self)
+            }
+        }
+    )* };
 }
-
-impl Record for AddressState {
-    fn new(key: u64) -> Self {
-        AddressState::new(key)
-    }
-
-    fn key(&self) -> u64 {
-        AddressState::key(self)
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        AddressState::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        AddressState::worth_until_ms(self)
-    }
-}
-
-impl Record for NetworkState {
-    fn new(key: u64) -> Self {
-        NetworkState::new(key)
-    }
-
-    fn key(&self) -> u64 {
-        NetworkState::key(self)
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        NetworkState::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        NetworkState::worth_until_ms(self)
-    }
-}
-
-impl Record for SessionState {
-    fn new(key: u64) -> Self {
-        SessionState::new(key)
-    }
-
-    fn key(&self) -> u64 {
-        SessionState::key(self)
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        SessionState::last_seen_ms(self)
-    }
-
-    fn worth_until_ms(&self) -> u64 {
-        SessionState::worth_until_ms(self)
-    }
-}
+records!(ClientState, AddressState, NetworkState, SessionState);

@@ -59,6 +59,11 @@ impl<T: Record> Table<T> {
     /// Works on the record of `key`, made new where there is none; a new one is kept where there is room for it at the
     /// time that the work leaves as its last.
     pub(crate) fn with<R>(&self, key: u64, work: impl FnOnce(&mut T) -> R) -> R {
+        self.work(key, work).0
+    }
+
+    /// As [`Table::with`], and whether the record is kept.
+    pub(crate) fn work<R>(&self, key: u64, work: impl FnOnce(&mut T) -> R) -> (R, bool) {
         let shard = &self.shards[key as usize % SHARDS];
         // A panic under the lock leaves a record as it was at that moment: plain numbers, still usable.
         let mut places = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,14 +73,16 @@ impl<T: Record> Table<T> {
         let first = (key >> 32) as usize % self.sets * WAYS;
         let set = &mut places[first..first + WAYS];
         if let Some(record) = set.iter_mut().flatten().find(|record| record.key() == key) {
-            return work(record);
+            return (work(record), true);
         }
         let mut newcomer = T::new(key);
         let outcome = work(&mut newcomer);
-        if let Some(place) = self.make_room(set, newcomer.last_seen_ms()) {
+        let place = self.make_room(set, newcomer.last_seen_ms());
+        let is_kept = place.is_some();
+        if let Some(place) = place {
             *place = Some(newcomer);
         }
-        outcome
+        (outcome, is_kept)
     }
 
     /// Works on the record of `key`, if there is one.

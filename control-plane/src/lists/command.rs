@@ -99,8 +99,8 @@ pub struct AddArgs {
     #[arg(long)]
     force: bool,
     /// Also the values of a file, one a line: addresses and ranges as feeds, tables and servers write them
-    /// (203.0.113.0/24 ; SBL1, 203.0.113.7,scans, 203.0.113.0-203.0.113.255, deny 203.0.113.7;) and paths; with --kind,
-    /// whatever else. `#` begins a comment. What cannot be read is refused with its line, and nothing is added then.
+    /// (203.0.113.0/24 ; SBL1, {"cidr":"203.0.113.0/24"}, 203.0.113.7,scans, 203.0.113.0-203.0.113.255, deny 203.0.113.7;)
+    /// and paths; with --kind, whatever else. `#` begins a comment. What cannot be read is refused with its line, and nothing is added then.
     #[arg(long)]
     file: Option<PathBuf>,
 }

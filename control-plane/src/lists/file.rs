@@ -1,8 +1,11 @@
 //! Files of values as people have them: one a line, addresses in any of the forms that feeds and servers write. What
 //! cannot be read is refused with its line; without a kind nothing is taken for a user agent.
 
+use std::borrow::Cow;
+
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use sallyport_core::{RangeError, read_range};
+use serde::Deserialize;
 
 use super::MOST_AT_ONCE;
 use super::value::{of_net, shown};
@@ -39,7 +42,8 @@ pub(super) struct FileValue {
 /// Reads the values of a file for a list. Blank lines and comments (`#`, `;`) are passed over, a byte order mark and the
 /// ends of lines of any system as well. Of no kind, or of addresses and ranges, a line may be `203.0.113.0/24`,
 /// `203.0.113.0 - 203.0.113.255`, either with a comment behind `#` or `;` or with more columns behind `,`, `;` or a tab,
-/// or `deny 203.0.113.7;`; of no kind, also a path. Of any other kind the whole line is the value, up to ` #`.
+/// or `deny 203.0.113.7;`, or `{"cidr":"203.0.113.0/24"}` with what else Spamhaus says; of no kind, also a path. Of any
+/// other kind the whole line is the value, up to ` #`.
 ///
 /// # Errors
 /// What is wrong, each with its line: the first hundred, and how many more there are.
@@ -100,6 +104,9 @@ fn values_of(text: &str, action: ListAction, kind: Option<ListKind>) -> Result<V
 
 /// The ranges of a line of a feed, a table or a server's configuration.
 fn nets(text: &str, action: ListAction) -> Result<Vec<IpNet>, String> {
+    if text.starts_with('{') {
+        return of_json(text);
+    }
     let text = text.split('#').next().unwrap_or_default().trim();
     if let Some((says, rest)) = directive(text) {
         if says != action {
@@ -118,6 +125,25 @@ fn nets(text: &str, action: ListAction) -> Result<Vec<IpNet>, String> {
         return Err("has two addresses; write first-last for what lies between them, or two lines".to_owned());
     }
     span(first)
+}
+
+/// What is read of a line of JSON.
+#[derive(Deserialize)]
+struct JsonLine<'a> {
+    #[serde(borrow)]
+    cidr: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+/// The range of a line of JSON; one of metadata, the last of a feed, has none.
+fn of_json(text: &str) -> Result<Vec<IpNet>, String> {
+    match serde_json::from_str(text) {
+        Ok(JsonLine { cidr: Some(net), .. }) => span(&net),
+        Ok(JsonLine { kind: Some(kind), .. }) if kind == "metadata" => Ok(Vec::new()),
+        Ok(_) => Err("has no `cidr`; write {\"cidr\":\"203.0.113.0/24\"}".to_owned()),
+        Err(_) => Err("is no object of JSON; write one a line".to_owned()),
+    }
 }
 
 /// What `deny x;` of nginx and `Deny from x` of Apache say, and of whom.

@@ -22,6 +22,10 @@ fn spamhaus_drop_is_read() {
         ; https://www.spamhaus.org/drop/drop.txt\n1.10.16.0/20 ; SBL256894\n1.19.0.0/16 ; SBL434604\n\
         2a0e:8f02:f017::/48 ; SBL1\n";
     holds(drop, &[(3, "1.10.16.0/20"), (4, "1.19.0.0/16"), (5, "2a0e:8f02:f017::/48")]);
+    let json = "{\"cidr\":\"1.10.16.0/20\",\"sblid\":\"SBL256894\",\"rir\":\"apnic\"}\n\
+        {\"cidr\":\"2a0e:8f02:f017::/48\",\"sblid\":\"SBL1\",\"rir\":\"ripencc\"}\r\n\
+        {\"type\":\"metadata\",\"timestamp\":1795000000,\"size\":96,\"records\":2,\"copyright\":\"(c) # 2026\"}\n";
+    holds(json, &[(1, "1.10.16.0/20"), (2, "2a0e:8f02:f017::/48")]);
 }
 
 #[test]
@@ -97,7 +101,13 @@ fn what_cannot_be_read_is_refused_with_its_line() {
         ("203.0.113.0-010.0.0.1", "a side of its `-` that has leading zeros"),
         ("ip,reason", "neither an address nor a range"),
         ("<!DOCTYPE html>", "neither an address nor a range"),
-        (r#"{"cidr":"1.10.16.0/20","sblid":"SBL256894"}"#, "neither an address nor a range"),
+        (r#"{"cidr":"1.10.16.1/20","sblid":"SBL256894"}"#, "write 1.10.16.0/20 for the range"),
+        (r#"{"cidr":"example.com"}"#, "neither an address nor a range"),
+        (r#"{"cidr":7}"#, "is no object of JSON"),
+        (r#"{"cidr":"1.10.16.0/20""#, "is no object of JSON"),
+        (r#"{"cidr":"1.10.16.0/20"}, {"cidr":"1.19.0.0/16"}"#, "is no object of JSON"),
+        (r#"{"asn":213371,"rir":"ripencc"}"#, "has no `cidr`"),
+        (r#"{"type":"other"}"#, "has no `cidr`"),
     ] {
         let text = format!("198.51.100.1\n\n{line}\n198.51.100.2\n");
         let faults = read(text.as_bytes(), ListAction::Deny, None).expect_err(line);

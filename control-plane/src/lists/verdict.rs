@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use sallyport_core::policy::{ListTarget, Lists, ListsConfig};
+use sallyport_core::policy::{ListEntry, ListTarget, Lists, ListsConfig};
 use sallyport_core::{HashKey, RequestFacts, plain, read_range, strip_query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -69,7 +69,7 @@ pub async fn verdict(
         let patterns = store.list_entries(filter, None, u32::MAX, now_ms).await?;
         rows.extend(patterns.into_iter().filter(|row| fits(row, visitor, key, now_ms)));
     }
-    let configured = of_config(configured, visitor);
+    let configured = of_config(configured, visitor, key);
     let names: Vec<&str> = rows
         .iter()
         .map(|row| row.entry.action.name())
@@ -106,22 +106,25 @@ fn fits(row: &ListRow, visitor: &Visitor, key: &HashKey, now_ms: u64) -> bool {
     Lists::compile(entry.as_ref()).find(&facts, &plain(path), key, now_ms).is_some()
 }
 
-fn of_config(config: &ListsConfig, visitor: &Visitor) -> Vec<ConfiguredEntry> {
-    let ip = visitor.ip.map(|ip| ip.to_canonical());
-    let user_agent = visitor.user_agent.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let holds = |text: &str| read_range(text).ok().zip(ip).is_some_and(|(net, ip)| net.contains(&ip));
-    let named = |part: &str| user_agent.contains(&part.to_ascii_lowercase());
+/// The entries of the policy's own lists that name the visitor, as the judge matches them.
+fn of_config(config: &ListsConfig, visitor: &Visitor, key: &HashKey) -> Vec<ConfiguredEntry> {
+    let user_agent = visitor.user_agent.as_deref();
+    let user_agent_bytes = user_agent.unwrap_or_default().as_bytes();
+    let facts = RequestFacts { address: visitor.ip, user_agent: user_agent_bytes, ..RequestFacts::default() };
+    let network = |text: &str| read_range(text).ok().map(ListTarget::Network);
+    let part = |text: &str| user_agent.map(|_| ListTarget::UserAgent(text.to_owned()));
     let mut found = Vec::new();
-    let mut look = |list: &str, action: ListAction, texts: &[String], fits: &dyn Fn(&str) -> bool| {
-        let texts = texts.iter().enumerate().filter(|(_, text)| fits(text));
-        found.extend(texts.map(|(index, text)| ConfiguredEntry {
-            key: format!("policy.lists.{list}[{index}]"),
-            action: action.name(),
-            value: text.clone(),
-        }));
+    let mut look = |list: &str, action, texts: &[String], target: &dyn Fn(&str) -> Option<ListTarget>| {
+        for (index, text) in texts.iter().enumerate() {
+            let entry = target(text).map(|target| ListEntry { action, target, expires_ms: 0 });
+            if Lists::compile(entry.as_ref()).find(&facts, b"", key, 0).is_some() {
+                let key = format!("policy.lists.{list}[{index}]");
+                found.push(ConfiguredEntry { key, action: action.name(), value: text.clone() });
+            }
+        }
     };
-    look("allow", ListAction::Allow, &config.allow, &holds);
-    look("allow_user_agents", ListAction::Allow, &config.allow_user_agents, &named);
-    look("deny", ListAction::Deny, &config.deny, &holds);
+    look("allow", ListAction::Allow, &config.allow, &network);
+    look("allow_user_agents", ListAction::Allow, &config.allow_user_agents, &part);
+    look("deny", ListAction::Deny, &config.deny, &network);
     found
 }

@@ -382,8 +382,7 @@ async fn what_is_stored_but_not_published_is_told_and_made_good() {
 
 #[tokio::test]
 async fn the_configurations_own_entries_are_told_too() {
-    let config =
-        "policy: { lists: { deny: [198.51.100.0/24], allow: [198.51.100.7], allow_user_agents: [Uptime] } }";
+    let config = "policy: { lists: { deny: [198.51.100.0/24], allow: [198.51.100.7], allow_user_agents: [Uptime, 'Probe*/2'] } }";
     let plane = ControlPlane::with_config(config).await;
     let ask = |visitor: Value| plane.post("/v1/lists/check", visitor.to_string());
     let denied = ask(json!({ "ip": "198.51.100.9" })).await;
@@ -394,5 +393,14 @@ async fn the_configurations_own_entries_are_told_too() {
         (&allowed.ok(200)["action"], allowed.json["configured"].as_array().map(Vec::len)),
         (&json!("allow"), Some(3))
     );
+    // As the judge matches: with `*` between, the parts make up the whole.
+    for (user_agent, list) in
+        [("PROBE of mine/2", json!("allow")), ("a probe/2", Value::Null), ("Probe*/2", json!("allow"))]
+    {
+        let told = ask(json!({ "user_agent": user_agent })).await;
+        assert_eq!(told.ok(200)["action"], list, "{user_agent}");
+        let judged = plane.judged(json!({ "ip": "192.0.2.9", "user_agent": user_agent })).await;
+        assert_eq!(judged == "allow_list", list == "allow", "{user_agent}: {judged}");
+    }
     assert_eq!(ask(json!({ "host": "x" })).await.problem(422).1, "host");
 }

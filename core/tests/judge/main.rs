@@ -1,6 +1,7 @@
 //! The judge as its users meet it.
 #![expect(clippy::expect_used, reason = "tests")]
 
+mod answers;
 mod door;
 mod edges;
 mod engine;

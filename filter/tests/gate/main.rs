@@ -8,11 +8,13 @@
 )]
 
 mod agreement;
+mod answers;
 mod assets;
 mod config;
 mod consult;
 mod exchange;
 mod fake;
+mod full_tables;
 mod gather;
 mod house;
 mod issued;
