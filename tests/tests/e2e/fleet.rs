@@ -113,6 +113,26 @@ async fn sessions_are_shared(one: &Gate, other: &Gate) {
     }
 }
 
+/// A session that one saw issued counts at the other, where alone it misbehaves.
+async fn issued_sessions_are_told(one: &Gate, other: &Gate) {
+    one.issue("traveller").await;
+    let runtime = tokio::runtime::Handle::current();
+    eventually("a session that counts", || {
+        let visit = |path| in_session(other, "198.51.100.32", path, "traveller");
+        let misbehave = async {
+            visit("/trap/1").await;
+            visit(PAGE).await
+        };
+        let status = tokio::task::block_in_place(|| runtime.block_on(misbehave));
+        if status == 403 { Ok(()) } else { Err(format!("{status}, not 403")) }
+    })
+    .await;
+    for path in ["/trap/1", "/trap/2", "/trap/3", PAGE] {
+        let status = in_session(other, "198.51.100.33", path, "made-up").await;
+        assert_ne!(status, 403, "{path}: nobody issued it");
+    }
+}
+
 async fn lists_are_shared(one: &Gate, other: &Gate) {
     deny(one, "198.51.100.40").await;
     for gate in [one, other] {
@@ -127,6 +147,7 @@ async fn replicas_share_what_they_know_and_outlive_one_another() {
     let (one, other) = stage.gates();
     limits_are_shared(one, other).await;
     sessions_are_shared(one, other).await;
+    issued_sessions_are_told(one, other).await;
     lists_are_shared(one, other).await;
     for gate in [one, other] {
         let told = doubtful(gate, ABUSIVE).await;
