@@ -8,4 +8,5 @@ mod evidence;
 mod gates;
 mod hosts;
 mod records;
+mod sessions;
 mod subjects;
