@@ -153,7 +153,7 @@ fn others_hear_of_sign_ins_that_failed_only() {
         machine.tick_after(200);
         let calls = machine.calls().into_iter().filter(|call| call.headers[":path"] == "/v1/exchange");
         let requests = calls.map(|call| Request::decode(&call.body).expect("a request"));
-        requests.flat_map(|request| request.charges).filter(|charge| charge.0.is_of_logins()).count()
+        requests.flat_map(|request| request.charges).filter(|charge| charge.rule.is_of_logins()).count()
     };
     assert_eq!((logins(302), logins(401)), (0, 2), "the client's and the address's cells");
 }
