@@ -1,8 +1,9 @@
 //! `POST /check`.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::Method;
+use sallyport_core::{Marks, RequestFacts};
 use serde_json::json;
 
 use crate::harness::{ControlPlane, FIREFOX, send};
@@ -123,6 +124,10 @@ async fn passing(plane: &ControlPlane, ip: &str, more: impl Fn(u32) -> serde_jso
 #[tokio::test]
 async fn a_made_up_session_or_browser_per_call_lets_no_more_through_than_newcomers_have() {
     let plane = ControlPlane::start().await;
+    // It has judged for an hour: newcomers' budgets look on no more.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let hour_ago_ms = now.as_millis() as u64 - 3_600_000;
+    plane.app.detector.check(&RequestFacts::default(), Marks::default(), None, hour_ago_ms);
     let begun = Instant::now();
     let honest = passing(&plane, "192.0.2.1", |_| json!({})).await;
     let sessions = passing(&plane, "198.51.100.1", |n| json!({ "session_id": format!("s-{n}") })).await;

@@ -9,4 +9,5 @@ mod evidence;
 mod gates;
 mod hosts;
 mod records;
+mod sessions;
 mod subjects;

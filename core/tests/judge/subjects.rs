@@ -1,9 +1,7 @@
-//! Whom a request belongs to: what newcomers share, how a client proves itself, what a session carries.
-
-use std::net::IpAddr;
+//! Whom a request belongs to: what newcomers share, and how a client proves itself.
 
 use sallyport_core::policy::LimitRule;
-use sallyport_core::{Basis, BrowserHeaders, HashKey, RequestFacts};
+use sallyport_core::{Basis, BrowserHeaders, RequestFacts};
 
 use crate::door::{Door, NOW, browser, browsers, chrome, sign_in};
 
@@ -230,76 +228,4 @@ fn just_after_a_start_newcomers_budgets_only_look_on() {
     assert!(over.is_shadow && over.rule == LimitRule::Network, "{over:?}");
     door.looks_on = false;
     assert!(!passes(&mut door, &other, NOW));
-}
-
-#[test]
-fn a_session_carries_its_proof_to_three_networks_at_once() {
-    let mut door = Door::indifferent("");
-    let agent = chrome(0);
-    let at = |network: u32, session: &'static [u8]| {
-        let address = IpAddr::from([203, 0, network as u8, 9]);
-        RequestFacts { session, address: Some(address), ..browser(OFFICE, &agent, "/a") }
-    };
-    door.issue(b"mine", NOW);
-    door.prove(&[at(0, b"mine")], NOW);
-    door.judge(&at(0, b"mine"), NOW + 62_000);
-    let is_new = |door: &mut Door, facts: RequestFacts<'_>, after_s: u64| {
-        door.judge(&facts, NOW + after_s * 1_000).is_newcomer
-    };
-    assert!(is_new(&mut door, at(1, b""), 70), "without its session");
-    assert!(is_new(&mut door, at(1, b"made-up"), 70), "with one that nobody issued");
-    let moves = [1, 2, 3, 4, 5].map(|network| is_new(&mut door, at(network, b"mine"), 70));
-    assert_eq!(moves, [false, false, false, true, true]);
-    assert!(!is_new(&mut door, at(3, b"mine"), 71), "where it came to last");
-    assert!(!is_new(&mut door, at(0, b"mine"), 71), "the client that proved itself has not moved");
-    assert!(is_new(&mut door, at(6, b"mine"), 70 + 1_190), "20 minutes for another");
-    assert!(!is_new(&mut door, at(6, b"mine"), 70 + 1_210));
-}
-
-#[test]
-fn a_session_counts_where_a_proven_client_was_answered_as_somebody_who_is_signed_in() {
-    let routes = r#", "routes": [{ "prefix": "/account", "signed_in": true }]"#;
-    let agent = chrome(0);
-    let page = RequestFacts { session: b"s-1", ..browser(OFFICE, &agent, "/a") };
-    let account = RequestFacts { path: b"/account", ..page };
-    for (proven, facts, status, counts) in [
-        (true, &account, 200, true),
-        (false, &account, 200, false),
-        (true, &account, 302, false),
-        (true, &account, 401, false),
-        (true, &page, 200, false),
-    ] {
-        let mut door = Door::indifferent(routes);
-        if proven {
-            door.prove(&[RequestFacts { session: b"", ..page }], NOW);
-        }
-        door.visit(facts, (status, "text/html"), NOW + 62_000);
-        assert_eq!(door.is_issued(b"s-1"), counts, "proven: {proven}, {status}");
-    }
-}
-
-#[test]
-fn of_two_sessions_both_are_charged() {
-    let mut door = Door::indifferent(r#", "rate_limit": { "session": { "per_second": 0.1, "burst": 4 } }"#);
-    [&b"one"[..], b"other"].iter().for_each(|session| door.issue(session, NOW));
-    let agent = chrome(0);
-    let with =
-        |session, other_session| RequestFacts { session, other_session, ..browser(OFFICE, &agent, "/") };
-    assert!((0..4).all(|_| passes(&mut door, &with(b"one", b"other"), NOW)));
-    for (session, other) in [(&b"one"[..], &b""[..]), (b"other", b""), (b"made-up", b"one")] {
-        assert!(!passes(&mut door, &with(session, other), NOW), "{session:?}");
-    }
-    assert!(passes(&mut door, &with(b"made-up", b""), NOW));
-}
-
-#[test]
-fn a_session_is_spelled_in_many_ways() {
-    let key = HashKey::from_bytes([7; 16]);
-    for spelling in [&b"\"a-b\""[..], b" a-b ", b"%61-b", b"\"a%2Db\"", b"%61%2d%62"] {
-        assert_eq!(key.session(spelling), key.session(b"a-b"), "{}", String::from_utf8_lossy(spelling));
-    }
-    for other in [&b"%2561-b"[..], b"A-b", b"\"\"a-b\"\"", b"\"a-b", b"a%2"] {
-        assert_ne!(key.session(other), key.session(b"a-b"), "{}", String::from_utf8_lossy(other));
-    }
-    assert_eq!([key.session(b""), key.session(b"  "), key.session(b"\"\"")], [0; 3]);
 }
