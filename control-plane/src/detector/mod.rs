@@ -13,7 +13,7 @@ pub(crate) mod table;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
@@ -200,7 +200,7 @@ impl Detector {
         let engine = self.engine();
         let keys = Keys::of(&engine, facts);
         let Keys { client, address, .. } = keys;
-        let asked = engine.ask(facts);
+        let asked = self.usual().recall(engine.ask(facts), now_ms);
         let (mut decision, is_kept) = self.subjects(keys, |subjects| {
             if let Some(verdict) = crawler {
                 engine.remember_agent(verdict, VERDICT_KEEP_S, subjects.client, now_ms);
@@ -273,6 +273,10 @@ impl Detector {
     /// The decayed outcomes of an address in memory.
     pub fn standing(&self, address: u64, now_ms: u64) -> Standing {
         self.pasts.read(address, |past| past.standing(now_ms)).unwrap_or_default()
+    }
+
+    fn usual(&self) -> MutexGuard<'_, UsualAnswers> {
+        self.usual.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How full the tables are.
