@@ -13,7 +13,7 @@ use crate::subjects::Subjects;
 pub struct Watch {
     pub(crate) class: PathClass,
     /// Keyed hash of an asset's plain path; 0 for others.
-    pub(crate) path: u64,
+    pub(crate) asset_key: u64,
     pub(crate) is_attempt: bool,
     /// The login route's place in the policy, where one is configured.
     pub(crate) login: Option<u16>,

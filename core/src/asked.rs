@@ -15,6 +15,10 @@ pub struct Asked<'a> {
     pub facts: &'a RequestFacts<'a>,
     /// The plain path.
     pub(crate) path: Cow<'a, [u8]>,
+    /// Keyed hash of an asset's plain path; 0 for others.
+    pub(crate) asset_key: u64,
+    /// Most who ask for it as for an asset get something else: [`crate::UsualAnswers::recall`] says so.
+    pub(crate) is_no_asset: bool,
     pub(crate) class: PathClass,
     /// The place of the login route in the policy, where one is configured.
     pub(crate) login: Option<u16>,
@@ -42,6 +46,8 @@ impl Engine {
         Asked {
             facts,
             class,
+            asset_key: if class == PathClass::Asset { self.key().path(&path) } else { 0 },
+            is_no_asset: false,
             login,
             is_attempt,
             is_probe: route.class.is_none() && is_probe(class, facts.path, &path),

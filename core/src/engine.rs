@@ -88,11 +88,11 @@ impl Engine {
         &self.model
     }
 
-    /// Whether [`Subjects::network`] is needed: for newcomers' pages and for sign-ins, and for assets at an address that
-    /// has shown no page yet.
+    /// Whether [`Subjects::network`] is needed: for newcomers' pages and for sign-ins, for assets of a client that has
+    /// shown no page yet, and for those that most likely are none.
     pub fn needs_network(&self, asked: &Asked<'_>, client: &ClientState, now_ms: u64) -> bool {
         let begins = asked.class == PathClass::Asset && client.page_count == 0;
-        (asked.is_attempt || asked.reads() || begins) && !client.is_proven(now_ms)
+        (asked.is_attempt || asked.reads() || begins || asked.is_no_asset) && !client.is_proven(now_ms)
     }
 
     /// Counts the request in the records of its subjects and judges it; `now_ms` is Unix milliseconds. A route of class
@@ -186,7 +186,7 @@ impl Engine {
     ) -> Decision {
         let of_network = subjects.network.as_deref().is_some_and(|network| network.false_claims >= 3.0);
         let unproven = !subjects.client.is_proven(now_ms);
-        let distrusts = unproven && (of_network || subjects.address.distrusts_assets());
+        let distrusts = unproven && (asked.is_no_asset || of_network || subjects.address.distrusts_assets());
         let spent = spend(self.policy.limits_at(asked.limits), asked, standing, distrusts, subjects, now_ms);
         let mut decision = if let Some(wait_us) = spent.wait_us {
             self.over_limit(features, wait_us)
@@ -230,7 +230,7 @@ impl Engine {
         let reads = reads_pages && (asked.class != PathClass::Asset || unproven);
         (asked.is_attempt || reads).then_some(Watch {
             class: asked.class,
-            path: if asked.class == PathClass::Asset { self.key.path(&asked.path) } else { 0 },
+            asset_key: asked.asset_key,
             is_attempt: asked.is_attempt,
             login: asked.login,
             is_newcomer,

@@ -1,11 +1,13 @@
 //! What clients get who ask for a path as for an asset: an answer that most of them get is nobody's false claim. Sites
 //! answer a picture that is missing with their first page, an avatar with JSON.
 //!
-//! Clients count by their networks, so that one who makes up paths or names is alone with them; whoever has three networks
-//! can make a path usual, and pays with them. Only paths that were answered with something else than an asset have a place:
+//! Clients count by their networks, so that one who makes up paths or names is alone with them. Whoever has three networks
+//! can make a path usual, and gets no more by it than by asking for pages: what is asked for there is charged as a page, and
+//! waits where there is no room for one. Only paths that were answered with something else than an asset have a place:
 //! a site's many pictures would leave none.
 
 use crate::answers::{Answer, Watch};
+use crate::asked::Asked;
 
 const SETS: usize = 64;
 /// Places of a set; the path's hash chooses the set.
@@ -44,10 +46,22 @@ impl Default for UsualAnswers {
 }
 
 impl UsualAnswers {
+    /// Says in a request for an asset whether most get something else for its path.
+    pub fn recall<'a>(&self, asked: Asked<'a>, now_ms: u64) -> Asked<'a> {
+        let is_no_asset = asked.asset_key != 0 && self.is_usual(asked.asset_key, (now_ms / 1000) as u32);
+        Asked { is_no_asset, ..asked }
+    }
+
+    fn is_usual(&self, path: u64, now_s: u32) -> bool {
+        let set = self.0.get(path as usize % SETS);
+        let seen = set.and_then(|set| set.iter().find(|seen| seen.path == path));
+        seen.is_some_and(|seen| seen.at(now_s).is_usual())
+    }
+
     /// Takes note of an answer to a client of this network (keyed hash), and says in it whether most get the same.
     pub fn note<'a>(&mut self, watch: Watch, answer: Answer<'a>, network: u64, now_ms: u64) -> Answer<'a> {
         let Some(is_asset) = watch.got_asset(answer) else { return answer };
-        let is_usual = self.count((watch.path, is_asset), network, (now_ms / 1000) as u32);
+        let is_usual = self.count((watch.asset_key, is_asset), network, (now_ms / 1000) as u32);
         Answer { is_usual: is_usual && !is_asset, ..answer }
     }
 
@@ -61,7 +75,7 @@ impl UsualAnswers {
         if known.is_none() {
             *seen = Seen { path, since_s: now_s, ..Seen::default() };
         }
-        seen.pass_time(now_s);
+        *seen = seen.at(now_s);
         let networks = if is_asset { &mut seen.now.assets } else { &mut seen.now.others };
         *networks |= 1 << (network % 32);
         seen.is_usual()
@@ -69,13 +83,14 @@ impl UsualAnswers {
 }
 
 impl Seen {
-    /// Lets the networks of earlier periods be forgotten; a clock that was set back begins a period too.
-    fn pass_time(&mut self, now_s: u32) {
+    /// Without the networks of earlier periods; a clock that was set back begins a period too.
+    fn at(self, now_s: u32) -> Self {
         let age_s = now_s.abs_diff(self.since_s);
-        if age_s >= PERIOD_S {
-            self.before = if age_s < 2 * PERIOD_S { self.now } else { Networks::default() };
-            (self.now, self.since_s) = (Networks::default(), now_s);
+        if age_s < PERIOD_S {
+            return self;
         }
+        let before = if age_s < 2 * PERIOD_S { self.now } else { Networks::default() };
+        Self { since_s: now_s, now: Networks::default(), before, ..self }
     }
 
     fn is_usual(&self) -> bool {
@@ -84,9 +99,9 @@ impl Seen {
     }
 
     /// The least makes room.
-    fn worth(mut self, now_s: u32) -> (u32, u32) {
-        self.pass_time(now_s);
-        ((self.now.others | self.before.others).count_ones(), self.since_s)
+    fn worth(self, now_s: u32) -> (u32, u32) {
+        let seen = self.at(now_s);
+        ((seen.now.others | seen.before.others).count_ones(), seen.since_s)
     }
 }
 
@@ -110,6 +125,7 @@ mod tests {
         assert!(!usual.count(ASSET, 6, START_S), "as many got an asset");
         assert!(usual.count(PAGE, 7, START_S));
         assert!(!usual.count((78, false), 7, START_S), "another path");
+        assert_eq!([77, 78, 79].map(|path| usual.is_usual(path, START_S)), [true, false, false]);
     }
 
     #[test]
@@ -121,6 +137,7 @@ mod tests {
             });
             let mut within = usual.clone();
             assert!(within.count(PAGE, 1, START_S + 2 * PERIOD_S - 1));
+            assert!(usual.is_usual(PAGE.0, START_S) && !usual.is_usual(PAGE.0, later_s));
             assert!(!usual.count(PAGE, 1, later_s));
         }
         let mut usual = UsualAnswers::default();

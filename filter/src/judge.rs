@@ -74,7 +74,7 @@ pub struct Judged {
 /// exchange.
 pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<'_>, now_ms: u64) -> Judged {
     let keys = Keys::of(engine, facts);
-    let asked = engine.ask(facts);
+    let asked = worker.usual.borrow().recall(engine.ask(facts), now_ms);
     let mut records = Records::new(worker, &keys, now_ms);
     records.know_sessions(worker, engine);
     let keys = records.keys;

@@ -6,9 +6,10 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Clients that `POST /check` remembers; the longest idle makes room. Default: 65536.
+    /// Clients that `POST /check` remembers; the longest idle makes room, but none that proved itself within a day or has a
+    /// rate cell over a quarter full. Default: 65536.
     pub clients: u32,
-    /// Addresses (IPv4, or IPv6 /64) it remembers, and whose reputation is kept at hand. Default: 32768.
+    /// Addresses (IPv4, or IPv6 /64) it remembers, as many networks, and whose reputation is kept at hand. Default: 32768.
     pub addresses: u32,
     /// Rate cells shared with other replicas whose state is kept at hand; the longest unused makes room. Default: 65536.
     pub cells: u32,

@@ -1,7 +1,5 @@
 //! Requests that were judged here and whose answers somebody will tell: `POST /v1/answers` names them by request id.
 
-use std::sync::PoisonError;
-
 use sallyport_core::{Answer, Charges, LoginOutcome, RequestFacts, Watch};
 
 use super::table::{Record, Table};
@@ -79,12 +77,7 @@ impl Detector {
         let Told { status, location, content_type, session } = told;
         self.issue_after(keys, engine.key().session(session), now_ms);
         let answer = Answer { path: &path, status, location, content_type, is_usual: false };
-        let answer = self.usual.lock().unwrap_or_else(PoisonError::into_inner).note(
-            watch,
-            answer,
-            keys.network,
-            now_ms,
-        );
+        let answer = self.usual().note(watch, answer, keys.network, now_ms);
         let (answered, _) = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
         if answered.login == Some(LoginOutcome::Failed) {
             self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));

@@ -16,7 +16,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
@@ -229,7 +229,7 @@ impl Detector {
         let engine = self.engine();
         let keys = self.keys(&engine, facts, now_ms);
         let address = keys.address;
-        let asked = engine.ask(facts);
+        let asked = self.usual().recall(engine.ask(facts), now_ms);
         let (mut decision, is_kept) = self.subjects(keys, |subjects| {
             if let Some(verdict) = crawler {
                 engine.remember_agent(verdict, VERDICT_KEEP_S, subjects.client, now_ms);
@@ -307,6 +307,10 @@ impl Detector {
     /// The decayed outcomes of an address in memory.
     pub fn standing(&self, address: u64, now_ms: u64) -> Standing {
         self.pasts.read(address, |past| past.standing(now_ms)).unwrap_or_default()
+    }
+
+    fn usual(&self) -> MutexGuard<'_, UsualAnswers> {
+        self.usual.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How full the tables are.

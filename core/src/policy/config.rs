@@ -107,14 +107,14 @@ pub enum HeaderPolicy {
     Never,
 }
 
-/// Which answers the filter reads the status of.
+/// Which answers the filter reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Responses {
-    /// Pages, API calls and logins: failed logins and probing for what does not exist.
+    /// All but a proven client's assets: failed logins, probing for what does not exist, and what proves a newcomer.
     #[default]
     Pages,
-    /// Login attempts only.
+    /// Sign-ins only: newcomers prove themselves by their requests alone.
     Logins,
 }
 
@@ -166,21 +166,22 @@ pub struct ListsConfig {
     pub allow: Vec<String>,
     /// Addresses and ranges that are always refused.
     pub deny: Vec<String>,
-    /// User agents that always pass, by a part of their first 1,024 bytes: 64 parts at most. A user agent is only
-    /// a claim: prefer addresses.
+    /// User agents that always pass, by a part of them, or by parts with `*` between that make up all of one: 64 at
+    /// most, whatever the case. A user agent is only a claim: prefer addresses.
     pub allow_user_agents: Vec<String>,
 }
 
 /// Rate limits (GCRA): so many per second on the long run, so many at once. Each request counts for the limits of its
-/// address, its client, its session where the site issued one, and its route class.
+/// address, its client, its session where the site issued one, and its route class; a newcomer's also for what newcomers
+/// of its address and network share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimitConfig {
     /// All requests of an IPv4 address or IPv6 /64. Default 100 per second, 500 at once.
     pub address: Limit,
-    /// Pages and API calls of one client. Default 5 per second, 60 at once.
+    /// Pages, API calls and sign-ins of one client. Default 5 per second, 60 at once.
     pub client: Limit,
-    /// Pages and API calls of one session. Default: as `client`.
+    /// The same of one session that the site issued. Default: as `client`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Limit>,
     /// Pages of one client. Default: none.
@@ -197,12 +198,12 @@ pub struct RateLimitConfig {
     /// Requests of a client that is a verified crawler of a limited category, in place of all other limits; each address
     /// of a crawler is a client. Default 2 per second, 60 at once.
     pub crawler: Limit,
-    /// Pages of all newcomers of an address together: clients that have not yet loaded what pages need, for a minute at
-    /// least. It grows with the clients that have, up to four times. Default 5 per second, 60 at once.
+    /// Pages and API calls of all newcomers of an address together: clients that have not yet loaded what pages need, for
+    /// a minute at least. It grows with the clients that have, up to four times. Default 5 per second, 60 at once.
     pub newcomers: Limit,
     /// The same of a network (IPv4 /24, IPv6 /48). Default 20 per second, 240 at once.
     pub network: Limit,
-    /// Pages of all clients of an address together. Default 50 per second, 600 at once.
+    /// Pages and API calls of all clients of an address together. Default 50 per second, 600 at once.
     pub address_page: Limit,
     /// Sign-ins of an address that fail or are under way. Default 0.1 per second, 40 at once.
     pub address_login: Limit,

@@ -14,31 +14,31 @@ use crate::decay::Rate;
 pub enum LimitRule {
     /// All requests of an IPv4 address or IPv6 /64.
     Address = 0,
-    /// Pages and API calls of a client without a session.
+    /// Pages, API calls and sign-ins of a client.
     Client = 1,
-    /// Pages and API calls of a session.
+    /// The same of a session that the site issued.
     Session = 2,
     /// Pages of a client.
     Page = 3,
     /// API calls of a client.
     Api = 4,
-    /// Login attempts of a client.
+    /// Sign-ins of a client, failed or under way.
     Login = 5,
     /// Assets of a client.
     Asset = 6,
     /// Requests of a verified crawler whose category is limited.
     Crawler = 7,
-    /// Pages of all newcomers of an address together.
+    /// Pages and API calls of all newcomers of an address together.
     Newcomers = 8,
-    /// Pages of all newcomers of a network (IPv4 /24, IPv6 /48) together.
+    /// The same of a network (IPv4 /24, IPv6 /48).
     Network = 9,
-    /// Pages of all clients of an address together.
+    /// Pages and API calls of all clients of an address together.
     #[serde(rename = "address_page")]
     AddressPage = 10,
     /// Sign-ins of an address, failed or under way.
     #[serde(rename = "address_login")]
     AddressLogin = 11,
-    /// Sign-ins of a network, failed or under way.
+    /// Sign-ins of a network's newcomers, failed or under way.
     #[serde(rename = "network_login")]
     NetworkLogin = 12,
     /// What other sites bring along to an address, but for links that are followed.

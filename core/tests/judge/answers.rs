@@ -63,7 +63,10 @@ impl Site {
     /// Asks for a path, which is answered with 200 and this type.
     fn ask(&mut self, records: &mut Records, network: u8, (path, content_type): (&str, &str)) -> Decision {
         self.now_ms += 10;
-        let decision = records.judge(&self.engine, &facts(network, path), Marks::default(), self.now_ms);
+        let facts = facts(network, path);
+        let asked = self.usual.recall(self.engine.ask(&facts), self.now_ms);
+        let marks = (Marks::default(), false);
+        let decision = self.engine.decide(&asked, &mut records.lend(), marks, self.now_ms);
         if let Some(watch) = decision.watch {
             let answer = Answer { status: 200, content_type: content_type.as_bytes(), ..Answer::default() };
             let answer = self.usual.note(watch, answer, records.network.key(), self.now_ms);
@@ -78,14 +81,14 @@ impl Site {
         asked.last().cloned().expect("asked")
     }
 
-    /// A newcomer of this network asks for these so often; how strongly that speaks, and what refuses its next asset and
-    /// its next page.
-    fn accused(&mut self, network: u8, what: (&str, &str), times: usize) -> (f32, [Option<LimitRule>; 2]) {
+    /// A newcomer of this network asks for these so often; how strongly that speaks, and what refuses the next of them,
+    /// another asset and a page.
+    fn accused(&mut self, network: u8, what: (&str, &str), times: usize) -> (f32, [Option<LimitRule>; 3]) {
         let mut records = self.visitor(network);
         let asked = self.repeat(&mut records, network, what, times);
         let denied = asked.evidence.get(Check::HeadersMismatch);
         let mut over = |what| self.ask(&mut records, network, what).limit.map(|over| over.rule);
-        (denied, [over(("/site.css", "text/css")), over(("/", HTML))])
+        (denied, [over(what), over(("/site.css", "text/css")), over(("/", HTML))])
     }
 }
 
@@ -98,24 +101,24 @@ fn what_most_clients_of_a_path_get_is_charged_as_a_page_and_accuses_nobody() {
         (("/site.webmanifest", "application/json"), 0.0),
     ] {
         let mut site = site();
-        let is_false = accused > 0.0;
+        let full = full.filter(|_| accused > 0.0);
         for network in 1..=2 {
             let (denied, over) = site.accused(network, missing, 4);
             assert_eq!(denied, accused, "{missing:?}: the fourth is judged with three");
-            // Four are charged; the page would be the fifth, and assets wait for room only where there is none.
-            assert_eq!(over, [None, None], "{missing:?}");
+            assert_eq!(
+                over,
+                [None, full, full],
+                "{missing:?}: with the fifth there is no room, for assets neither"
+            );
         }
         for network in 3..=9 {
             let (denied, over) = site.accused(network, missing, 5);
             assert_eq!(denied, 0.0, "{missing:?}: most get it");
-            assert_eq!(
-                over,
-                [None, full.filter(|_| is_false)],
-                "{missing:?}: five are charged, and assets go on"
-            );
+            assert_eq!(over, [full, None, full], "{missing:?}: it is a page, and other assets go on");
         }
+        let full = Some(LimitRule::Newcomers);
         let (_, over) = site.accused(9, ("/alone.png", HTML), 5);
-        assert_eq!(over, [full, full], "what one alone was told makes its assets wait");
+        assert_eq!(over, [full; 3], "what one alone was told makes its assets wait");
     }
 }
 
@@ -168,7 +171,7 @@ fn what_is_usual_proves_nothing_and_takes_no_proof() {
         site.now_ms += 70_000;
     }
     site.ask(&mut records, 4, ("/site.css", "text/css"));
-    assert!(records.client.is_proven(site.now_ms), "and four of them are no misdeed");
+    assert!(records.client.is_proven(site.now_ms), "and three of them are no misdeed");
 }
 
 #[test]
