@@ -182,6 +182,8 @@ impl Engine {
         } else {
             client.api_calls += 1.0;
         }
+        // What was counted as an asset out of nowhere is none.
+        client.without_referer = client.without_referer.min(client.pages + client.assets);
         client.false_claims = client.false_claims.saturating_add(1);
         self.deny(watch, subjects, now_ms)
     }

@@ -13,15 +13,15 @@ const POINTS: u8 = 2;
 /// From the first of them on it takes at least so long, in seconds.
 const TAKES_S: u32 = 60;
 /// Whom its address or network has no room for is looked at again after so long, in seconds: then an address has one more.
-const AGAIN_S: u32 = 20;
+const AGAIN_S: u32 = 40;
 /// What was shown is forgotten after so long without more, in seconds: the visit is over.
 const FORGOTTEN_S: u32 = 1_800;
 /// A proof is renewed by use when it is older than this, in seconds.
 const RENEWED_S: u64 = 3_600;
-/// Clients of an address that prove themselves: 30 in ten minutes.
-const OF_ADDRESS: Rate = Rate::every(20_000_000, 30);
-/// Clients of a network that prove themselves: 120 in ten minutes.
-const OF_NETWORK: Rate = Rate::every(5_000_000, 120);
+/// Clients of an address that prove themselves: 15 at once, 30 in any ten minutes.
+const OF_ADDRESS: Rate = Rate::every(40_000_000, 15);
+/// Clients of a network that prove themselves: 60 at once, 120 in any ten minutes.
+const OF_NETWORK: Rate = Rate::every(10_000_000, 60);
 
 impl ClientState {
     /// Whether it has proven itself at Unix milliseconds `now_ms`: within a day of its last use.

@@ -9,10 +9,10 @@ use crate::client::PROOF_KEEP_S;
 use crate::decay::{Rate, gcra};
 use crate::record::record;
 
-/// Sessions of an address that come to tell their holders apart: 30 in ten minutes.
-const OF_ADDRESS: Rate = Rate::every(20_000_000, 30);
-/// A session brings its proof to so many new networks an hour: Wi-Fi to mobile and back.
-const MOVES: Rate = Rate::every(1_200_000_000, 3);
+/// Sessions of an address that come to tell their holders apart: 15 at once, 30 in any ten minutes.
+const OF_ADDRESS: Rate = Rate::every(40_000_000, 15);
+/// A session brings its proof to two new networks at once, three in any hour: Wi-Fi to mobile and back.
+const MOVES: Rate = Rate::every(3_600_000_000, 2);
 
 record! {
     /// What is remembered of one session.
@@ -137,16 +137,14 @@ mod tests {
     #[test]
     fn thirty_sessions_of_an_address_tell_their_holders_apart_in_ten_minutes() {
         let mut cell = 0;
-        let mut holders = |at_ms: u64, from: u64| {
-            let prove = |key: &u64| {
-                let mut session = issued(*key);
-                session.prove(NETWORK, &mut cell, at_ms);
-                session.holder_at(NETWORK, at_ms).is_some()
-            };
-            (from..from + 100).filter(prove).count()
+        let mut tells_apart = |at_ms: u64| {
+            let mut session = issued(at_ms);
+            session.prove(NETWORK, &mut cell, at_ms);
+            session.holder_at(NETWORK, at_ms).is_some()
         };
-        assert_eq!(holders(NOW_MS, 1), 30);
-        assert_eq!(holders(NOW_MS + 600_000, 1_001), 30);
+        let times: Vec<_> = (0..600).map(|second| NOW_MS + 1_000 * second).collect();
+        assert_eq!(times.iter().filter(|at_ms| tells_apart(**at_ms)).count(), 29);
+        assert!(tells_apart(NOW_MS + 600_000));
     }
 
     #[test]
@@ -171,8 +169,9 @@ mod tests {
         assert!(session.vouches(8, NOW_MS), "it has moved");
         assert_eq!((session.holder_at(8, NOW_MS), session.holder_at(NETWORK, NOW_MS)), (Some(1), None));
         assert_eq!(session.holder_at(8, NOW_MS + PROOF_KEEP_S * 1000), None);
-        let moved = (20..30).filter(|network| session.vouches(*network, NOW_MS)).count();
-        assert_eq!(moved, 2, "three new networks an hour with the first");
+        let moved = (0..60).filter(|minute| session.vouches(20 + minute, NOW_MS + 60_000 * minute)).count();
+        assert_eq!(moved, 1, "with the first, two in less than an hour");
+        assert!(session.vouches(99, NOW_MS + 3_600_000), "the third");
     }
 
     #[test]
