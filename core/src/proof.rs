@@ -29,10 +29,14 @@ impl ClientState {
         self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S
     }
 
-    /// Whether it has shown enough to prove itself.
-    pub fn is_ripe(&self, now_ms: u64) -> bool {
+    /// Whether it has shown enough to prove itself, or will have with the latest page.
+    pub fn is_nearly_ripe(&self, now_ms: u64) -> bool {
+        self.is_ripe(self.proof.saturating_add(self.awaits_proof), now_ms)
+    }
+
+    fn is_ripe(&self, proof: u8, now_ms: u64) -> bool {
         let now_s = (now_ms / 1000) as u32;
-        self.proof >= POINTS && now_s.saturating_sub(self.proof_from_s) >= TAKES_S && !self.has_misdeeds()
+        proof >= POINTS && now_s.saturating_sub(self.proof_from_s) >= TAKES_S && !self.has_misdeeds()
     }
 
     /// Whether it would help if the latest page was followed by what a page needs.
@@ -71,7 +75,7 @@ impl Subjects<'_> {
     /// Lets the client prove itself where it has shown enough and its address and network have room for one more.
     pub(crate) fn graduate(&mut self, now_ms: u64) {
         let Some(network) = self.network.as_deref_mut() else { return };
-        if self.client.is_proven(now_ms) || !self.client.is_ripe(now_ms) {
+        if self.client.is_proven(now_ms) || !self.client.is_ripe(self.client.proof, now_ms) {
             return;
         }
         let (mut of_address, mut of_network) = (self.address.graduation_tat_us, network.graduation_tat_us);

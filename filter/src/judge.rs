@@ -105,7 +105,8 @@ pub fn feed_back<H: Host>(
     answer: Answer<'_>,
     now_ms: u64,
 ) -> Option<LoginOutcome> {
-    let needs = |client: &ClientState| engine.answer_needs_network(watch, answer, client.is_ripe(now_ms));
+    let needs =
+        |client: &ClientState| engine.answer_needs_network(watch, answer, client.is_nearly_ripe(now_ms));
     let answered = Records::new(worker, &keys, now_ms)
         .update(worker, needs, |subjects| engine.answered(watch, answer, subjects, now_ms))
         .0;

@@ -75,7 +75,8 @@ impl Detector {
         });
         let (keys, watch, path) = taken.flatten()?;
         let Told { status, location, content_type, session } = told;
-        self.issue_after(keys, engine.key().session(session), now_ms);
+        let session = engine.key().session(session);
+        self.issue_after(keys, session, now_ms);
         let answer = Answer { path: &path, status, location, content_type, is_usual: false };
         let answer = self.usual().note(watch, answer, keys.network, now_ms);
         let (answered, _) = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));

@@ -21,7 +21,10 @@ fn detector_for(rate_limit: &str, addresses: u32) -> Detector {
     let (model, key) = (Model::built_in().expect("built-in model"), HashKey::from_bytes([1; 16]));
     let engine = Engine::new(policy, model, Ranges::default(), key, 1);
     let limits = LimitsConfig { clients: 2_048, addresses, sessions: 2_048, ..LimitsConfig::default() };
-    Detector::new(Arc::new(engine), &limits)
+    let detector = Detector::new(Arc::new(engine), &limits);
+    // Budgets have begun to bind.
+    detector.begun_ms.store(START_MS - LOOKS_ON_MS, Ordering::Relaxed);
+    detector
 }
 
 /// What a browser's request is judged.
