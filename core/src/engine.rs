@@ -1,20 +1,19 @@
 //! The judge: policy, model, ranges and key together, and the life of one request through them.
 
-use crate::address::AddressState;
 use crate::agent::Agent;
 use crate::answers::Watch;
 use crate::asked::Asked;
 use crate::check::{Check, Evidence};
-use crate::client::{ClientState, Visit, one_if};
+use crate::client::{ClientState, one_if};
 use crate::crawler::claimed_crawler;
 use crate::decision::{Action, Basis, Decision, OverLimit, Reasons};
+use crate::evidence::{MOST_OF_NEIGHBOURS, count_fully, failed_logins};
 use crate::facts::RequestFacts;
 use crate::features::Features;
 use crate::headers::Mismatch;
 use crate::keys::HashKey;
 use crate::limiter::{Standing, spend, spend_shared};
 use crate::model::{Model, sigmoid};
-use crate::network::NetworkState;
 use crate::path::PathClass;
 use crate::plain::plain;
 use crate::policy::{Consult, LimitRule, ListAction, Lists, Policy, Responses, Route};
@@ -387,123 +386,4 @@ impl Engine {
         let ml_probability = sigmoid(self.model.logit(&features));
         Decision { action, basis, score, ml_probability, features, reasons, ..Decision::default() }
     }
-
-    fn evidence(
-        &self,
-        asked: &Asked<'_>,
-        subjects: &Subjects<'_>,
-        standing: Standing,
-        mismatch: Mismatch,
-    ) -> Evidence {
-        let client = &*subjects.client;
-        let mut evidence = Evidence::default();
-        if let Some(provider) = asked.facts.address.and_then(|ip| self.ranges.lookup(ip)) {
-            evidence.set(Check::DatacenterIp, provider.kind.strength());
-        }
-        // What somebody asks for as what it is not contradicts it like a header would, from the third time on.
-        let denied = f32::from(client.false_claims.saturating_sub(2)) / 2.0;
-        evidence.set(Check::UserAgent, client.agent_suspicion);
-        evidence.set(Check::HeadersMismatch, mismatch.headers.max(denied));
-        evidence.set(Check::Ja4Mismatch, mismatch.ja4);
-        evidence.set(Check::FailedLogins, failed_logins(client.failures, client.attempts));
-        // What another site brings along is refused by itself, and is nobody's past.
-        let brought = asked.is_cross_site;
-        evidence.set(Check::TrapPath, client.trap.max(one_if(brought && asked.is_trap)));
-        evidence.set(Check::ProbePath, (client.probe_hits / 4.0).max(one_if(brought && asked.is_probe)));
-        if standing.is_newcomer && client.is_little_known() {
-            evidence.set(Check::AddressClients, subjects.address.newcomers());
-        }
-        if client.verdict_until_ms > client.last_seen_ms {
-            evidence.set(Check::ControlPlane, (f32::from(client.verdict) - 128.0) / 127.0);
-        }
-        evidence
-    }
 }
-
-impl Subjects<'_> {
-    /// Forgets what is from later than now: the clock was set back.
-    fn begin_anew(&mut self, now_ms: u64) {
-        if self.client.is_from_later(now_ms) {
-            *self.client = ClientState::new(self.client.key);
-        }
-        if self.address.is_from_later(now_ms) {
-            *self.address = AddressState::new(self.address.key);
-        }
-        if let Some(network) = self.network.as_deref_mut().filter(|network| network.is_from_later(now_ms)) {
-            *network = NetworkState::new(network.key);
-        }
-        for session in self.sessions.iter_mut().filter(|session| session.is_from_later(now_ms)) {
-            session.begin_anew(now_ms);
-        }
-    }
-
-    /// Counts the request at every level; whether it is a newcomer's.
-    fn count(&mut self, asked: &Asked<'_>, now_ms: u64) -> bool {
-        let facts = asked.facts;
-        let visit = Visit {
-            class: asked.class,
-            path: facts.path,
-            has_referer: !matches!(facts.referer, b"" | b"-"),
-            is_head: facts.method == b"HEAD",
-            is_attempt: asked.is_attempt,
-            is_probe: asked.is_probe,
-            is_trap: asked.is_trap,
-            is_robots: asked.is_robots(),
-            is_cross_site: asked.is_cross_site,
-        };
-        let client = &mut *self.client;
-        let had_hits = client.trap + client.probe_hits > 0.0;
-        client.visit(visit, now_ms);
-        client.renew_proof(now_ms);
-        let has_hits = client.trap + client.probe_hits > 0.0;
-        self.address.visit(asked.class == PathClass::Asset, now_ms);
-        self.address.misdeeds += one_if(has_hits && !had_hits);
-        if let Some(network) = self.network.as_deref_mut() {
-            network.pass_time(now_ms);
-        }
-        let (network, is_proven) = (self.network_key, client.is_proven(now_ms));
-        if is_proven {
-            let issued = self.sessions.iter_mut().filter(|session| session.is_issued());
-            issued.for_each(|session| session.prove(network, &mut self.address.session_tat_us, now_ms));
-        }
-        for session in &mut *self.sessions {
-            session.last_seen_ms = session.last_seen_ms.max(now_ms);
-        }
-        !is_proven && !self.sessions.iter_mut().any(|session| session.vouches(network, now_ms))
-    }
-
-    /// Takes back what a refusal has made of the request.
-    fn refused(&mut self, asked: &Asked<'_>, before: ClientState, basis: Basis) {
-        self.client.refused(asked.is_attempt, before);
-        self.address.assets = (self.address.assets - one_if(asked.class == PathClass::Asset)).max(0.0);
-        if basis == Basis::RateLimit {
-            self.address.requests = (self.address.requests - 1.0).max(0.0);
-        }
-    }
-}
-
-/// Ten failures that are nearly all attempts count fully; whoever also succeeds counts less.
-fn failed_logins(failures: f32, attempts: f32) -> f32 {
-    failures / 10.0 * (failures / attempts.max(1.0)).min(1.0)
-}
-
-/// Where nearly all sign-ins of an address or its network fail, its failures are a newcomer's own: what it calls itself
-/// must not make it look better. A network has to fail four times as often.
-fn count_fully(subjects: &Subjects<'_>, mut features: Features, evidence: &mut Evidence) -> Features {
-    let address = &*subjects.address;
-    let network =
-        subjects.network.as_deref().map_or((0.0, 0.0), |net| (net.failures / 4.0, net.attempts / 4.0));
-    for (failures, attempts) in [(address.failures, address.attempts), network] {
-        if failures > 0.0 && failures >= NEARLY_ALL * attempts {
-            features = features.with_failed_logins(failures, attempts);
-            let own = evidence.get(Check::FailedLogins);
-            evidence.set(Check::FailedLogins, own.max(failed_logins(failures, attempts)));
-        }
-    }
-    features
-}
-
-/// Of all clients of an address those count that fail; to somebody else there, at most so much, and only on signing in.
-const MOST_OF_NEIGHBOURS: f32 = 0.6;
-/// From this share on nearly all sign-ins fail.
-const NEARLY_ALL: f32 = 0.9;

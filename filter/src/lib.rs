@@ -23,6 +23,7 @@ pub mod marks;
 pub mod metrics;
 pub mod observe;
 pub mod protobuf;
+mod records;
 pub mod reply;
 pub mod request;
 pub mod root;

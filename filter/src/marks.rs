@@ -8,8 +8,9 @@ use sallyport_core::{Asked, Engine, Marks};
 
 use crate::clock::is_over;
 use crate::host::Host;
-use crate::judge::{ATTEMPTS, Keys, hear_of};
+use crate::judge::{Keys, hear_of};
 use crate::metrics::Counter;
+use crate::records::ATTEMPTS;
 use crate::state::{Held, Record};
 use crate::worker::Worker;
 
