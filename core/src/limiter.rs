@@ -211,13 +211,16 @@ impl Spent {
         subjects: &mut Subjects<'_>,
         now_ms: u64,
     ) {
+        // Nobody is over a budget that only looks on: who reads events just after a start would drown in them.
+        if standing.looks_on && matches!(rule, LimitRule::Newcomers | LimitRule::Network) {
+            return;
+        }
         let (Some(limit), None) = (limits.get(rule), self.wait_us) else { return };
         let rate = rate(&limit, rule, subjects);
         let Some(cell) = subjects.cell(rule) else { return };
         let mut as_it_is = *cell.cell;
         if let Err(wait_us) = gcra(&mut as_it_is, now_ms, rate) {
-            let looks_on = standing.looks_on && matches!(rule, LimitRule::Newcomers | LimitRule::Network);
-            self.refuse(rule, looks_on || limit.mode == LimitMode::Shadow, wait_us.min(LONGEST_WAIT_US));
+            self.refuse(rule, limit.mode == LimitMode::Shadow, wait_us.min(LONGEST_WAIT_US));
         }
     }
 

@@ -146,5 +146,4 @@ async fn in_the_first_minutes_of_a_process_newcomers_budgets_refuse_nobody() {
             Visitor::chrome("203.0.113.7").named(&CHROME.replace("142.0.0.0", &format!("142.0.{number}.0")));
         assert_eq!(gate.status(&visitor, "/about").await, 200, "{number}");
     }
-    gate.envoy.wait_for_stat("wasmcustom.sallyport_rate_limit_shadow", |count| count > 0);
 }
