@@ -36,10 +36,8 @@ record! {
         login_tat_us: u64,
         /// The rate cell of what other sites bring along.
         cross_tat_us: u64,
-        /// The rate cell of clients that prove themselves.
+        /// The rate cell of clients that prove themselves, and of sessions that come to tell their holders apart.
         graduation_tat_us: u64,
-        /// The rate cell of sessions that come to tell their holders apart.
-        session_tat_us: u64,
         /// Clients that came, τ = 600 s.
         new_clients: f32,
         /// Of them those that hit a probe or trap, or failed to sign in, τ = 1,800 s.
@@ -73,7 +71,6 @@ impl AddressState {
             login_tat_us: 0,
             cross_tat_us: 0,
             graduation_tat_us: 0,
-            session_tat_us: 0,
             new_clients: 0.0,
             misdeeds: 0.0,
             proven: 0.0,

@@ -146,8 +146,10 @@ impl Engine {
                     client.redirected();
                 }
                 let found = status == 304 || (watch.is_within && (200..300).contains(&status));
-                if found && watch.class == PathClass::Page {
-                    client.shows(now_ms);
+                match watch.class {
+                    PathClass::Page if found => client.shows(now_ms),
+                    PathClass::Api if found && watch.is_within => client.calls_on(now_ms),
+                    _ => {}
                 }
             }
         }

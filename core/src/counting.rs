@@ -6,6 +6,7 @@ use crate::client::{ClientState, Visit, one_if};
 use crate::decision::Basis;
 use crate::network::NetworkState;
 use crate::path::PathClass;
+use crate::session::SessionState;
 use crate::subjects::Subjects;
 
 impl Subjects<'_> {
@@ -52,12 +53,14 @@ impl Subjects<'_> {
         let (network, is_proven) = (self.network_key, client.is_proven(now_ms));
         if is_proven {
             let issued = self.sessions.iter_mut().filter(|session| session.is_issued());
-            issued.for_each(|session| session.prove(network, &mut self.address.session_tat_us, now_ms));
+            issued.for_each(|session| session.prove(network, &mut self.address.graduation_tat_us, now_ms));
         }
         for session in &mut *self.sessions {
             session.last_seen_ms = session.last_seen_ms.max(now_ms);
         }
-        !is_proven && !self.sessions.iter_mut().any(|session| session.vouches(network, now_ms))
+        // A session vouches for what is read, not for who signs in: else its network would count none of its tries.
+        let vouches = |session: &mut SessionState| !asked.is_attempt && session.vouches(network, now_ms);
+        !is_proven && !self.sessions.iter_mut().any(vouches)
     }
 
     /// Takes back what a refusal has made of the request.

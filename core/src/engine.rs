@@ -162,6 +162,9 @@ impl Engine {
             let unseen = facts.unanswered || self.policy.responses() == Responses::Logins;
             if unseen && asked.is_within {
                 subjects.client.shows(now_ms);
+                if asked.class == PathClass::Api {
+                    subjects.client.calls_on(now_ms);
+                }
                 subjects.graduate(now_ms);
             }
         }

@@ -75,10 +75,11 @@ const ASSET_DESTINATIONS: [&[u8]; 12] = [
     b"serviceworker",
     b"object",
 ];
-const LOGIN_ENDINGS: [&str; 10] = [
+const LOGIN_ENDINGS: [&str; 11] = [
     "/login",
     "/signin",
     "/sign-in",
+    "/sign_in",
     "/log-in",
     "/logon",
     "/session",
@@ -97,9 +98,14 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     };
     let script = script(path);
     let sends = matches!(facts.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE");
-    // What is sent is sent to no asset: a framework may well take the rest of the path for nothing.
-    let folder = if sends && is_asset_name(last_segment(path)) { folder(path) } else { path };
-    if signs_in(path) || (script.len() < path.len() && signs_in(script)) || signs_in(folder) {
+    // A framework may well take the rest of a path for nothing, or for the format of the answer: `/login.json`, `/login/x`.
+    let reads_on = || {
+        let (name, folder) = (last_segment(path), folder(path));
+        let extension = name.iter().rev().position(|byte| *byte == b'.').map_or(0, |at| at + 1);
+        let stem = path.get(..path.len() - extension).unwrap_or(path);
+        (extension > 0 && signs_in(stem)) || (!is_of_sessions(folder) && signs_in(folder))
+    };
+    if signs_in(path) || (script.len() < path.len() && signs_in(script)) || (sends && reads_on()) {
         return PathClass::Login;
     }
     if !sends && (is_asset_name(last_segment(path)) || facts.headers.is_some_and(|h| asks_for_asset(&h))) {
@@ -107,6 +113,11 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     }
     let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty");
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
+}
+
+/// Sessions may be things that a path goes on about: `PUT /sessions/7`.
+fn is_of_sessions(folder: &[u8]) -> bool {
+    [b"/session".as_slice(), b"/sessions"].iter().any(|end| ends_with_ignore_case(folder, end))
 }
 
 /// What runs: a path up to the script that is given more of it, as `/wp-login.php` in `/wp-login.php/a.css`.
@@ -213,6 +224,34 @@ mod tests {
         assert_eq!(class("/API/items"), PathClass::Api);
         assert_eq!(class("/GraphQL"), PathClass::Api);
         assert_eq!(class(""), PathClass::Page);
+    }
+
+    #[test]
+    fn a_sign_in_is_one_however_its_path_goes_on() {
+        let sent = |method: &'static [u8], path: &str| {
+            classify(&RequestFacts { method, ..Default::default() }, &plain::plain(path.as_bytes()))
+        };
+        for path in [
+            "/login",
+            "/login/",
+            "/login.json",
+            "/login.html",
+            "/LogIn/x",
+            "/login/7.css",
+            "/users/sign_in.json",
+            "/session.json",
+            "/auth/token.json",
+        ] {
+            assert_eq!(sent(b"POST", path), PathClass::Login, "{path}");
+        }
+        for (path, class) in [
+            ("/sessions/7", PathClass::Page),
+            ("/login/x/y", PathClass::Page),
+            ("/api/session/basket", PathClass::Api),
+        ] {
+            assert_eq!(sent(b"PUT", path), class, "{path}");
+        }
+        assert_eq!(sent(b"GET", "/login/help"), PathClass::Page, "what is only read is no try");
     }
 
     #[test]

@@ -18,8 +18,8 @@ const AGAIN_S: u32 = 40;
 const FORGOTTEN_S: u32 = 1_800;
 /// A proof is renewed by use when it is older than this, in seconds.
 const RENEWED_S: u64 = 3_600;
-/// Clients of an address that prove themselves: 15 at once, 30 in any ten minutes.
-const OF_ADDRESS: Rate = Rate::every(40_000_000, 15);
+/// Clients of an address that prove themselves, and sessions that tell apart: 15 at once, 30 in any ten minutes.
+pub(crate) const OF_ADDRESS: Rate = Rate::every(40_000_000, 15);
 /// Clients of a network that prove themselves: 60 at once, 120 in any ten minutes.
 const OF_NETWORK: Rate = Rate::every(10_000_000, 60);
 
@@ -29,9 +29,9 @@ impl ClientState {
         self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S
     }
 
-    /// Whether it has shown enough to prove itself, or will have with the latest page.
+    /// Whether it has shown enough to prove itself, or will have with this answer.
     pub fn is_nearly_ripe(&self, now_ms: u64) -> bool {
-        self.is_ripe(self.proof.saturating_add(self.awaits_proof), now_ms)
+        self.is_ripe(self.proof.saturating_add(1), now_ms)
     }
 
     fn is_ripe(&self, proof: u8, now_ms: u64) -> bool {
@@ -39,10 +39,23 @@ impl ClientState {
         proof >= POINTS && now_s.saturating_sub(self.proof_from_s) >= TAKES_S && !self.has_misdeeds()
     }
 
-    /// Whether it would help if the latest page was followed by what a page needs.
+    /// Whether it would help if the latest page was followed by what a page needs, or an API call by its answer.
     pub(crate) fn awaits(&self, now_ms: u64) -> bool {
-        let shown_s = ((now_ms / 1000) as u32).saturating_sub(self.proof_from_s);
-        self.awaits_proof == 1 && (self.proof < POINTS || shown_s >= TAKES_S)
+        let is_late = self.shown_s(now_ms) >= TAKES_S;
+        (self.awaits_proof == 1 && (self.proof < POINTS || is_late)) || (self.proof == POINTS - 1 && is_late)
+    }
+
+    /// A page that was followed by what it needs goes on to call the site, as those do that are programs: what is the last
+    /// point of others' next page is its call's, a minute later.
+    pub(crate) fn calls_on(&mut self, now_ms: u64) {
+        if self.proof == POINTS - 1 && (TAKES_S..=FORGOTTEN_S).contains(&self.shown_s(now_ms)) {
+            self.proof = POINTS;
+        }
+    }
+
+    /// How long ago the first page was followed by what it needs, seconds.
+    fn shown_s(&self, now_ms: u64) -> u32 {
+        ((now_ms / 1000) as u32).saturating_sub(self.proof_from_s)
     }
 
     /// The latest page was followed by what a page needs.

@@ -7,10 +7,9 @@
 
 use crate::client::PROOF_KEEP_S;
 use crate::decay::{Rate, gcra};
+use crate::proof::OF_ADDRESS;
 use crate::record::record;
 
-/// Sessions of an address that come to tell their holders apart: 15 at once, 30 in any ten minutes.
-const OF_ADDRESS: Rate = Rate::every(40_000_000, 15);
 /// A session brings its proof to two new networks at once, three in any hour: Wi-Fi to mobile and back.
 const MOVES: Rate = Rate::every(3_600_000_000, 2);
 
@@ -77,6 +76,8 @@ impl SessionState {
     /// The site issued it in the place of one that was given up: its holder goes on with this one.
     pub fn succeed(&mut self, before: &Self, now_ms: u64) {
         self.issue(now_ms);
+        // Signing in again empties no cell.
+        self.rate_tat_us = self.rate_tat_us.max(before.rate_tat_us);
         if before.is_proven(now_ms) {
             (self.network, self.moves_tat_us) = (before.network, before.moves_tat_us);
             (self.holder, self.proven_s) = (before.holder, before.proven_s);
@@ -94,7 +95,8 @@ impl SessionState {
         self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S
     }
 
-    /// A proven client uses it on this network; `cell` is the rate cell of its address's sessions.
+    /// A proven client uses it on this network; `cell` is the rate cell of those who prove themselves at its address: a holder
+    /// that is told apart has cells of its own, like one of them.
     pub(crate) fn prove(&mut self, network: u64, cell: &mut u64, now_ms: u64) {
         if !self.is_proven(now_ms) {
             if gcra(cell, now_ms, OF_ADDRESS).is_err() {
@@ -156,6 +158,11 @@ mod tests {
         second.succeed(&first.give_up(), NOW_MS);
         assert_eq!((first.holder_at(NETWORK, NOW_MS), second.holder_at(NETWORK, NOW_MS)), (None, Some(1)));
         assert!(!first.vouches(NETWORK, NOW_MS) && second.vouches(NETWORK, NOW_MS));
+        let mut spent = issued(5);
+        spent.rate_tat_us = 77;
+        let mut next = SessionState::new(6);
+        next.succeed(&spent.give_up(), NOW_MS);
+        assert_eq!(next.rate_tat_us, 77, "signing in again empties no cell");
         let mut third = SessionState::new(3);
         third.succeed(&first.give_up(), NOW_MS);
         assert!(third.is_issued() && !third.vouches(NETWORK, NOW_MS), "there was nothing left to take");

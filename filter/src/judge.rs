@@ -85,6 +85,9 @@ pub fn issue<H: Host>(worker: &Worker<H>, engine: &Engine, keys: Keys, session: 
         }
         is_news
     });
+    if before.is_some() {
+        marks::hand_on(worker, engine, (keys.session, session), now_ms);
+    }
     if is_news == Some(true) && engine.version() > 0 {
         worker.exchange(|exchange, _| {
             if !exchange.issue(session, keys.address) {

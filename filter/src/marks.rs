@@ -111,6 +111,13 @@ pub fn count_suspicious<H: Host>(worker: &Worker<H>, engine: &Engine, session: u
     }
 }
 
+/// A session that the site issued in the place of another goes on with what was suspicious of it.
+pub fn hand_on<H: Host>(worker: &Worker<H>, engine: &Engine, (from, to): (u64, u64), now_ms: u64) {
+    let count = load(worker, from, now_ms).record.value(MarkKind::Session, now_ms);
+    let enough = engine.policy().config().sessions.suspicious.max(1);
+    (0..count.min(enough)).for_each(|_| count_suspicious(worker, engine, to, now_ms));
+}
+
 /// Lays down what the control plane told. It counts for all filters, so a session's own count does not lower it; only 0
 /// does, which forgives. That a session was issued stands in its record.
 pub fn lay<H: Host>(worker: &Worker<H>, mark: Mark, now_ms: u64) {

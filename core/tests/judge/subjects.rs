@@ -72,6 +72,33 @@ fn where_no_answer_is_seen_requests_of_this_site_prove_alone() {
 }
 
 #[test]
+fn a_page_that_is_a_program_proves_a_client_by_its_calls() {
+    let agent = chrome(0);
+    let page = browser(OFFICE, &agent, "/");
+    let file = RequestFacts { path: b"/app.js", ..page };
+    let call = RequestFacts { path: b"/api/items", referer: b"https://site.example/", ..page };
+    let foreign = RequestFacts { referer: b"https://elsewhere.example/", ..call };
+    for (loads, call, status, after_s, proves) in [
+        (true, &call, 200, 60, true),
+        (true, &call, 200, 50, false),
+        (true, &call, 401, 60, false),
+        (true, &foreign, 200, 60, false),
+        (false, &call, 200, 60, false),
+    ] {
+        let mut door = Door::indifferent("");
+        door.visit(&page, (200, "text/html"), NOW);
+        if loads {
+            door.visit(&file, (200, "text/javascript"), NOW);
+        }
+        for number in 0..5 {
+            door.visit(call, (status, "application/json"), NOW + after_s * 1_000 + number);
+        }
+        let now_ms = NOW + 61_000;
+        assert_eq!(door.is_proven(&page, now_ms), proves, "loads {loads}, {status} after {after_s} s");
+    }
+}
+
+#[test]
 fn only_of_a_client_without_proof_assets_answers_are_read() {
     let agent = chrome(0);
     let mut door = Door::indifferent("");

@@ -173,12 +173,14 @@ fn v6(network: u16, prefix: u16, host: u16) -> IpAddr {
 fn respelled_path(path: &str, number: u64) -> String {
     let rest = path.get(2..).unwrap_or_default();
     let first = path.as_bytes().get(1).copied().unwrap_or(b'/');
-    match number % 6 {
+    match number % 8 {
         0 => format!("/{path}"),
         1 => format!("/.{path}"),
         2 => format!("/%{first:02x}{rest}"),
         3 => format!("/{}{rest}", char::from(first.to_ascii_uppercase())),
         4 => format!("{path}/;v={number}"),
+        5 => format!("{path}.json"),
+        6 => format!("{path}/{number}"),
         _ => format!("/x{number}/..{path}"),
     }
 }
