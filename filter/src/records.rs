@@ -196,7 +196,8 @@ fn find_room<H: Host>(
         let alike = if keys.is_told_apart() { house.room_of(keys.alike) } else { None };
         let moves_out = |room: &usize| {
             let alike = house.client(*room, keys.alike);
-            Slot::<ClientState>::new(worker, keys.alike, now_ms).store(worker, &alike, now_ms)
+            let mut slot = Slot::<ClientState>::new(worker, keys.alike, now_ms);
+            slot.is_kept() && slot.store(worker, &alike, now_ms)
         };
         if let Some(room) = alike.filter(moves_out) {
             house.overflow();
