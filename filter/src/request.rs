@@ -63,6 +63,12 @@ struct Question {
     judged: Judged,
 }
 
+/// Whether an attribute of a cookie takes it away: `Max-Age=0`, or less.
+fn is_over_at_once(attribute: &[u8]) -> bool {
+    let Some((name, age)) = attribute.split_at_checked(8) else { return false };
+    name.eq_ignore_ascii_case(b"max-age=") && (age == b"0" || age.starts_with(b"-"))
+}
+
 /// What the answer is needed for.
 #[derive(Debug, Default)]
 struct After {
@@ -306,20 +312,20 @@ impl<H: Host> Request<H> {
         };
         let Some(status) = parse_status(&header(true, ":status")) else { return };
         let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
-        if *asks_session {
-            self.issued(engine, *keys, now_ms);
-        }
         let location = header(watch.is_login_attempt(), "location");
         let content_type = header(watch.reads_type(status), "content-type");
         let answer =
             Answer { path, status, location: &location, content_type: &content_type, is_usual: false };
         let answer = worker.usual.borrow_mut().note(*watch, answer, keys.network, now_ms);
-        if !watch.matters(answer) {
-            return;
+        if watch.matters(answer) {
+            let outcome = feed_back(worker, engine, (*keys, *watch), answer, now_ms);
+            if outcome == Some(LoginOutcome::Failed) {
+                self.login_failed(watched, now_ms);
+            }
         }
-        let outcome = feed_back(worker, engine, (*keys, *watch), answer, now_ms);
-        if outcome == Some(LoginOutcome::Failed) {
-            self.login_failed(watched, now_ms);
+        // Last, so that a session that the site issues with a failure goes on with that too.
+        if *asks_session {
+            self.issued(engine, *keys, now_ms);
         }
     }
 
@@ -338,8 +344,9 @@ impl<H: Host> Request<H> {
         // Of a repeated header only the first value can be asked for by its name.
         if !cookie.is_empty() && host.response_header("set-cookie").is_some() {
             for (_, value) in host.response_headers().iter().filter(|(name, _)| name == "set-cookie") {
-                let pair = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-                value_of(pair, cookie.as_bytes()).into_iter().for_each(issue);
+                let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+                let session = value_of(parts.next().unwrap_or_default(), cookie.as_bytes());
+                session.filter(|_| !parts.any(is_over_at_once)).into_iter().for_each(issue);
             }
         }
     }

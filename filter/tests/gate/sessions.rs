@@ -36,6 +36,9 @@ fn every_set_cookie_of_the_configured_name_issues_a_session() {
         ("a=sid=mine", false),
         ("a=1; sid=mine", false),
         ("sid=", false),
+        ("sid=mine; Max-Age=0", false),
+        ("sid=mine; path=/; max-age=-1", false),
+        ("sid=mine; Max-Age=60", true),
     ] {
         let mut machine = machine();
         let (context, _) = machine.browse(VISITOR, "/");
@@ -45,6 +48,38 @@ fn every_set_cookie_of_the_configured_name_issues_a_session() {
         assert_eq!(passed, if issues { 2 } else { 5 }, "{cookie}");
         assert_eq!((10..15).filter(|number| passes(&mut machine, *number, "sid=other")).count(), 2);
     }
+}
+
+/// A session that tells its holder apart goes on with what it owes when the site issues another in its place.
+#[test]
+fn a_session_in_anothers_place_goes_on_with_what_was_suspicious() {
+    let config =
+        json!({ "session_cookie": "sid", "policy": { "enforcement": "enforce", "consult": "never" } });
+    let mut machine = Machine::start(&config);
+    machine.issue(("set-cookie", "sid=s0"));
+    for pause_ms in [61_000, 9_000, 1_000, 1_000] {
+        for (path, kind) in [("/", "text/html"), ("/site.css", "text/css")] {
+            let (context, _) = machine.with_session(VISITOR, ("cookie", "sid=s0"), "GET", path);
+            machine.respond_with(context, 200, &[("content-type", kind)]);
+        }
+        machine.fake.pass_ms(pause_ms);
+    }
+    // Each sign-in fails, and the site begins another session each time.
+    let mut refused = None;
+    for number in 0..6 {
+        let cookie = format!("sid=s{number}");
+        let (context, _) = machine.with_session(VISITOR, ("cookie", &cookie), "POST", "/login");
+        if machine.reply(context).is_some() {
+            refused = Some(number);
+            break;
+        }
+        let next = format!("sid=s{}", number + 1);
+        machine.respond_with(context, 401, &[("set-cookie", &next)]);
+    }
+    let refused = refused.expect("the third is one too many");
+    assert_eq!(refused, 3);
+    let (context, _) = machine.with_session("198.51.100.9:1", ("cookie", "sid=s3"), "GET", "/");
+    assert!(machine.reply(context).is_some(), "wherever it is used");
 }
 
 #[test]
