@@ -14,7 +14,8 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::clock::Moment;
 use crate::config::LimitsConfig;
 use crate::detector::Detector;
-use crate::detector::table::{Record, Table};
+use crate::detector::table::Table;
+use crate::gcra::{Cell, Rate};
 use crate::marks::Marks;
 use crate::shared::{Notice, SharedState};
 
@@ -47,19 +48,6 @@ pub struct IssuedHealth {
     pub untold: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Rate {
-    interval_us: u64,
-    burst: u64,
-}
-
-/// What an address, or all, may still tell: when its next one would be due (GCRA), µs on the steady clock.
-struct Cell {
-    key: u64,
-    tat_us: u64,
-    seen_us: u64,
-}
-
 impl Issued {
     /// Nothing is known yet.
     pub fn new(
@@ -70,7 +58,7 @@ impl Issued {
     ) -> Self {
         let addresses = Table::new(config.addresses as usize);
         let [told, untold] = [const { AtomicU64::new(0) }; 2];
-        Self { shared, detector, marks, addresses, all: Mutex::new(Cell::new(0)), told, untold }
+        Self { shared, detector, marks, addresses, all: Mutex::default(), told, untold }
     }
 
     /// Passes on which sessions were issued to which addresses, by their keyed hashes; 0 for a session is none.
@@ -85,7 +73,7 @@ impl Issued {
 
     fn tell_at(&self, issued: &[(u64, u64)], now: Moment) {
         for (session, address) in issued.iter().filter(|(session, _)| *session != 0) {
-            let has_room = self.addresses.with(*address, |cell| cell.takes(OF_ADDRESS, now.steady_us));
+            let has_room = self.addresses.with(*address, |cell| cell.take(OF_ADDRESS, now.steady_us).is_ok());
             if has_room && self.pass_on(*session, now) {
                 self.shared.tell(Notice::Issued { session: *session });
             } else {
@@ -103,44 +91,14 @@ impl Issued {
 
     /// Tells filters and the own judge; `false` where that are too many.
     fn pass_on(&self, session: u64, now: Moment) -> bool {
-        let has_room = self.all.lock().unwrap_or_else(PoisonError::into_inner).takes(OF_ALL, now.steady_us);
+        let has_room =
+            self.all.lock().unwrap_or_else(PoisonError::into_inner).take(OF_ALL, now.steady_us).is_ok();
         if has_room {
             self.marks.tell(Mark { kind: MarkKind::Issued, key: session, value: 1, keep_s: KEEP_S });
             self.detector.issue(session, now.unix_ms);
             self.told.fetch_add(1, Ordering::Relaxed);
         }
         has_room
-    }
-}
-
-impl Cell {
-    fn takes(&mut self, rate: Rate, now_us: u64) -> bool {
-        self.seen_us = now_us;
-        let tat_us = self.tat_us.max(now_us).saturating_add(rate.interval_us);
-        let has_room = tat_us - now_us <= rate.interval_us * rate.burst;
-        if has_room {
-            self.tat_us = tat_us;
-        }
-        has_room
-    }
-}
-
-impl Record for Cell {
-    fn new(key: u64) -> Self {
-        Self { key, tat_us: 0, seen_us: 0 }
-    }
-
-    fn key(&self) -> u64 {
-        self.key
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        self.seen_us / 1000
-    }
-
-    /// While it is over a quarter full.
-    fn worth_until_ms(&self) -> u64 {
-        self.tat_us.saturating_sub(OF_ADDRESS.interval_us * OF_ADDRESS.burst / 4) / 1000
     }
 }
 

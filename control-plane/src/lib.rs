@@ -15,6 +15,7 @@ pub mod detector;
 pub mod eval;
 pub mod explain;
 pub mod fetch;
+mod gcra;
 pub mod issued;
 pub mod learning;
 pub mod limits;

@@ -295,37 +295,6 @@ impl ClientState {
         now_ms
     }
 
-    /// What the latest request leaves where it was refused: it counts in the rates and for traps and probes, but it is no
-    /// page without assets, no error and no repetition, for the refusal made it one. `before` is the record before it.
-    pub(crate) fn refused(&mut self, is_attempt: bool, before: Self) {
-        let after = std::mem::replace(self, before);
-        // A sign-in that was refused is one all the same, and nobody reads sign-ins: when it came counts too.
-        if is_attempt {
-            (self.logins, self.requests) = (after.logins, after.requests);
-            (self.event_ms, self.gaps, self.fast) = (after.event_ms, after.gaps, after.fast);
-            (self.gap_mean, self.gap_variance) = (after.gap_mean, after.gap_variance);
-        }
-        self.first_seen_ms = after.first_seen_ms;
-        self.last_seen_ms = after.last_seen_ms;
-        self.pages_60s = after.pages_60s;
-        self.pages_2s = after.pages_2s;
-        self.attempts = after.attempts;
-        self.failures = after.failures;
-        self.trap = after.trap;
-        self.probe_hits = after.probe_hits;
-        self.rate_tat_us = after.rate_tat_us;
-        self.class_tat_us = after.class_tat_us;
-        self.agent_kind = after.agent_kind;
-        self.agent_suspicion = after.agent_suspicion;
-        self.claims_crawler = after.claims_crawler;
-        self.agent_verdict = after.agent_verdict;
-        self.agent_until_ms = after.agent_until_ms;
-        self.read_robots = after.read_robots;
-        self.proven_s = after.proven_s;
-        self.proof = after.proof;
-        self.false_claims = after.false_claims;
-    }
-
     /// Whether it has shown so little of its own that its address speaks for it too.
     pub(crate) fn is_little_known(&self) -> bool {
         (self.page_count as f32) < HANDFUL

@@ -44,9 +44,7 @@ impl Keys {
             session: 0,
         }
     }
-}
 
-impl Keys {
     /// Whether a session tells the client apart from others that look alike.
     pub(crate) fn is_told_apart(&self) -> bool {
         self.client != self.alike

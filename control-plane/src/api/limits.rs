@@ -14,7 +14,8 @@ use sallyport_core::HashKey;
 
 use super::error::ApiError;
 use crate::config::{ApiLimit, RateLimitsConfig};
-use crate::detector::table::{Record, Table};
+use crate::detector::table::Table;
+use crate::gcra::{Cell, Rate};
 
 /// Tokens and addresses whose cells are kept; the longest idle makes room.
 const CELLS: usize = 16_384;
@@ -108,7 +109,7 @@ impl ApiLimits {
         let [a, b, c, d, e, f, g, h] = *whose;
         let key = self.key.text(b'q', &[group as u8, a, b, c, d, e, f, g, h]);
         let now_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Some(self.cells.with(key, |cell| cell.take(group, limit, now_us)))
+        Some(self.cells.with(key, |cell| take(cell, group, limit, now_us)))
     }
 }
 
@@ -162,51 +163,15 @@ impl Taken {
     }
 }
 
-/// A cell of GCRA (ITU-T I.371): the theoretical arrival time of the next request, µs since the start.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cell {
-    key: u64,
-    tat_us: u64,
-    /// How far a full one is ahead, µs.
-    most_us: u64,
-    seen_us: u64,
-}
-
-impl Cell {
-    fn take(&mut self, group: Group, limit: ApiLimit, now_us: u64) -> Taken {
-        self.seen_us = now_us;
-        let interval_us = ((1e6 / f64::from(limit.per_second)) as u64).max(1);
-        let tolerance_us = interval_us * u64::from(limit.burst.max(1) - 1);
-        self.most_us = tolerance_us + interval_us;
-        let ahead_us = self.tat_us.saturating_sub(now_us);
-        let is_refused = ahead_us > tolerance_us;
-        let (remaining, left_us) = if is_refused {
-            (0, ahead_us - tolerance_us)
-        } else {
-            self.tat_us = now_us + ahead_us + interval_us;
-            ((tolerance_us - ahead_us) / interval_us, ahead_us + interval_us)
-        };
-        Taken { group, limit, remaining, reset_s: left_us.div_ceil(1_000_000), is_refused }
-    }
-}
-
-impl Record for Cell {
-    fn new(key: u64) -> Self {
-        Self { key, ..Self::default() }
-    }
-
-    fn key(&self) -> u64 {
-        self.key
-    }
-
-    fn last_seen_ms(&self) -> u64 {
-        self.seen_us / 1000
-    }
-
-    /// While it is over a quarter full.
-    fn worth_until_ms(&self) -> u64 {
-        self.tat_us.saturating_sub(self.most_us / 4) / 1000
-    }
+fn take(cell: &mut Cell, group: Group, limit: ApiLimit, now_us: u64) -> Taken {
+    let interval_us = ((1e6 / f64::from(limit.per_second)) as u64).max(1);
+    let rate = Rate { interval_us, burst: limit.burst.into() };
+    let taken = cell.take(rate, now_us);
+    let (remaining, left_us) = match taken {
+        Ok(ahead_us) => ((rate.tolerance_us() - ahead_us) / interval_us, ahead_us + interval_us),
+        Err(wait_us) => (0, wait_us),
+    };
+    Taken { group, limit, remaining, reset_s: left_us.div_ceil(1_000_000), is_refused: taken.is_err() }
 }
 
 #[cfg(test)]
@@ -217,11 +182,12 @@ mod tests {
     fn the_burst_passes_then_the_rate() {
         let limit = ApiLimit { per_second: 2.0, burst: 3 };
         let mut cell = Cell::default();
-        let taken = [0; 5].map(|now_us| cell.take(Group::Reads, limit, now_us));
+        let taken = [0; 5].map(|now_us| take(&mut cell, Group::Reads, limit, now_us));
         assert_eq!(taken.map(|taken| taken.remaining), [2, 1, 0, 0, 0]);
         assert_eq!(taken.map(|taken| taken.is_refused), [false, false, false, true, true]);
         assert_eq!(taken.map(|taken| taken.reset_s), [1, 1, 2, 1, 1]);
-        let passed = (0..1_000).filter(|n| !cell.take(Group::Reads, limit, n * 10_000).is_refused).count();
+        let passed =
+            (0..1_000).filter(|n| !take(&mut cell, Group::Reads, limit, n * 10_000).is_refused).count();
         assert_eq!(passed, 19, "two a second for ten seconds, but for the first half of one");
     }
 }

@@ -10,7 +10,7 @@ use sallyport::shared::Notice;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
-use crate::harness::{ControlPlane, FIREFOX, send};
+use crate::harness::{ControlPlane, FIREFOX, eventually, send};
 use crate::models::always;
 use crate::redis_server::RedisServer;
 
@@ -63,13 +63,7 @@ impl Replica {
     }
 
     async fn until(&self, what: &str, is_so: impl Fn(&ControlPlane) -> bool) {
-        for _ in 0..4_000 {
-            if is_so(&self.plane) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("{what} did not come within 20 s");
+        eventually(what, || is_so(&self.plane).then_some(())).await;
     }
 
     /// Returns when both hand out the same bytes under the same `ETag`.

@@ -171,6 +171,17 @@ pub(crate) async fn send(request: reqwest::RequestBuilder) -> Reply {
     Reply { status, headers, json: serde_json::from_slice(&bytes).unwrap_or_default(), bytes }
 }
 
+/// What `look` finds, as soon as it does, at most 20 s from now.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..4_000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{what} did not come within 20 s");
+}
+
 async fn token(store: &dyn Store, role: Role) -> String {
     let token = Token::generate(role).expect("random bytes");
     store.create_token(role, "test".to_owned(), token.hash(), 1).await.expect("stored");

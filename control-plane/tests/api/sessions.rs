@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, FIREFOX, send};
+use crate::harness::{ControlPlane, FIREFOX, eventually, send};
 use crate::redis_server::RedisServer;
 
 const TRAP: &str = "policy: { enforcement: enforce, trap_paths: [/trap] }";
@@ -90,7 +90,7 @@ async fn sessions_that_nobody_issued_leave_no_key_in_redis() {
     let server = RedisServer::start();
     let config = format!("redis: {{ url: '{}', poll_interval_s: 1 }}\n{TRAP}", server.url());
     let plane = ControlPlane::with_config(&config).await;
-    eventually(|| plane.app.shared.health().is_shared.then_some(())).await;
+    eventually("Redis", || plane.app.shared.health().is_shared.then_some(())).await;
     let act = async |session: &str| {
         ask(&plane, session, "/trap").await;
         let login = json!({ "ip": "192.0.2.1", "user_agent": FIREFOX, "endpoint": "/login", "failed": true,
@@ -105,20 +105,9 @@ async fn sessions_that_nobody_issued_leave_no_key_in_redis() {
     act("met").await;
     let client = redis::Client::open(server.url()).expect("an address");
     let mut connection = client.get_connection().expect("Redis");
-    let keys = eventually(|| {
+    let keys = eventually("a key", || {
         let keys: Vec<String> = redis::cmd("KEYS").arg("*suspicious:*").query(&mut connection).expect("keys");
         (!keys.is_empty()).then_some(keys)
     });
     assert_eq!(keys.await.len(), 1);
-}
-
-/// What `look` finds, as soon as it does, at most 20 s from now.
-async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..4_000 {
-        if let Some(found) = look() {
-            return found;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    panic!("it did not come within 20 s");
 }

@@ -9,24 +9,29 @@ use crate::runs::{Count, Span};
 
 /// A budget: so many at once, then one each so many milliseconds.
 #[derive(Clone, Copy)]
-struct Budget {
+pub(crate) struct Budget {
     burst: u64,
     interval_ms: u64,
 }
 
 /// Pages, API calls and probes: of an address's newcomers together, and of one client that has graduated.
-const PAGES: Budget = Budget { burst: 60, interval_ms: 200 };
+pub(crate) const PAGES: Budget = Budget { burst: 60, interval_ms: 200 };
 /// Tries to sign in of one address.
-const SIGN_INS: Budget = Budget { burst: 40, interval_ms: 10_000 };
+pub(crate) const SIGN_INS: Budget = Budget { burst: 40, interval_ms: 10_000 };
 /// Tries to sign in of one client.
 const SIGN_INS_OF_CLIENT: Budget = Budget { burst: 40, interval_ms: 20_000 };
 /// A network's newcomers have so many times an address's budget.
-const ADDRESSES_OF_NETWORK: u64 = 4;
+pub(crate) const ADDRESSES_OF_NETWORK: u64 = 4;
 /// Of what neighbours ask for no more than this may be refused, in percent, where honest attackers get less refused.
 const SPARED_PERCENT: u64 = 1;
 
 impl Budget {
-    fn within(self, ms: u64) -> u64 {
+    /// That of so many, together.
+    pub(crate) fn times(self, number: u64) -> Self {
+        Self { burst: self.burst * number, interval_ms: self.interval_ms / number }
+    }
+
+    pub(crate) fn within(self, ms: u64) -> u64 {
         self.burst + ms / self.interval_ms
     }
 }

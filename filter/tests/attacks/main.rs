@@ -26,6 +26,7 @@ mod levers;
 #[path = "../gate/machine.rs"]
 mod machine;
 mod neighbours;
+mod odd;
 mod people;
 mod runs;
 mod search;

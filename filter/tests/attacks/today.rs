@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::bounds::{self, ADDRESSES_OF_NETWORK, Budget};
 use crate::site::Password;
 use crate::visitor::{Ask, Browser};
 use crate::world::{World, read_page};
@@ -17,10 +18,6 @@ struct Pace {
 const PASSWORDS: Pace = Pace { requests: 200, ms: 10_000 };
 /// 400 pages at 60 a second.
 const PAGES: Pace = Pace { requests: 400, ms: 6_667 };
-/// What the newcomers of an address share, and of a network: at once, and how many milliseconds one more takes.
-const SIGN_INS: [(u64, u64); 2] = [(40, 10_000), (160, 2_500)];
-const READS: [(u64, u64); 2] = [(60, 200), (240, 50)];
-
 fn home() -> IpAddr {
     Ipv4Addr::new(203, 0, 113, 7).into()
 }
@@ -44,9 +41,10 @@ fn reached(pace: Pace, ask: impl Fn(u64) -> Ask) -> u64 {
     (0..pace.requests).filter(|number| passes(*number)).count() as u64
 }
 
-/// What a free choice may get: half as much again as without it, or what newcomers have in that time.
-fn most(pace: Pace, honest: u64, (burst, interval_ms): (u64, u64)) -> u64 {
-    (honest + honest / 2).max(burst + pace.ms / interval_ms)
+/// What a free choice may get: half as much again as without it, or what the newcomers of so many addresses have in
+/// that time.
+fn most(pace: Pace, honest: u64, budget: Budget, addresses: u64) -> u64 {
+    (honest + honest / 2).max(budget.times(addresses).within(pace.ms))
 }
 
 #[test]
@@ -55,11 +53,14 @@ fn of_200_wrong_passwords_no_choice_gets_more_to_the_site_than_newcomers_have() 
     let honest = reached(PASSWORDS, |_| sign_in(home(), &build(0)));
     assert!((1..=6).contains(&honest), "6 of 200 before: {honest}");
     let builds = reached(PASSWORDS, |number| sign_in(home(), &build(number)));
-    assert!(builds <= most(PASSWORDS, honest, SIGN_INS[0]), "200 of 200 before: {builds}");
+    assert!(builds <= most(PASSWORDS, honest, bounds::SIGN_INS, 1), "200 of 200 before: {builds}");
     let prefixes = reached(PASSWORDS, |number| sign_in(prefix(number), &build(0)));
-    assert!(prefixes <= most(PASSWORDS, honest, SIGN_INS[1]), "200 of 200 before: {prefixes}");
+    assert!(
+        prefixes <= most(PASSWORDS, honest, bounds::SIGN_INS, ADDRESSES_OF_NETWORK),
+        "200 of 200 before: {prefixes}"
+    );
     let both = reached(PASSWORDS, |number| sign_in(prefix(number), &build(number)));
-    assert!(both <= most(PASSWORDS, honest, SIGN_INS[1]), "{both}");
+    assert!(both <= most(PASSWORDS, honest, bounds::SIGN_INS, ADDRESSES_OF_NETWORK), "{both}");
 }
 
 #[test]
@@ -73,11 +74,14 @@ fn of_400_pages_no_choice_reads_more_than_newcomers_have() {
         fetch_dest: "image",
         ..page(home(), &build(0), number)
     });
-    assert!(images <= most(PAGES, honest, READS[0]), "191 of 400 before: {images}");
+    assert!(images <= most(PAGES, honest, bounds::PAGES, 1), "191 of 400 before: {images}");
     let builds = reached(PAGES, |number| page(home(), &build(number), number));
-    assert!(builds <= most(PAGES, honest, READS[0]), "153 of 400 before: {builds}");
+    assert!(builds <= most(PAGES, honest, bounds::PAGES, 1), "153 of 400 before: {builds}");
     let prefixes = reached(PAGES, |number| page(prefix(number), &build(0), number));
-    assert!(prefixes <= most(PAGES, honest, READS[1]), "400 of 400 before: {prefixes}");
+    assert!(
+        prefixes <= most(PAGES, honest, bounds::PAGES, ADDRESSES_OF_NETWORK),
+        "400 of 400 before: {prefixes}"
+    );
     let sessions = reached(PAGES, |number| Ask {
         cookie: format!("sid=made-up-{number}"),
         ..page(home(), &build(0), number)
