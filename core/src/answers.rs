@@ -37,9 +37,16 @@ impl Watch {
         self.is_attempt
     }
 
-    /// Whether the `content-type` of an answer with this status is needed besides.
-    pub fn reads_type(&self, status: u16) -> bool {
-        self.class == PathClass::Asset && matches!(status, 200 | 206)
+    /// Whether the answer's `content-type` is needed: an asset is what its answer says.
+    pub fn reads_type(&self) -> bool {
+        self.class == PathClass::Asset
+    }
+
+    /// Whether the answer's status is needed besides its type: not where an asset came, and nothing more is to be learned of
+    /// it.
+    pub fn reads_status(&self, content_type: &[u8]) -> bool {
+        let came = self.class == PathClass::Asset && is_of_asset(content_type);
+        !came || self.awaits || self.is_signed_in
     }
 
     /// Whether something can come of an answer.
@@ -53,14 +60,18 @@ impl Watch {
 
     /// Whether somebody who asked for an asset got one; `None` where that is not asked, or the answer does not tell.
     pub(crate) fn got_asset(&self, answer: Answer<'_>) -> Option<bool> {
-        let tells = self.reads_type(answer.status) && !answer.content_type.is_empty();
+        let tells = self.was_given(answer.status) && !answer.content_type.is_empty();
         tells.then(|| !self.is_false(answer))
     }
 
     /// Whether it was asked for as an asset, and is none.
     fn is_false(&self, answer: Answer<'_>) -> bool {
         let json = is_json(answer.content_type) && !self.may_be_json;
-        self.reads_type(answer.status) && (json || is_html(answer.content_type))
+        self.was_given(answer.status) && (json || is_html(answer.content_type))
+    }
+
+    fn was_given(&self, status: u16) -> bool {
+        self.class == PathClass::Asset && matches!(status, 200 | 206)
     }
 }
 
@@ -207,6 +218,20 @@ fn is_redirect(status: u16) -> bool {
 
 fn is_html(content_type: &[u8]) -> bool {
     begins(content_type, b"text/html") || begins(content_type, b"application/xhtml")
+}
+
+/// What pages need, for certain: a site that has not got it does not say so in such a type.
+fn is_of_asset(content_type: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 7] = [
+        b"image/",
+        b"font/",
+        b"audio/",
+        b"video/",
+        b"text/css",
+        b"text/javascript",
+        b"application/javascript",
+    ];
+    BEGINNINGS.iter().any(|beginning| begins(content_type, beginning))
 }
 
 fn is_json(content_type: &[u8]) -> bool {

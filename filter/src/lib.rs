@@ -1,13 +1,14 @@
 //! The outer gate: a proxy-wasm filter for Envoy that judges each request where it arrives.
 //!
 //! A request's way through the rooms: [`gather`] (facts) → [`judge`] (shared [`state`] and the engine) →
-//! [`request`] (acts, or holds the request for a [`consult`]). Beside it each machine keeps the snapshot current
-//! ([`sync`]), settles limits and hears of [`marks`] ([`exchange`]), reports what it decided ([`observe`]) and counts
-//! ([`metrics`]). All of them reach the proxy
-//! through [`host`], so they run in tests without one; only this file and [`envoy`] know proxy-wasm.
+//! [`request`] (acts, or holds the request for a [`consult`]) → `answer` (what the site said). Beside it each machine
+//! keeps the snapshot current ([`sync`]), settles limits and hears of [`marks`] ([`exchange`]), reports what it decided
+//! ([`observe`]) and counts ([`metrics`]). All of them reach the proxy through [`host`], so they run in tests without
+//! one; only this file and [`envoy`] know proxy-wasm.
 //!
 //! A panic here takes the site's proxy down: nothing a client sends may reach one.
 
+mod answer;
 pub mod breaker;
 pub mod clock;
 pub mod config;

@@ -1,17 +1,17 @@
-//! One stream: gather, decide, act; and the answer's part in it.
+//! One stream: gather, decide, act.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use sallyport_core::observation::FailedLogin;
 use sallyport_core::policy::{FailMode, HeaderPolicy};
-use sallyport_core::{Action, AgentVerdict, Answer, Basis, Engine, LoginOutcome, Watch};
+use sallyport_core::{Action, AgentVerdict, Basis, Engine};
 
+use crate::answer::Watched;
 use crate::consult::{self, Verdict};
-use crate::gather::{Gathered, gather, value_of};
+use crate::gather::{Gathered, gather};
 use crate::header;
-use crate::host::{Headers, Host, answer_status, parse_status};
-use crate::judge::{Judged, Keys, feed_back, issue, judge, remember};
+use crate::host::{Headers, Host, answer_status};
+use crate::judge::{Judged, judge, remember};
 use crate::marks;
 use crate::metrics::Counter;
 use crate::reply::{Quota, Refusal, Reply, printable_id, refusal, unavailable};
@@ -19,9 +19,6 @@ use crate::worker::Worker;
 
 /// The response header that tells what `enforcement: monitor` did not do.
 pub const WOULD_HEADER: &str = "x-sallyport-would";
-
-/// Of an account's name so many bytes count.
-const LONGEST_NAME: usize = 256;
 
 /// What the proxy does next with the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,30 +60,11 @@ struct Question {
     judged: Judged,
 }
 
-/// Whether an attribute of a cookie takes it away: `Max-Age=0`, or less.
-fn is_over_at_once(attribute: &[u8]) -> bool {
-    let Some((name, age)) = attribute.split_at_checked(8) else { return false };
-    name.eq_ignore_ascii_case(b"max-age=") && (age == b"0" || age.starts_with(b"-"))
-}
-
 /// What the answer is needed for.
 #[derive(Debug, Default)]
 struct After {
     watched: Option<Watched>,
     would: Option<Action>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    watch: Watch,
-    engine: Rc<Engine>,
-    keys: Keys,
-    /// For login attempts only.
-    path: Vec<u8>,
-    /// See [`Gathered::time_ms`].
-    time_ms: Option<u64>,
-    /// Whether the site may issue a session with the answer.
-    asks_session: bool,
 }
 
 impl<H: Host> Request<H> {
@@ -162,7 +140,7 @@ impl<H: Host> Request<H> {
             host.set_response_header(WOULD_HEADER, would.as_str());
         }
         if let Some(watched) = after.watched {
-            self.learn(&watched);
+            watched.learn(&self.worker);
         }
         let account_header = &self.worker.config.sources.account_header;
         if !account_header.is_empty() {
@@ -246,7 +224,7 @@ impl<H: Host> Request<H> {
     }
 
     fn act(&mut self, engine: &Rc<Engine>, gathered: &Gathered<'_>, judged: Judged, now_ms: u64) -> Flow {
-        let Judged { decision, keys, .. } = &judged;
+        let decision = &judged.decision;
         let worker = &self.worker;
         let policy = engine.policy();
         let action = decision.action;
@@ -291,79 +269,8 @@ impl<H: Host> Request<H> {
         if would.is_some() {
             worker.metrics.count(Counter::NotEnforced);
         }
-        let watched = decision.watch.map(|watch| {
-            let path = if watch.is_login_attempt() { gathered.facts.path.to_vec() } else { Vec::new() };
-            let sources = &worker.config.sources;
-            let has_sessions = !sources.session_cookie.is_empty() || !sources.session_header.is_empty();
-            let asks_session = has_sessions && (keys.session == 0 || watch.is_login_attempt());
-            let time_ms = gathered.time_ms;
-            Watched { watch, engine: engine.clone(), keys: *keys, path, time_ms, asks_session }
-        });
+        let watched = Watched::new(worker, engine, gathered, &judged);
         self.phase = Phase::Passed(After { watched, would });
         Flow::Continue
-    }
-
-    /// Takes the answer in: header by header, since each costs a call and few are needed.
-    fn learn(&self, watched: &Watched) {
-        let worker = &self.worker;
-        let Watched { watch, engine, keys, path, time_ms, asks_session } = watched;
-        let header = |is_needed: bool, name: &str| {
-            if is_needed { worker.host.response_header(name).unwrap_or_default() } else { Vec::new() }
-        };
-        let Some(status) = parse_status(&header(true, ":status")) else { return };
-        let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
-        let location = header(watch.is_login_attempt(), "location");
-        let content_type = header(watch.reads_type(status), "content-type");
-        let answer =
-            Answer { path, status, location: &location, content_type: &content_type, is_usual: false };
-        let answer = worker.usual.borrow_mut().note(*watch, answer, keys.network, now_ms);
-        if watch.matters(answer) {
-            let outcome = feed_back(worker, engine, (*keys, *watch), answer, now_ms);
-            if outcome == Some(LoginOutcome::Failed) {
-                self.login_failed(watched, now_ms);
-            }
-        }
-        // Last, so that a session that the site issues with a failure goes on with that too.
-        if *asks_session {
-            self.issued(engine, *keys, now_ms);
-        }
-    }
-
-    /// Takes note of sessions that the site issues with an answer.
-    fn issued(&self, engine: &Engine, keys: Keys, now_ms: u64) {
-        let Worker { host, config, .. } = &*self.worker;
-        let issue = |session: &[u8]| match engine.key().session(session) {
-            0 => {}
-            session => issue(&self.worker, engine, keys, session, now_ms),
-        };
-        let (cookie, header) =
-            (config.sources.session_cookie.as_str(), config.sources.session_header.as_str());
-        if !header.is_empty() {
-            host.response_header(header).iter().for_each(|session| issue(session));
-        }
-        // Of a repeated header only the first value can be asked for by its name.
-        if !cookie.is_empty() && host.response_header("set-cookie").is_some() {
-            for (_, value) in host.response_headers().iter().filter(|(name, _)| name == "set-cookie") {
-                let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-                let session = value_of(parts.next().unwrap_or_default(), cookie.as_bytes());
-                session.filter(|_| !parts.any(is_over_at_once)).into_iter().for_each(issue);
-            }
-        }
-    }
-
-    fn login_failed(&self, watched: &Watched, now_ms: u64) {
-        let worker = &self.worker;
-        let Watched { engine, keys, path, .. } = watched;
-        if keys.session != 0 {
-            marks::count_suspicious(worker, engine, keys.session, now_ms);
-        }
-        let name = match worker.config.sources.account_header.as_str() {
-            "" => None,
-            header => worker.host.response_header(header),
-        };
-        let account = name.map_or(0, |name| engine.key().account(name.get(..LONGEST_NAME).unwrap_or(&name)));
-        let Keys { address, client, network, .. } = *keys;
-        let login = FailedLogin { ts_ms: now_ms, address, client, network, account, path };
-        worker.observe(|observer, _| observer.login_failed(engine, &login, &worker.metrics));
     }
 }

@@ -105,9 +105,15 @@ pub(super) async fn answers(
         app.issued.tell(reported.issued.as_slice());
         app.limits.charge(engine.policy(), reported.charges.iter());
         match reported.login {
-            Some((LoginOutcome::Failed, network)) => app.logins.failed(network, 0, now_ms),
+            Some((LoginOutcome::Failed, network)) => {
+                app.logins.failed(network, 0, now_ms);
+                app.sessions.suspect(std::iter::once((reported.session, 1)));
+            }
             Some((LoginOutcome::Passed, network)) => app.logins.passed(network, 0, now_ms),
             None => {}
+        }
+        if let (true, Some((session, _))) = (reported.succeeds, reported.issued) {
+            app.sessions.hand_on(reported.session, session);
         }
     }
     Ok((StatusCode::ACCEPTED, Json(AnswersResponse { counted, unknown })))

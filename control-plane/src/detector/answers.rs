@@ -42,6 +42,10 @@ pub struct Told<'a> {
 pub struct Reported {
     /// The session that the site issued with it, with the address: keyed hashes.
     pub issued: Option<(u64, u64)>,
+    /// The request's session, where the site had issued it: keyed hash, 0 for none.
+    pub session: u64,
+    /// Whether the one that was issued takes its place.
+    pub succeeds: bool,
     /// Of a login attempt: how it ended, and the keyed hash of its network.
     pub login: Option<(LoginOutcome, u64)>,
     /// The rate cells that were charged by it and that other replicas should know of.
@@ -75,8 +79,6 @@ impl Detector {
         });
         let (keys, watch, path) = taken.flatten()?;
         let Told { status, location, content_type, session } = told;
-        let session = engine.key().session(session);
-        self.issue_after(keys, session, now_ms);
         let answer = Answer { path: &path, status, location, content_type, is_usual: false };
         let answer = self.usual().note(watch, answer, keys.network, now_ms);
         let (answered, _) = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
@@ -84,8 +86,12 @@ impl Detector {
             self.pasts.with(keys.address, |past| past.add(LOGIN_FAILURE, now_ms));
         }
         let login = answered.login.map(|outcome| (outcome, keys.network));
+        let before = if self.is_issued(keys.session) { keys.session } else { 0 };
+        // Last, so that a session that the site issues with a failure goes on with that too.
+        let session = engine.key().session(session);
+        let succeeds = self.issue_after(keys, session, now_ms);
         let issued = (session != 0).then_some((session, keys.address));
-        Some(Reported { issued, login, charges: answered.charges })
+        Some(Reported { issued, session: before, succeeds, login, charges: answered.charges })
     }
 }
 

@@ -46,13 +46,16 @@ impl Detector {
         }
     }
 
-    /// The same in answer to a request of these keys: it takes the place of the one that told the client apart.
-    pub(super) fn issue_after(&self, keys: Keys, session: u64, now_ms: u64) {
+    /// The same in answer to a request of these keys: it takes the place of the one that told the client apart. Whether it
+    /// does.
+    pub(super) fn issue_after(&self, keys: Keys, session: u64, now_ms: u64) -> bool {
         let succeeds = keys.client != keys.alike && session != 0 && session != keys.session;
-        match succeeds.then(|| self.sessions.change(keys.session, SessionState::give_up)).flatten() {
-            Some(before) => self.sessions.with(session, |record| record.succeed(&before, now_ms)),
+        let before = succeeds.then(|| self.sessions.change(keys.session, SessionState::give_up)).flatten();
+        match &before {
+            Some(before) => self.sessions.with(session, |record| record.succeed(before, now_ms)),
             None => self.issue(session, now_ms),
         }
+        before.is_some()
     }
 
     /// Whose records: where a session tells the client apart, it has one of its own.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sallyport_core::{Action, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts};
 
-use super::{Detector, Told};
+use super::{Detector, Reported, Told};
 use crate::config::LimitsConfig;
 use crate::store::RequestId;
 
@@ -26,6 +26,8 @@ struct World {
     detector: Detector,
     now_ms: u64,
     asked: u32,
+    /// What came of the latest answer.
+    reported: Option<Reported>,
 }
 
 impl World {
@@ -34,7 +36,7 @@ impl World {
         let model = Model::built_in().expect("weights");
         let engine = Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([3; 16]), 1);
         let detector = Detector::new(Arc::new(engine), &LimitsConfig::default());
-        Self { detector, now_ms: FROM_MS, asked: 0 }
+        Self { detector, now_ms: FROM_MS, asked: 0, reported: None }
     }
 
     /// Asks for a path with this session, `after_ms` later; its answer, which may issue a session, is told.
@@ -48,7 +50,7 @@ impl World {
         if !verdict.decision.action.refuses() {
             let content_type = if path.ends_with(".css") { b"text/css".as_slice() } else { b"text/html" };
             let told = Told { status: 200, location: b"", content_type, session: issued.as_bytes() };
-            self.detector.answered(&id, told, self.now_ms);
+            self.reported = self.detector.answered(&id, told, self.now_ms);
         }
         verdict.decision.action
     }
@@ -77,6 +79,14 @@ fn whoever_has_proven_itself_with_a_session_does_not_bear_what_others_do_with_th
     }
     // The site issues another session in the place of the first, as at a sign-in.
     world.ask("/account", "mine", 5_000, "mine too");
+    let key = |session: &str| world.detector.engine().key().session(session.as_bytes());
+    let reported = world.reported.expect("an answer");
+    assert_eq!(
+        (reported.session, reported.succeeds),
+        (key("mine"), true),
+        "what was suspicious is handed on"
+    );
+    assert_eq!(reported.issued.map(|(session, _)| session), Some(key("mine too")));
     let probes: Vec<_> = (0..40).map(|n| world.ask(&format!("/{n}/.env"), "", 100, "")).collect();
     assert!(probes.iter().any(|action| action.refuses()), "{probes:?}");
     assert!(world.ask("/page/9", "", 1_000, "").refuses(), "who looks like the attacker and has no session");

@@ -114,6 +114,12 @@ impl Sessions {
         self.suspect_at(actions, Moment::now())
     }
 
+    /// A session that the site issued in the place of another goes on with what was suspicious of it.
+    pub fn hand_on(&self, from: u64, to: u64) {
+        let enough = u32::from(self.config().suspicious.max(1));
+        self.suspect(std::iter::once((to, self.count(from).min(enough))));
+    }
+
     /// Takes a filter's suspicious actions, and waits up to 20 ms for their counts: they are marks then.
     pub async fn exchange(&self, actions: &[(u64, u32)]) {
         let round = self.suspect(actions.iter().copied());

@@ -48,6 +48,15 @@ async fn actions_of_all_replicas_add_up() {
 }
 
 #[tokio::test]
+async fn what_takes_the_place_of_a_session_goes_on_with_what_was_suspicious_of_it() {
+    let sessions = sessions(Arc::new(Faulty::new(None)));
+    sessions.suspect([(7, 2), (9, 200)].into_iter());
+    [(7, 8), (9, 10), (11, 12)].into_iter().for_each(|(from, to)| sessions.hand_on(from, to));
+    let counts = [8, 10, 12].map(|session| sessions.count(session));
+    assert_eq!(counts, [2, 3, 0], "and with no more than makes one suspicious");
+}
+
+#[tokio::test]
 async fn who_goes_on_is_told_of_seldom_and_who_stops_is_forgotten() {
     let sessions = sessions(Arc::new(Faulty::new(None)));
     for second in 0..2000 {

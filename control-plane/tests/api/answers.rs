@@ -33,6 +33,19 @@ async fn a_session_counts_once_the_site_issued_it() {
 }
 
 #[tokio::test]
+async fn a_failed_sign_in_is_a_suspicious_action_of_an_issued_session() {
+    let plane = ControlPlane::start().await;
+    for (at, session, suspicious) in [(0, "made-up", 0), (1, "issued", 1), (2, "issued", 2)] {
+        let id = format!("r-{at}");
+        let more = json!({ "method": "POST", "session_id": session });
+        plane.check(asked(&id, "/login", more)).await.ok(200);
+        tell(&plane, json!([{ "request_id": id, "status": 401, "session_id": "issued" }])).await;
+        let known = plane.get(&format!("/v1/sessions/{session}")).await;
+        assert_eq!(known.ok(200)["suspicious"], suspicious, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_told_once_and_of_what_was_asked() {
     let plane = ControlPlane::start().await;
     plane.check(asked("r-1", "/", json!({}))).await.ok(200);

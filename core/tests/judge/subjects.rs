@@ -104,7 +104,16 @@ fn only_of_a_client_without_proof_assets_answers_are_read() {
     let mut door = Door::indifferent("");
     let page = browser(OFFICE, &agent, "/a");
     let file = RequestFacts { path: b"/site.css", ..page };
-    assert!(door.judge(&file, NOW).watch.is_some_and(|watch| watch.reads_type(200)));
+    let watch = door.judge(&file, NOW).watch.expect("of a newcomer");
+    assert!(watch.reads_type());
+    for (content_type, reads_status) in
+        [("text/css", false), ("image/svg+xml", false), ("", true), ("text/html", true), ("text/plain", true)]
+    {
+        assert_eq!(watch.reads_status(content_type.as_bytes()), reads_status, "{content_type}");
+    }
+    door.judge(&page, NOW);
+    let watch = door.judge(&file, NOW).watch.expect("of a newcomer");
+    assert!(watch.reads_status(b"text/css"), "it may prove that the page was read");
     door.prove(&[page], NOW + 1_000);
     assert_eq!(door.judge(&file, NOW + 63_000).watch, None);
 }

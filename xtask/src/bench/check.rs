@@ -10,6 +10,7 @@ use xtask::child::Guarded;
 use xtask::{http, ports};
 
 use super::contest::Policy;
+use super::in_turns;
 use super::load::{self, Load};
 use super::machine::{cpu_us, rss_mib};
 use super::servers::{ControlPlane, Programs, Scratch};
@@ -69,7 +70,7 @@ pub(crate) fn run(
     }
     running.push(Running::start(programs, &scratch, "redis", Some(&url))?);
     for round in 1..=rounds {
-        for running in &mut running {
+        for running in in_turns(round, &mut running) {
             running.measure(programs, round, seconds)?;
         }
     }

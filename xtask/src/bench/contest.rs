@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::in_turns;
 use super::load::{self, Load};
 use super::machine::{cpu_us, rss_mib};
 use super::servers::{ControlPlane, Envoy, Programs, Scratch, Server, start_plain};
@@ -128,7 +129,7 @@ pub(crate) fn run(
         .map(|running| Contestant { name: running.plan.name, rounds: Vec::new(), rss_mib: 0.0 })
         .collect();
     for round in 0..=rounds {
-        for (running, contestant) in running.iter().zip(&mut contestants) {
+        for (running, contestant) in in_turns(round, running.iter().zip(&mut contestants)) {
             // The first is a warm-up: connections, caches, full tables.
             let seconds = if round == 0 { seconds.min(3) } else { seconds };
             let measured = measure(programs, running, seconds).with_context(|| running.plan.name)?;

@@ -88,6 +88,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     save(&mut result)
 }
 
+/// The contestants of a round, forth and back by turns: what one leaves behind falls on both of its neighbours.
+fn in_turns<T>(round: u32, contestants: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut contestants: Vec<T> = contestants.into_iter().collect();
+    if round % 2 == 1 {
+        contestants.reverse();
+    }
+    contestants
+}
+
 fn measure_gate(args: &Args, programs: &Programs, result: &mut Value) -> Result<()> {
     let filter_bytes = std::fs::metadata(&programs.filter)?.len();
     let other = args.against.as_deref().map(|folder| programs.of(folder)).transpose()?;
