@@ -19,6 +19,9 @@ const MOST_GROWTH: f32 = 4.0;
 /// [`AddressState::distrusts_assets`].
 const FALSE_CLAIMS: f32 = 3.0;
 
+/// Of so many assets of a page one may well be missing.
+const ASSETS_PER_MISSING: f32 = 16.0;
+
 record! {
     /// What is remembered of one address. All floats are finite and at least 0.
     pub struct AddressState {
@@ -52,6 +55,8 @@ record! {
         requests: f32,
         /// Assets, τ = 600 s.
         assets: f32,
+        /// Of them those that were missing, τ = 600 s.
+        missing: f32,
         /// Login attempts that were answered, τ = 900 s.
         attempts: f32,
         /// Failed logins, τ = 900 s.
@@ -78,6 +83,7 @@ impl AddressState {
             requests_60s: 0.0,
             requests: 0.0,
             assets: 0.0,
+            missing: 0.0,
             attempts: 0.0,
             failures: 0.0,
         }
@@ -99,6 +105,7 @@ impl AddressState {
         let left = remaining(elapsed, SHARE_TAU_S);
         self.requests *= left;
         self.assets *= left;
+        self.missing *= left;
         self.new_clients *= left;
         self.proven *= remaining(elapsed, PROVEN_TAU_S);
         let left = remaining(elapsed, LOGIN_TAU_S);
@@ -127,6 +134,12 @@ impl AddressState {
     /// their pages' cells.
     pub(crate) fn distrusts_assets(&self) -> bool {
         self.false_claims >= FALSE_CLAIMS
+    }
+
+    /// One more asset was missing: whether that is nobody's fault, for so many others came.
+    pub(crate) fn spares_missing(&mut self) -> bool {
+        self.missing += 1.0;
+        self.missing * ASSETS_PER_MISSING <= self.assets
     }
 
     /// How much the newcomers look like one that changes its name, in [0, 1]: the larger of two findings, each less what

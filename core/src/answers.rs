@@ -5,8 +5,11 @@ use crate::decision::Charges;
 use crate::engine::Engine;
 use crate::limiter;
 use crate::logins::SignIn;
-use crate::path::PathClass;
+use crate::path::{PathClass, is_named_asset};
 use crate::subjects::Subjects;
+
+/// From so many of a visit on, pages that were asked for as assets are evidence.
+const FIRST_EVIDENCE: u8 = 3;
 
 /// What must be known of a request when its answer comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +28,15 @@ pub struct Watch {
     pub(crate) is_within: bool,
     pub(crate) is_signed_in: bool,
     pub(crate) is_cross_site: bool,
-    pub(crate) is_icon: bool,
+    /// Its path has a static file's extension.
+    pub(crate) is_named: bool,
     pub(crate) may_be_json: bool,
     /// Which limits count for its host: [`crate::Policy::limits_at`].
     pub(crate) limits: u16,
 }
 
 impl Watch {
-    /// Whether the answer's `location` is needed besides its status.
+    /// Whether somebody tries to sign in.
     pub fn is_login_attempt(&self) -> bool {
         self.is_attempt
     }
@@ -49,29 +53,58 @@ impl Watch {
         !came || self.awaits || self.is_signed_in
     }
 
+    /// Whether the `location` of an answer with this status is needed: where a sign-in led to, or where an asset is kept.
+    pub fn reads_location(&self, status: u16) -> bool {
+        self.is_attempt || (self.class == PathClass::Asset && is_redirect(status))
+    }
+
     /// Whether something can come of an answer.
     pub fn matters(&self, answer: Answer<'_>) -> bool {
         let status = answer.status;
-        let errs = (400..500).contains(&status);
         let proves = self.awaits && (self.class == PathClass::Asset || self.is_within || status == 304);
         let is_honoured = self.is_signed_in && (200..300).contains(&status);
-        self.is_attempt || errs || is_redirect(status) || is_honoured || proves || self.is_false(answer)
+        let is_of_page =
+            self.class != PathClass::Asset && ((400..500).contains(&status) || is_redirect(status));
+        self.is_attempt || is_of_page || is_honoured || proves || self.got(answer).is_some_and(Got::is_none)
     }
 
-    /// Whether somebody who asked for an asset got one; `None` where that is not asked, or the answer does not tell.
-    pub(crate) fn got_asset(&self, answer: Answer<'_>) -> Option<bool> {
-        let tells = self.was_given(answer.status) && !answer.content_type.is_empty();
-        tells.then(|| !self.is_false(answer))
+    /// What somebody got who asked for an asset; `None` where it was something else that was asked for.
+    pub(crate) fn got(&self, answer: Answer<'_>) -> Option<Got> {
+        let Answer { status, content_type, location, .. } = answer;
+        let plain = begins(content_type, b"text/plain") || content_type.is_empty();
+        let is_asset = || {
+            is_of_asset(content_type)
+                || (plain && self.is_named)
+                || (is_json(content_type) && self.may_be_json)
+        };
+        (self.class == PathClass::Asset).then(|| match status {
+            200 | 206 if is_asset() => Got::Asset,
+            200 | 206 => Got::Other,
+            304 => Got::Asset,
+            301 | 302 | 303 | 307 | 308 if leads_to_asset(location) => Got::Unclear,
+            // The site is overloaded, or the visitor asks too often.
+            408 | 425 | 429 | 502 | 503 | 504 => Got::Unclear,
+            300.. => Got::Nothing,
+            _ => Got::Unclear,
+        })
     }
+}
 
-    /// Whether it was asked for as an asset, and is none.
-    fn is_false(&self, answer: Answer<'_>) -> bool {
-        let json = is_json(answer.content_type) && !self.may_be_json;
-        self.was_given(answer.status) && (json || is_html(answer.content_type))
-    }
+/// What somebody got who asked for an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Got {
+    Asset,
+    /// A page, or an API's answer.
+    Other,
+    /// That it is missing, or forbidden, or elsewhere.
+    Nothing,
+    /// The answer does not tell.
+    Unclear,
+}
 
-    fn was_given(&self, status: u16) -> bool {
-        self.class == PathClass::Asset && matches!(status, 200 | 206)
+impl Got {
+    pub(crate) fn is_none(self) -> bool {
+        matches!(self, Self::Other | Self::Nothing)
     }
 }
 
@@ -82,11 +115,11 @@ pub struct Answer<'a> {
     pub path: &'a [u8],
     /// `:status`.
     pub status: u16,
-    /// `location`; only read for login attempts.
+    /// `location`; only read for login attempts and assets that are elsewhere.
     pub location: &'a [u8],
     /// `content-type`; only read for assets; empty where it is not known.
     pub content_type: &'a [u8],
-    /// Whether most who ask for this asset get such an answer: [`crate::UsualAnswers::note`] says so.
+    /// Whether most who ask for this asset get none: [`crate::UsualAnswers::note`] says so.
     pub is_usual: bool,
 }
 
@@ -134,23 +167,22 @@ impl Engine {
             );
             return Answered { login: Some(outcome), charges };
         }
-        let client = &mut *subjects.client;
         let mut charges = Charges::default();
-        match watch.class {
-            // What most get is charged as what it is, and nobody's false claim.
-            PathClass::Asset if answer.is_usual => {
-                charges = limiter::spend_late(self.policy().limits_at(watch.limits), subjects, now_ms);
+        match watch.got(answer) {
+            // What most get is charged as what it is, and nobody's false claim; what most miss is the site's own affair.
+            Some(Got::Other) if answer.is_usual => {
+                let limits = self.policy().limits_at(watch.limits);
+                charges = limiter::spend_late(limits, watch.is_newcomer, subjects, now_ms);
             }
-            PathClass::Asset if watch.is_false(answer) => {
-                charges = self.correct(&watch, answer.content_type, subjects, now_ms);
-            }
-            // Pages may link to what is missing: it is charged like a page, and says nothing against the client.
-            PathClass::Asset if status == 404 && !watch.is_icon => {
+            Some(Got::Other) => charges = self.correct(&watch, answer.content_type, subjects, now_ms),
+            // Pages may link to what is missing: beyond a few it is charged like pages, and says nothing against the client.
+            Some(Got::Nothing) if !answer.is_usual && !subjects.address.spares_missing() => {
                 charges = self.deny(&watch, subjects, now_ms);
             }
-            PathClass::Asset if matches!(status, 200 | 206 | 304) && !watch.is_icon => client.shows(now_ms),
-            PathClass::Asset => {}
-            _ => {
+            Some(Got::Asset) => subjects.client.shows(now_ms),
+            Some(Got::Nothing | Got::Unclear) => {}
+            None => {
+                let client = &mut *subjects.client;
                 let is_error = (400..500).contains(&status) && !matches!(status, 401 | 408 | 429);
                 client.client_errors += one_if(is_error && !watch.is_cross_site);
                 if is_redirect(status) {
@@ -174,8 +206,8 @@ impl Engine {
 
     /// Whether [`Subjects::network`] is needed for an answer: to sign in, to prove oneself, or where a claim was false.
     pub fn answer_needs_network(&self, watch: Watch, answer: Answer<'_>, is_ripe: bool) -> bool {
-        let is_missing = watch.class == PathClass::Asset && answer.status == 404;
-        watch.unproven && (watch.is_attempt || is_ripe || is_missing || watch.is_false(answer))
+        let is_none = watch.got(answer).is_some_and(Got::is_none);
+        watch.unproven && (watch.is_attempt || is_ripe || is_none)
     }
 
     /// A page or an API call that was asked for as an asset: counted and charged as what it is.
@@ -188,16 +220,19 @@ impl Engine {
     ) -> Charges {
         let client = &mut *subjects.client;
         client.assets = (client.assets - 1.0).max(0.0);
-        if is_html(content_type) {
-            client.pages += 1.0;
-            client.pages_60s += 1.0;
-            client.pages_2s += 1.0;
-        } else {
-            client.api_calls += 1.0;
-        }
         // What was counted as an asset out of nowhere is none.
         client.without_referer = client.without_referer.min(client.pages + client.assets);
         client.false_claims = client.false_claims.saturating_add(1);
+        client.false_assets += 1.0;
+        // Nor does it speak against who loads more assets than that: the site may have lost some of its pictures.
+        if client.false_claims >= FIRST_EVIDENCE && client.false_assets > client.assets {
+            if is_html(content_type) {
+                client.pages += 1.0;
+                client.pages_60s += 1.0;
+            } else {
+                client.api_calls += 1.0;
+            }
+        }
         self.deny(watch, subjects, now_ms)
     }
 
@@ -208,7 +243,7 @@ impl Engine {
         if let Some(network) = subjects.network.as_deref_mut() {
             network.false_claims += 1.0;
         }
-        limiter::spend_late(self.policy().limits_at(watch.limits), subjects, now_ms)
+        limiter::spend_late(self.policy().limits_at(watch.limits), watch.is_newcomer, subjects, now_ms)
     }
 }
 
@@ -222,16 +257,37 @@ fn is_html(content_type: &[u8]) -> bool {
 
 /// What pages need, for certain: a site that has not got it does not say so in such a type.
 fn is_of_asset(content_type: &[u8]) -> bool {
-    const BEGINNINGS: [&[u8]; 7] = [
+    const BEGINNINGS: [&[u8]; 19] = [
         b"image/",
         b"font/",
         b"audio/",
         b"video/",
         b"text/css",
         b"text/javascript",
+        b"text/vtt",
         b"application/javascript",
+        b"application/x-javascript",
+        b"application/octet-stream",
+        b"application/wasm",
+        b"application/manifest",
+        b"application/font",
+        b"application/x-font",
+        b"application/vnd.ms-fontobject",
+        b"application/vnd.apple.mpegurl",
+        b"application/x-mpegurl",
+        b"application/dash+xml",
+        b"application/x-shockwave-flash",
     ];
     BEGINNINGS.iter().any(|beginning| begins(content_type, beginning))
+}
+
+/// Whether a redirect leads to a static file, or to another host, where pictures may be kept; or does not tell.
+fn leads_to_asset(location: &[u8]) -> bool {
+    let path = location.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    location.is_empty()
+        || is_named_asset(path)
+        || begins(location, b"https://")
+        || begins(location, b"http://")
 }
 
 fn is_json(content_type: &[u8]) -> bool {

@@ -1,6 +1,7 @@
 //! What a request asks for, under a policy: read once, however often its records are loaded.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use crate::engine::Engine;
 use crate::facts::RequestFacts;
@@ -85,9 +86,9 @@ impl Asked<'_> {
         is_icon(&self.path)
     }
 
-    /// Whether the answer may well be JSON though it is an asset.
-    pub(crate) fn may_be_json(&self) -> bool {
-        [b".map".as_slice(), b".webmanifest", b".json"].iter().any(|end| self.path.ends_with(end))
+    /// Whether the client's address is one of very many that its network has, at no cost: IPv6.
+    pub(crate) fn is_of_many(&self) -> bool {
+        matches!(self.facts.address, Some(IpAddr::V6(_)))
     }
 }
 

@@ -57,7 +57,7 @@ record! {
         pages_60s: f32,
         /// Decayed count of pages, τ = 2 s.
         pages_2s: f32,
-        /// Requests, decayed ×0.95 per request, like the ten that follow.
+        /// Requests, decayed ×0.95 per request, like the nine that follow.
         requests: f32,
         pages: f32,
         assets: f32,
@@ -68,6 +68,8 @@ record! {
         heads: f32,
         /// Pages that nothing led to, and assets that no page accounts for.
         without_referer: f32,
+        /// Pages and API calls that were asked for as assets.
+        false_assets: f32,
         /// Moving mean of the gaps between page events, seconds.
         gap_mean: f32,
         /// Moving variance of the gaps, seconds².
@@ -161,6 +163,7 @@ impl ClientState {
             api_calls: 0.0,
             heads: 0.0,
             without_referer: 0.0,
+            false_assets: 0.0,
             gap_mean: 0.0,
             gap_variance: 0.0,
             fast: 0.0,
@@ -245,6 +248,7 @@ impl ClientState {
             &mut self.api_calls,
             &mut self.heads,
             &mut self.without_referer,
+            &mut self.false_assets,
         ] {
             *share *= SHARE_DECAY;
         }

@@ -14,12 +14,15 @@ use crate::headers::Mismatch;
 use crate::keys::HashKey;
 use crate::limiter::{Standing, spend, spend_shared};
 use crate::model::{Model, sigmoid};
-use crate::path::PathClass;
+use crate::path::{PathClass, is_named_asset, may_be_json};
 use crate::plain::plain;
 use crate::policy::{Consult, LimitRule, ListAction, Lists, Policy, Responses, Route};
 use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
 use crate::subjects::Subjects;
+
+/// Of proven clients' assets every so many paths' answers are read, and all that are named like none.
+const PROVEN_READ: u64 = 8;
 
 /// Everything a judgement needs besides the request and the records. Immutable: a new snapshot is a new engine.
 #[derive(Clone, Debug)]
@@ -88,9 +91,10 @@ impl Engine {
     }
 
     /// Whether [`Subjects::network`] is needed: for newcomers' pages and for sign-ins, for assets of a client that has
-    /// shown no page yet, and for those that most likely are none.
+    /// shown no page yet, or little where addresses cost nothing, and for those that most likely are none.
     pub fn needs_network(&self, asked: &Asked<'_>, client: &ClientState, now_ms: u64) -> bool {
-        let begins = asked.class == PathClass::Asset && client.page_count == 0;
+        let shows_little = client.page_count == 0 || (asked.is_of_many() && client.is_little_known());
+        let begins = asked.class == PathClass::Asset && shows_little;
         (asked.is_attempt || asked.reads() || begins || asked.is_no_asset) && !client.is_proven(now_ms)
     }
 
@@ -228,8 +232,11 @@ impl Engine {
         now_ms: u64,
     ) -> Option<Watch> {
         let unproven = !client.is_proven(now_ms);
+        let is_named = is_named_asset(&asked.path);
+        // Of those who have proven themselves now and then: nobody but us knows of which files.
+        let now_and_then = !is_named || asked.asset_key.is_multiple_of(PROVEN_READ);
         let reads_pages = self.policy.responses() == Responses::Pages && !asked.is_icon();
-        let reads = reads_pages && (asked.class != PathClass::Asset || unproven);
+        let reads = reads_pages && (asked.class != PathClass::Asset || unproven || now_and_then);
         (asked.is_attempt || reads).then_some(Watch {
             class: asked.class,
             asset_key: asked.asset_key,
@@ -241,8 +248,8 @@ impl Engine {
             is_within: asked.is_within,
             is_signed_in: asked.is_signed_in,
             is_cross_site: asked.is_cross_site,
-            is_icon: asked.is_icon(),
-            may_be_json: asked.may_be_json(),
+            is_named,
+            may_be_json: may_be_json(&asked.path),
             limits: asked.limits,
         })
     }

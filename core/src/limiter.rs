@@ -112,10 +112,16 @@ pub(crate) fn spend_shared(
 }
 
 /// Counts a page that was asked for as an asset, and passed as one.
-pub(crate) fn spend_late(limits: &Limits, subjects: &mut Subjects<'_>, now_ms: u64) -> Charges {
-    let mut charges = Charges::default();
+pub(crate) fn spend_late(
+    limits: &Limits,
+    is_newcomer: bool,
+    subjects: &mut Subjects<'_>,
+    now_ms: u64,
+) -> Charges {
     use LimitRule::{AddressPage, Client, Network, Newcomers, Session};
-    for rule in [Client, Session, AddressPage, Newcomers, Network] {
+    let mut charges = Charges::default();
+    let of_newcomers = [Newcomers, Network].into_iter().filter(|_| is_newcomer);
+    for rule in [Client, Session, AddressPage].into_iter().chain(of_newcomers) {
         add(limits, rule, subjects, (now_ms, &mut charges), true);
     }
     charges

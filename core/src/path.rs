@@ -136,6 +136,17 @@ fn asks_for_asset(headers: &BrowserHeaders<'_>) -> bool {
     ASSET_DESTINATIONS.contains(&headers.sec_fetch_dest) && !contains(headers.accept, b"text/html")
 }
 
+/// Whether the path's extension is that of a static file.
+pub(crate) fn is_named_asset(path: &[u8]) -> bool {
+    is_asset_name(last_segment(path))
+}
+
+/// Whether static files of that name are JSON: source maps and manifests. What an API answers is not.
+pub(crate) fn may_be_json(path: &[u8]) -> bool {
+    const ENDS: [&[u8]; 5] = [b".js.map", b".mjs.map", b".css.map", b".webmanifest", b"/manifest.json"];
+    !is_api(path) && ENDS.iter().any(|end| ends_with_ignore_case(path, end))
+}
+
 fn is_asset_name(name: &[u8]) -> bool {
     let Some(dot) = name.iter().rposition(|b| *b == b'.') else { return false };
     let extension = name.get(dot + 1..).unwrap_or_default();
@@ -148,11 +159,12 @@ fn is_api(path: &[u8]) -> bool {
         .any(|start| starts_with_ignore_case(path, start))
 }
 
-/// Icons that browsers and systems ask for by themselves: a 404 for one says nothing.
+/// Icons that browsers and systems ask the root for by themselves: what is answered to one says nothing.
 pub(crate) fn is_icon(path: &[u8]) -> bool {
-    let name = last_segment(path);
+    let Some(name) = path.strip_prefix(b"/") else { return false };
     let begins = |start| starts_with_ignore_case(name, start);
-    begins(b"favicon") || begins(b"apple-touch-icon") || name.eq_ignore_ascii_case(b"browserconfig.xml")
+    let is_one = begins(b"favicon") || begins(b"apple-touch-icon");
+    !name.contains(&b'/') && (is_one || name.eq_ignore_ascii_case(b"browserconfig.xml"))
 }
 
 /// `/robots.txt`, which people do not read.
@@ -344,7 +356,8 @@ mod tests {
             ("/a/robots.txt", false, false),
             ("/favicon.ico", false, true),
             ("/FavIcon-32.png", false, true),
-            ("/a/Apple-Touch-Icon.png", false, true),
+            ("/Apple-Touch-Icon.png", false, true),
+            ("/item/12/favicon.ico", false, false),
             ("/BrowserConfig.xml", false, true),
             ("/icon.png", false, false),
         ] {

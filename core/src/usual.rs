@@ -6,7 +6,7 @@
 //! waits where there is no room for one. Only paths that were answered with something else than an asset have a place:
 //! a site's many pictures would leave none.
 
-use crate::answers::{Answer, Watch};
+use crate::answers::{Answer, Got, Watch};
 use crate::asked::Asked;
 
 const SETS: usize = 64;
@@ -60,7 +60,11 @@ impl UsualAnswers {
 
     /// Takes note of an answer to a client of this network (keyed hash), and says in it whether most get the same.
     pub fn note<'a>(&mut self, watch: Watch, answer: Answer<'a>, network: u64, now_ms: u64) -> Answer<'a> {
-        let Some(is_asset) = watch.got_asset(answer) else { return answer };
+        let is_asset = match watch.got(answer) {
+            Some(Got::Asset) if answer.status != 304 => true,
+            Some(Got::Other | Got::Nothing) => false,
+            _ => return answer,
+        };
         let is_usual = self.count((watch.asset_key, is_asset), network, (now_ms / 1000) as u32);
         Answer { is_usual: is_usual && !is_asset, ..answer }
     }

@@ -58,7 +58,7 @@ impl Watched {
         };
         let Some(status) = status else { return };
         let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
-        let location = header(watch.is_login_attempt(), "location");
+        let location = header(watch.reads_location(status), "location");
         let answer =
             Answer { path, status, location: &location, content_type: &content_type, is_usual: false };
         let answer = worker.usual.borrow_mut().note(*watch, answer, keys.network, now_ms);

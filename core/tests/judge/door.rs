@@ -59,10 +59,18 @@ impl Door {
         (status, content_type): (u16, &str),
         now_ms: u64,
     ) -> Decision {
+        self.answered(
+            facts,
+            Answer { status, content_type: content_type.as_bytes(), ..Default::default() },
+            now_ms,
+        )
+    }
+
+    /// The same with any answer.
+    pub(crate) fn answered(&mut self, facts: &RequestFacts<'_>, answer: Answer<'_>, now_ms: u64) -> Decision {
         let decision = self.judge(facts, now_ms);
         if let Some(watch) = decision.watch {
-            let content_type = content_type.as_bytes();
-            let answer = Answer { path: facts.path, status, content_type, ..Default::default() };
+            let answer = Answer { path: facts.path, ..answer };
             self.with(facts, |engine, subjects| engine.answered(watch, answer, subjects, now_ms));
         }
         decision

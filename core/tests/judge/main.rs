@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "tests")]
 
 mod answers;
+mod assets;
 mod door;
 mod edges;
 mod engine;

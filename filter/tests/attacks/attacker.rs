@@ -72,7 +72,9 @@ impl Attacker {
     /// What it does before its run.
     pub(crate) fn prepare(&mut self, world: &mut World, now_ms: u64) {
         let second = now_ms / 1_000;
-        if self.mix.has(Lever::GraduateFirst) && now_ms.is_multiple_of(1_000) {
+        let graduates =
+            [Lever::GraduateFirst, Lever::GraduateAsAssets].into_iter().any(|lever| self.mix.has(lever));
+        if graduates && now_ms.is_multiple_of(1_000) {
             let browser = &self.graduates[(second % GRADUATES) as usize];
             read_page(world, self.home(), browser, second / GRADUATES, "");
         }
@@ -117,6 +119,8 @@ impl Attacker {
             Lever::AssetByExtension => ask.path += "/a.css",
             Lever::AssetByParameter => ask.path += ";.css",
             Lever::AssetByHeader => claim_image(ask),
+            Lever::AssetByIcon => ask.path += "/favicon.ico",
+            Lever::AssetBySourceMap => ask.path += "/a.js.map",
             Lever::AssetUnchanged if number.is_multiple_of(2) => {
                 claim_image(ask);
                 ask.is_conditional = true;
@@ -146,6 +150,10 @@ impl Attacker {
                 }
             }
             Lever::GraduateFirst => ask.browser = self.graduates[(number % GRADUATES) as usize].clone(),
+            Lever::GraduateAsAssets => {
+                self.pull(Lever::GraduateFirst, world, number, ask);
+                claim_image(ask);
+            }
             Lever::WholeNetwork => ask.address = Ipv4Addr::new(203, 0, 113, number as u8).into(),
             Lever::ManyNetworks => ask.address = v6((number % 64) as u16, 0, 7),
         }

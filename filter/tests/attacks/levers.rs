@@ -25,6 +25,8 @@ pub(crate) enum Lever {
     AssetByExtension,
     AssetByParameter,
     AssetByHeader,
+    AssetByIcon,
+    AssetBySourceMap,
     AssetUnchanged,
     Prefixes,
     NeighboursBrowser,
@@ -35,6 +37,7 @@ pub(crate) enum Lever {
     Pauses,
     SignInFirst,
     GraduateFirst,
+    GraduateAsAssets,
     WholeNetwork,
     ManyNetworks,
 }
@@ -43,7 +46,7 @@ pub(crate) enum Lever {
 pub(crate) const GRADUATES: u64 = 10;
 
 impl Lever {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Agents,
         Self::Fingerprints,
         Self::MadeUpSessions,
@@ -52,6 +55,8 @@ impl Lever {
         Self::AssetByExtension,
         Self::AssetByParameter,
         Self::AssetByHeader,
+        Self::AssetByIcon,
+        Self::AssetBySourceMap,
         Self::AssetUnchanged,
         Self::Prefixes,
         Self::NeighboursBrowser,
@@ -62,6 +67,7 @@ impl Lever {
         Self::Pauses,
         Self::SignInFirst,
         Self::GraduateFirst,
+        Self::GraduateAsAssets,
         Self::WholeNetwork,
         Self::ManyNetworks,
     ];
@@ -77,6 +83,8 @@ impl Lever {
             Self::AssetByExtension => "asset by extension: `/item/12/a.css`",
             Self::AssetByParameter => "asset by path parameter: `/item/12;.css`",
             Self::AssetByHeader => "asset by header: `Sec-Fetch-Dest: image`",
+            Self::AssetByIcon => "asset by an icon's name: `/item/12/favicon.ico`",
+            Self::AssetBySourceMap => "asset by a source map's name: `/item/12/a.js.map`",
             Self::AssetUnchanged => "every other request such an asset, with `If-None-Match`",
             Self::Prefixes => "each request from another /64 of a /48",
             Self::NeighboursBrowser => "the user agent and JA4 of a neighbour",
@@ -87,6 +95,7 @@ impl Lever {
             Self::Pauses => "four requests, then 31 minutes of silence",
             Self::SignInFirst => "sign in, accept the session, use it ten times, stop",
             Self::GraduateFirst => "graduate first: ten clients that browse for three minutes",
+            Self::GraduateAsAssets => "the same, asking for images: `Sec-Fetch-Dest: image`",
             Self::WholeNetwork => "a whole IPv4 /24",
             Self::ManyNetworks => "64 /48s of an IPv6 /32",
         }
@@ -95,7 +104,7 @@ impl Lever {
     pub(crate) fn price(self) -> Price {
         match self {
             Self::Prefixes => Price::Network,
-            Self::GraduateFirst => Price::Clients(GRADUATES),
+            Self::GraduateFirst | Self::GraduateAsAssets => Price::Clients(GRADUATES),
             Self::WholeNetwork | Self::ManyNetworks => Price::Paid,
             _ => Price::Address,
         }
