@@ -41,6 +41,11 @@ impl Watch {
         self.is_attempt
     }
 
+    /// Whether somebody asks for an asset who has not proven anything.
+    pub fn is_newcomers_asset(&self) -> bool {
+        self.class == PathClass::Asset && self.unproven
+    }
+
     /// Whether the answer's `content-type` is needed: an asset is what its answer says.
     pub fn reads_type(&self) -> bool {
         self.class == PathClass::Asset

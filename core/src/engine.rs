@@ -217,9 +217,22 @@ impl Engine {
     /// Refuses a newcomer's page or sign-in whose charge is not stored, for another worker was quicker each time or neither
     /// its address nor its network has a place: who floods must not lose its own charges.
     pub fn refuse_uncounted(&self, asked: &Asked<'_>, decision: &mut Decision) {
-        let passes = decision.basis == Basis::Score && !decision.action.refuses();
-        if passes && decision.is_newcomer && (asked.reads() || asked.is_attempt) {
-            *decision = Decision { is_newcomer: true, ..self.over_limit(decision.features, 1_000_000) };
+        if decision.is_newcomer && (asked.reads() || asked.is_attempt) {
+            self.refuse_newcomer(decision);
+        }
+    }
+
+    /// Refuses a newcomer's asset where its network has too many under way, so that nobody knows whether they are assets.
+    pub fn refuse_unanswered(&self, decision: &mut Decision) {
+        if decision.watch.is_some_and(|watch| watch.is_newcomers_asset()) {
+            self.refuse_newcomer(decision);
+        }
+    }
+
+    fn refuse_newcomer(&self, decision: &mut Decision) {
+        if decision.basis == Basis::Score && !decision.action.refuses() {
+            let is_newcomer = decision.is_newcomer;
+            *decision = Decision { is_newcomer, ..self.over_limit(decision.features, 1_000_000) };
             decision.limit = Some(OverLimit { rule: LimitRule::Newcomers, is_shadow: false });
         }
     }

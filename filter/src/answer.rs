@@ -9,6 +9,7 @@ use crate::gather::{Gathered, value_of};
 use crate::host::{Host, parse_status};
 use crate::judge::{Judged, Keys, feed_back, issue};
 use crate::marks;
+use crate::unanswered::Pending;
 use crate::worker::Worker;
 
 /// Of an account's name so many bytes count.
@@ -26,6 +27,8 @@ pub(crate) struct Watched {
     time_ms: Option<u64>,
     /// Whether the site may issue a session with the answer.
     asks_session: bool,
+    /// Of a newcomer's asset: that it is under way.
+    _pending: Option<Pending>,
 }
 
 impl Watched {
@@ -42,12 +45,13 @@ impl Watched {
         let has_sessions = !sources.session_cookie.is_empty() || !sources.session_header.is_empty();
         let asks_session = has_sessions && (judged.keys.session == 0 || watch.is_login_attempt());
         let (engine, keys, time_ms) = (engine.clone(), judged.keys, gathered.time_ms);
-        Some(Self { watch, engine, keys, path, time_ms, asks_session })
+        let _pending = watch.is_newcomers_asset().then(|| worker.unanswered.begin(keys.network));
+        Some(Self { watch, engine, keys, path, time_ms, asks_session, _pending })
     }
 
     /// Takes the answer in: header by header, since each costs a call and few are needed.
     pub(crate) fn learn<H: Host>(&self, worker: &Worker<H>) {
-        let Self { watch, engine, keys, path, time_ms, asks_session } = self;
+        let Self { watch, engine, keys, path, time_ms, asks_session, .. } = self;
         let header = |is_needed: bool, name: &str| {
             if is_needed { worker.host.response_header(name).unwrap_or_default() } else { Vec::new() }
         };

@@ -44,6 +44,9 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
     if !is_counted {
         engine.refuse_uncounted(&asked, &mut judged.decision);
     }
+    if !looks_on && !worker.unanswered.has_room(keys.network) {
+        engine.refuse_unanswered(&mut judged.decision);
+    }
     for taken in judged.decision.charges.iter() {
         charge(worker, engine, taken, keys);
     }

@@ -31,6 +31,7 @@ pub mod root;
 mod round;
 pub mod state;
 pub mod sync;
+pub mod unanswered;
 pub mod worker;
 
 use std::cell::RefCell;

@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::request::Request;
+use crate::unanswered::Unanswered;
 
 /// When the first machine of the process began, Unix milliseconds.
 const BEGUN: &str = "sallyport/4/begun";
@@ -43,6 +44,8 @@ pub struct Worker<H: Host> {
     pub breaker: Breaker,
     /// What clients get who ask for assets.
     pub usual: RefCell<UsualAnswers>,
+    /// Newcomers' assets that were not answered yet.
+    pub unanswered: Unanswered,
     /// When the process began, Unix milliseconds.
     begun_ms: u64,
     engine: RefCell<Rc<Engine>>,
@@ -71,6 +74,7 @@ impl<H: Host> Worker<H> {
             metrics,
             breaker: Breaker::default(),
             usual: RefCell::default(),
+            unanswered: Unanswered::default(),
             begun_ms,
             engine: RefCell::new(Rc::new(engine)),
             observer: RefCell::new(Observer::new(instance)),

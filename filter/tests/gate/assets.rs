@@ -1,6 +1,7 @@
 //! Assets have a limit of their own: a map, a video and a gallery are read through, and what only calls itself an asset
 //! is none.
 
+use sallyport_filter::unanswered::MOST;
 use serde_json::json;
 
 use crate::machine::Machine;
@@ -68,4 +69,27 @@ fn beyond_its_limit_an_asset_waits_like_anything_else() {
     machine.fake.pass_ms(1_000);
     let later = (0..600).filter(|tile| load(&mut machine, &format!("/u/{tile}.png"), (200, "image/png")));
     assert_eq!(later.count(), 40);
+}
+
+#[test]
+fn of_a_network_no_more_are_under_way_than_of_a_crowd() {
+    let mut machine = Machine::start(&json!({ "policy": {
+        "enforcement": "enforce", "thresholds": { "monitor": 99, "challenge": 99.9, "block": 100 } } }));
+    machine.fake.pass_ms(sallyport_filter::worker::LOOKS_ON_MS);
+    // Each /64 of a /48 asks for pages as if they were assets, and waits for no answer.
+    let asks = |machine: &mut Machine, number: u32| {
+        let (context, _) = machine
+            .browse(&format!("[2001:db8:7:{:x}::1]:1", number % 200), &format!("/item/{number}/a.css"));
+        machine.reply(context).is_none().then_some(context)
+    };
+    let passed: Vec<_> = (0..3_000).filter_map(|number| asks(&mut machine, number)).collect();
+    assert_eq!(passed.len(), MOST as usize);
+    // Some are answered, some given up: there is room for others.
+    for context in &passed[..60] {
+        machine.respond_with(*context, 200, &[("content-type", "text/css")]);
+    }
+    passed[60..100].iter().for_each(|context| machine.end(*context));
+    assert_eq!((0..3_000).filter_map(|number| asks(&mut machine, number)).count(), 100);
+    let (other, _) = machine.browse("192.0.2.1:1", "/a.css");
+    assert!(machine.reply(other).is_none(), "another network's");
 }

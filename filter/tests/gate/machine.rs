@@ -23,6 +23,8 @@ pub(crate) struct Machine {
     pub(crate) fake: Fake,
     root: Root<Fake>,
     streams: HashMap<u32, Rc<RefCell<Request<Fake>>>>,
+    /// The context of the latest stream.
+    latest: u32,
     pub(crate) tick_ms: u32,
 }
 
@@ -88,7 +90,7 @@ impl Machine {
         fake.current.set(ROOT);
         let mut root = Root::new(fake.clone(), ROOT);
         let tick_ms = root.configure(config.to_string().as_bytes()).expect("a configuration");
-        Self { fake, root, streams: HashMap::new(), tick_ms }
+        Self { fake, root, streams: HashMap::new(), latest: ROOT, tick_ms }
     }
 
     /// A visitor's request; gives its context and what the proxy does next.
@@ -98,7 +100,8 @@ impl Machine {
     }
 
     pub(crate) fn request_bytes(&mut self, source: Option<&[u8]>, headers: &[(&str, &[u8])]) -> (u32, Flow) {
-        let context = 2 + self.streams.len() as u32;
+        self.latest += 1;
+        let context = self.latest;
         let request = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
         let stream = Stream { request, source: source.map(<[u8]>::to_vec), ..Stream::default() };
         self.fake.streams.borrow_mut().insert(context, stream);
