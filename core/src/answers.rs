@@ -21,6 +21,8 @@ pub struct Watch {
     /// The login route's place in the policy, where one is configured.
     pub(crate) login: Option<u16>,
     pub(crate) is_newcomer: bool,
+    /// When a sign-in reserved its places, Unix milliseconds; 0 where it did not.
+    pub(crate) reserved_ms: u64,
     /// The client has not proven anything, though a session may vouch for it.
     pub(crate) unproven: bool,
     /// This answer may count as proof.
@@ -28,6 +30,9 @@ pub struct Watch {
     pub(crate) is_within: bool,
     pub(crate) is_signed_in: bool,
     pub(crate) is_cross_site: bool,
+    /// A sign-in at a path that scanners try too: it succeeds by a redirect, as those sent along do, unless the policy says
+    /// how its route fails.
+    pub(crate) is_led_on: bool,
     /// Its path has a static file's extension.
     pub(crate) is_named: bool,
     pub(crate) may_be_json: bool,
@@ -157,13 +162,14 @@ impl Engine {
     ) -> Answered {
         let status = answer.status;
         if watch.is_attempt {
-            let has_failed = self.policy().login_failed(watch.login, answer.path, status, answer.location);
+            let has_failed = self.policy().login_failed(watch.login, answer.path, status, answer.location)
+                || (watch.is_led_on && !is_redirect(status));
             let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
             let charges = self.login_ended(
                 SignIn {
                     outcome,
                     is_cross_site: watch.is_cross_site,
-                    is_reserved: true,
+                    reserved_ms: Some(watch.reserved_ms),
                     is_newcomer: watch.is_newcomer,
                     limits: watch.limits,
                 },

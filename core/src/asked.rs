@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::engine::Engine;
 use crate::facts::RequestFacts;
-use crate::path::{PathClass, classify, is_icon, is_probe, is_robots};
+use crate::path::{PathClass, classify, is_icon, is_probe, is_robots, is_sign_in_itself};
 use crate::plain::plain;
 use crate::text::find;
 
@@ -25,6 +25,8 @@ pub struct Asked<'a> {
     pub(crate) login: Option<u16>,
     pub(crate) is_attempt: bool,
     pub(crate) is_probe: bool,
+    /// A sign-in that would be a probe, had not another site sent the visitor there with what it has to show.
+    pub(crate) is_sent_along: bool,
     pub(crate) is_trap: bool,
     /// Brought along by another site: an image, a frame, a post; not a link that was followed. A claim.
     pub(crate) is_cross_site: bool,
@@ -43,7 +45,11 @@ impl Engine {
         let route = self.policy().route_of(facts.authority, &path);
         let class = route.class.unwrap_or_else(|| classify(facts, &path));
         let login = self.policy().login_route(facts.method, facts.authority, &path);
+        let is_cross_site = is_cross_site(facts);
         let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
+        let is_probe = route.class.is_none() && is_probe(class, facts.path, &path);
+        let is_sent_along =
+            is_probe && is_cross_site && is_attempt && is_sign_in_itself(facts.path, &path, login.is_some());
         Asked {
             facts,
             class,
@@ -51,9 +57,10 @@ impl Engine {
             is_no_asset: false,
             login,
             is_attempt,
-            is_probe: route.class.is_none() && is_probe(class, facts.path, &path),
+            is_probe: is_probe && !is_sent_along,
+            is_sent_along,
             is_trap: self.policy().is_trap(&path),
-            is_cross_site: is_cross_site(facts),
+            is_cross_site,
             is_within: is_within(facts),
             is_signed_in: route.signed_in,
             limits: self.policy().limits_place(facts.authority),

@@ -6,6 +6,7 @@ use crate::client::{ClientState, Visit, one_if};
 use crate::decision::Basis;
 use crate::network::NetworkState;
 use crate::path::PathClass;
+use crate::proof::make_room;
 use crate::session::SessionState;
 use crate::subjects::Subjects;
 
@@ -52,8 +53,12 @@ impl Subjects<'_> {
         }
         let (network, is_proven) = (self.network_key, client.is_proven(now_ms));
         if is_proven {
-            let issued = self.sessions.iter_mut().filter(|session| session.is_issued());
-            issued.for_each(|session| session.prove(network, &mut self.address.graduation_tat_us, now_ms));
+            for session in self.sessions.iter_mut().filter(|session| session.is_issued()) {
+                let has_room = || make_room(self.address, self.network.as_deref_mut(), now_ms);
+                session.prove(network, has_room, now_ms);
+                // Who is known here without it brings it back all the same: else it would stay where it came to last.
+                session.vouches(network, now_ms);
+            }
         }
         for session in &mut *self.sessions {
             session.last_seen_ms = session.last_seen_ms.max(now_ms);

@@ -143,10 +143,9 @@ impl Engine {
         if subjects.has_session() {
             decision.is_suspicious = match decision.basis {
                 Basis::Score => (hits && !asked.is_cross_site) || decision.action.refuses(),
-                // Many people may share an address or a network, and its limits.
-                Basis::RateLimit => decision.limit.is_some_and(|over| {
-                    !over.is_shadow && !over.rule.is_of_address() && !over.rule.is_of_network()
-                }),
+                Basis::RateLimit => {
+                    decision.limit.is_some_and(|over| !over.is_shadow && over.rule.is_of_one())
+                }
                 _ => false,
             };
             self.challenge_suspicious(&mut decision, marks.session);
@@ -156,12 +155,14 @@ impl Engine {
         if is_refused {
             subjects.refused(asked, before, decision.basis);
         } else {
-            if matches!(decision.basis, Basis::Score) {
+            let spends = matches!(decision.basis, Basis::Score);
+            if spends {
                 let limits = self.policy.limits_at(asked.limits);
                 spend_shared(limits, asked, standing, subjects, (now_ms, &mut decision.charges));
             }
+            let reserved_ms = if spends { now_ms } else { 0 };
             // A session vouches for a client's pages, not for what it says of its assets.
-            decision.watch = self.watch(asked, is_newcomer, subjects.client, now_ms);
+            decision.watch = self.watch(asked, (is_newcomer, reserved_ms), subjects.client, now_ms);
             // Where no answers are seen, requests alone prove.
             let unseen = facts.unanswered || self.policy.responses() == Responses::Logins;
             if unseen && asked.is_within {
@@ -240,7 +241,7 @@ impl Engine {
     fn watch(
         &self,
         asked: &Asked<'_>,
-        is_newcomer: bool,
+        (is_newcomer, reserved_ms): (bool, u64),
         client: &ClientState,
         now_ms: u64,
     ) -> Option<Watch> {
@@ -256,11 +257,13 @@ impl Engine {
             is_attempt: asked.is_attempt,
             login: asked.login,
             is_newcomer,
+            reserved_ms,
             unproven,
             awaits: unproven && client.awaits(now_ms),
             is_within: asked.is_within,
             is_signed_in: asked.is_signed_in,
             is_cross_site: asked.is_cross_site,
+            is_led_on: asked.is_sent_along && asked.login.is_none(),
             is_named,
             may_be_json: may_be_json(&asked.path),
             limits: asked.limits,

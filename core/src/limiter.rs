@@ -21,6 +21,9 @@ pub const LOOKS_ON_MS: u64 = 600_000;
 /// Who is over a limit that others share is told to come back within this time, µs.
 const LONGEST_WAIT_US: u64 = 10_000_000;
 
+/// Within this time right passwords are answered, µs: then they spend nothing.
+const ANSWERED_WITHIN_US: u64 = 10_000_000;
+
 /// What became of a request at its limits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spent {
@@ -63,7 +66,9 @@ fn shared(asked: &Asked<'_>, standing: Standing) -> impl Iterator<Item = LimitRu
     let reads = asked.reads();
     let is_new = reads && standing.is_newcomer;
     let pages = [(AddressPage, reads), (Newcomers, is_new), (Network, is_new)];
-    let brought = [(CrossSite, asked.is_cross_site)];
+    // Sites keep pictures on other domains, and are shown within other sites: whoever shows one page asks for a hundred.
+    let brought =
+        [(CrossSite, asked.is_cross_site && standing.is_newcomer && asked.class != PathClass::Asset)];
     signs_in.into_iter().chain(pages).chain(brought).filter(|(_, counts)| *counts).map(|(rule, _)| rule)
 }
 
@@ -131,7 +136,7 @@ pub(crate) fn spend_late(
 /// the failure is charged now.
 pub(crate) fn sign_in_ended(
     limits: &Limits,
-    SignIn { outcome, is_reserved, is_newcomer, .. }: SignIn,
+    SignIn { outcome, reserved_ms, is_newcomer, .. }: SignIn,
     subjects: &mut Subjects<'_>,
     now_ms: u64,
 ) -> Charges {
@@ -141,19 +146,29 @@ pub(crate) fn sign_in_ended(
         if rule == LimitRule::NetworkLogin && !is_newcomer {
             continue;
         }
-        if failed && !is_reserved {
+        if failed && reserved_ms.is_none() {
             add(limits, rule, subjects, (now_ms, &mut charges), true);
         }
         let (Some(limit), Some(cell)) = (limits.get(rule), subjects.cell(rule)) else { continue };
         let now_us = now_ms.saturating_mul(1000);
         let ahead_us = cell::ahead_us(*cell.cell, now_us, limit.rate);
-        if !failed && is_reserved {
-            *cell.cell = cell::cell(ahead_us.saturating_sub(limit.interval_us()), now_us, limit.rate);
-        } else if failed && is_reserved && ahead_us > limit.shared_from_us() {
+        let Some(reserved_ms) = reserved_ms else { continue };
+        if !failed {
+            let weighs_us = still_weighs_us(limit.interval_us(), now_ms.saturating_sub(reserved_ms));
+            *cell.cell = cell::cell(ahead_us.saturating_sub(weighs_us), now_us, limit.rate);
+        } else if ahead_us > limit.shared_from_us() {
             charges.add(charge(&limit, rule, cell.key, limit.rate));
         }
     }
     charges
+}
+
+/// What a reservation of so many milliseconds ago still weighs in a cell, µs: in one that was empty it drains from the first
+/// moment on. Sites that take their time are forgiven that, so that what hangs keeps no more than these ten seconds for
+/// later.
+fn still_weighs_us(interval_us: u64, elapsed_ms: u64) -> u64 {
+    let elapsed_us = elapsed_ms.saturating_mul(1000);
+    if elapsed_us <= ANSWERED_WITHIN_US { interval_us } else { interval_us.saturating_sub(elapsed_us) }
 }
 
 /// Counts a request of a verified crawler for the crawlers' limit.
@@ -292,6 +307,12 @@ mod tests {
         let all = charged(&mut address, 8);
         assert_eq!(all[..3], [None; 3]);
         assert!(all[3..].iter().all(|charge| *charge == cost(500_000, 1_250_000)), "{all:?}");
+    }
+
+    #[test]
+    fn what_hangs_weighs_less_and_less() {
+        let weighs_s = |elapsed_ms| still_weighs_us(100_000_000, elapsed_ms) / 1_000_000;
+        assert_eq!([0, 10_000, 11_000, 60_000, 100_000, u64::MAX].map(weighs_s), [100, 100, 89, 40, 0, 0]);
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub struct SignIn {
     pub outcome: LoginOutcome,
     /// Whether another site brought it along, as it says: then it is not the client's.
     pub is_cross_site: bool,
-    /// Whether it was judged, passed and reserved its places in the limits of sign-ins.
-    pub is_reserved: bool,
+    /// When it was judged, passed and reserved its places in the limits of sign-ins, Unix milliseconds.
+    pub reserved_ms: Option<u64>,
     /// Whether it was a newcomer's: then its network is charged too.
     pub is_newcomer: bool,
     /// Which limits count for its host, where that is known; 0 for those of all hosts.
@@ -25,7 +25,7 @@ pub struct SignIn {
 impl SignIn {
     /// One that nobody judged before it went on, at a host that is not known.
     pub fn told(outcome: LoginOutcome, is_newcomer: bool) -> Self {
-        Self { outcome, is_cross_site: false, is_reserved: false, is_newcomer, limits: 0 }
+        Self { outcome, is_cross_site: false, reserved_ms: None, is_newcomer, limits: 0 }
     }
 }
 

@@ -18,7 +18,7 @@ record! {
         newcomers_tat_us: u64,
         /// The rate cell of failed sign-ins and those under way.
         login_tat_us: u64,
-        /// The rate cell of clients that prove themselves.
+        /// The rate cell of clients that prove themselves, and of sessions that come to tell their holders apart.
         graduation_tat_us: u64,
         /// Login attempts that were answered, τ = 900 s.
         attempts: f32,

@@ -92,10 +92,6 @@ const LOGIN_ENDINGS: [&str; 11] = [
 /// The class of a request by its plain path (see [`plain::plain`]) and by what browsers say (`Sec-Fetch-Dest`).
 /// What they say is only a claim: it makes no sign-in, and nothing that is sent, an asset.
 pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
-    let signs_in = |path: &[u8]| {
-        let path = path.strip_suffix(b"/").unwrap_or(path);
-        LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()))
-    };
     let script = script(path);
     let sends = matches!(facts.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE");
     // A framework may well take the rest of a path for nothing, or for the format of the answer: `/login.json`, `/login/x`.
@@ -113,6 +109,11 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     }
     let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty");
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
+}
+
+fn signs_in(path: &[u8]) -> bool {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()))
 }
 
 /// Sessions may be things that a path goes on about: `PUT /sessions/7`.
@@ -187,6 +188,14 @@ pub(crate) fn is_probe(class: PathClass, sent: &[u8], plain: &[u8]) -> bool {
         return false;
     }
     is_listed(plain) || (respelled && is_listed(sent))
+}
+
+/// Whether a sign-in's path, as sent and plain, is a probe at most for what it signs in at, as `/wp-login.php` is: not for
+/// where that lies, as `/cgi-bin/login` is, or for how it is spelled. `is_named` says that the policy names it.
+pub(crate) fn is_sign_in_itself(sent: &[u8], plain: &[u8], is_named: bool) -> bool {
+    let path = plain.strip_suffix(b"/").unwrap_or(plain);
+    let lies_in = path.get(..path.len() - last_segment(path).len()).unwrap_or_default();
+    plain::read(sent) == plain && (is_named || (signs_in(plain) && !is_listed(lies_in)))
 }
 
 /// Whether a path leaves a folder for its parent or is cut by a zero byte.

@@ -4,8 +4,10 @@
 //! warm), or another page that this site led to (assets may live elsewhere). Anybody can do that; so only so many clients
 //! of an address and of a network can prove themselves in ten minutes, and all of an address share cells whoever they are.
 
+use crate::address::AddressState;
 use crate::client::{ClientState, PROOF_KEEP_S};
 use crate::decay::{Rate, gcra};
+use crate::network::NetworkState;
 use crate::subjects::Subjects;
 
 /// So many pages have to be followed by what pages need.
@@ -19,8 +21,8 @@ const FORGOTTEN_S: u32 = 1_800;
 /// A proof is renewed by use when it is older than this, in seconds.
 const RENEWED_S: u64 = 3_600;
 /// Clients of an address that prove themselves, and sessions that tell apart: 15 at once, 30 in any ten minutes.
-pub(crate) const OF_ADDRESS: Rate = Rate::every(40_000_000, 15);
-/// Clients of a network that prove themselves: 60 at once, 120 in any ten minutes.
+const OF_ADDRESS: Rate = Rate::every(40_000_000, 15);
+/// The same of a network: 60 at once, 120 in any ten minutes.
 const OF_NETWORK: Rate = Rate::every(10_000_000, 60);
 
 impl ClientState {
@@ -84,6 +86,27 @@ impl ClientState {
     }
 }
 
+impl AddressState {
+    /// Whether one more may prove itself at the address.
+    pub(crate) fn has_room(&self, now_ms: u64) -> bool {
+        let mut as_it_is = self.graduation_tat_us;
+        gcra(&mut as_it_is, now_ms, OF_ADDRESS).is_ok()
+    }
+}
+
+/// Takes a place among those who prove themselves at an address and in its network, a client's or a session's, where both
+/// have one. Where the network is not at hand nobody does.
+pub(crate) fn make_room(address: &mut AddressState, network: Option<&mut NetworkState>, now_ms: u64) -> bool {
+    let Some(network) = network else { return false };
+    let (mut of_address, mut of_network) = (address.graduation_tat_us, network.graduation_tat_us);
+    let room = gcra(&mut of_address, now_ms, OF_ADDRESS).is_ok()
+        && gcra(&mut of_network, now_ms, OF_NETWORK).is_ok();
+    if room {
+        (address.graduation_tat_us, network.graduation_tat_us) = (of_address, of_network);
+    }
+    room
+}
+
 impl Subjects<'_> {
     /// Lets the client prove itself where it has shown enough and its address and network have room for one more.
     pub(crate) fn graduate(&mut self, now_ms: u64) {
@@ -91,14 +114,11 @@ impl Subjects<'_> {
         if self.client.is_proven(now_ms) || !self.client.is_ripe(self.client.proof, now_ms) {
             return;
         }
-        let (mut of_address, mut of_network) = (self.address.graduation_tat_us, network.graduation_tat_us);
-        let room = gcra(&mut of_address, now_ms, OF_ADDRESS).is_ok()
-            && gcra(&mut of_network, now_ms, OF_NETWORK).is_ok();
+        let room = make_room(self.address, Some(network), now_ms);
         let now_s = (now_ms / 1000) as u32;
         if !room {
             self.client.proof_from_s = (now_s + AGAIN_S).saturating_sub(TAKES_S);
         } else {
-            (self.address.graduation_tat_us, network.graduation_tat_us) = (of_address, of_network);
             self.address.proven += 1.0;
             self.client.proven_s = now_s;
         }

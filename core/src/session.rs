@@ -3,11 +3,11 @@
 //!
 //! Once a proven client has used it, it tells its holder apart from others that look alike at the same address: the holder
 //! has a client's record of its own from then on, begun as a copy. So nobody bears what somebody else does with the same
-//! browser. An address lets only so many sessions do that in ten minutes, as it lets clients prove themselves.
+//! browser. An address and a network let only so many sessions do that in ten minutes, as they let clients prove themselves.
 
+use crate::address::AddressState;
 use crate::client::PROOF_KEEP_S;
 use crate::decay::{Rate, gcra};
-use crate::proof::OF_ADDRESS;
 use crate::record::record;
 
 /// A session brings its proof to two new networks at once, three in any hour: Wi-Fi to mobile and back.
@@ -91,15 +91,20 @@ impl SessionState {
             .then_some(self.holder)
     }
 
+    /// Whether it would be proven where a proven client of this address used it: then the network is needed too.
+    pub fn may_prove(&self, address: &AddressState, now_ms: u64) -> bool {
+        self.is_issued() && !self.is_proven(now_ms) && address.has_room(now_ms)
+    }
+
     fn is_proven(&self, now_ms: u64) -> bool {
         self.proven_s != 0 && (now_ms / 1000).saturating_sub(self.proven_s.into()) < PROOF_KEEP_S
     }
 
-    /// A proven client uses it on this network; `cell` is the rate cell of those who prove themselves at its address: a holder
-    /// that is told apart has cells of its own, like one of them.
-    pub(crate) fn prove(&mut self, network: u64, cell: &mut u64, now_ms: u64) {
+    /// A proven client uses it on this network. `has_room` takes a place among those who prove themselves there: a holder that
+    /// is told apart has cells of its own, like one of them.
+    pub(crate) fn prove(&mut self, network: u64, has_room: impl FnOnce() -> bool, now_ms: u64) {
         if !self.is_proven(now_ms) {
-            if gcra(cell, now_ms, OF_ADDRESS).is_err() {
+            if !has_room() {
                 return;
             }
             (self.network, self.holder) = (network, self.key);
@@ -126,6 +131,8 @@ impl SessionState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::NetworkState;
+    use crate::proof::make_room;
 
     const NOW_MS: u64 = 1_795_000_000_000;
     const NETWORK: u64 = 7;
@@ -138,21 +145,22 @@ mod tests {
 
     #[test]
     fn thirty_sessions_of_an_address_tell_their_holders_apart_in_ten_minutes() {
-        let mut cell = 0;
+        let (mut address, mut network) = (AddressState::new(1), NetworkState::new(2));
         let mut tells_apart = |at_ms: u64| {
             let mut session = issued(at_ms);
-            session.prove(NETWORK, &mut cell, at_ms);
+            session.prove(NETWORK, || make_room(&mut address, Some(&mut network), at_ms), at_ms);
             session.holder_at(NETWORK, at_ms).is_some()
         };
         let times: Vec<_> = (0..600).map(|second| NOW_MS + 1_000 * second).collect();
         assert_eq!(times.iter().filter(|at_ms| tells_apart(**at_ms)).count(), 29);
         assert!(tells_apart(NOW_MS + 600_000));
+        assert!(!make_room(&mut AddressState::new(1), None, NOW_MS), "the network is not at hand");
     }
 
     #[test]
     fn a_session_that_succeeds_another_takes_its_proof_along() {
-        let (mut first, mut cell) = (issued(1), 0);
-        first.prove(NETWORK, &mut cell, NOW_MS);
+        let mut first = issued(1);
+        first.prove(NETWORK, || true, NOW_MS);
         assert_eq!(first.holder_at(NETWORK, NOW_MS), Some(1));
         let mut second = SessionState::new(2);
         second.succeed(&first.give_up(), NOW_MS);
@@ -170,8 +178,8 @@ mod tests {
 
     #[test]
     fn a_session_tells_apart_where_it_has_come_to_and_only_for_a_day() {
-        let (mut session, mut cell) = (issued(1), 0);
-        session.prove(NETWORK, &mut cell, NOW_MS);
+        let mut session = issued(1);
+        session.prove(NETWORK, || true, NOW_MS);
         assert_eq!(session.holder_at(8, NOW_MS), None);
         assert!(session.vouches(8, NOW_MS), "it has moved");
         assert_eq!((session.holder_at(8, NOW_MS), session.holder_at(NETWORK, NOW_MS)), (Some(1), None));
@@ -183,8 +191,8 @@ mod tests {
 
     #[test]
     fn nobody_is_told_apart_by_a_session_that_the_site_did_not_issue() {
-        let (mut session, mut cell) = (SessionState::new(1), 0);
-        session.prove(NETWORK, &mut cell, NOW_MS);
+        let mut session = SessionState::new(1);
+        session.prove(NETWORK, || true, NOW_MS);
         assert_eq!(session.holder_at(NETWORK, NOW_MS), None);
     }
 }

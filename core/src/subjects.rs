@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! network  IPv4 /24, IPv6 /48          newcomers' pages, sign-ins under way and failed
-//!   ⊃ address  IPv4, IPv6 /64          every request, all pages, newcomers' pages, sign-ins, cross-site requests
+//!   ⊃ address  IPv4, IPv6 /64          every request, all pages, newcomers' pages, sign-ins, newcomers' cross-site requests
 //!       ⊃ client  + user agent, JA4    every page and API call, by class, sign-ins
 //!                 + session's holder, once proven
 //!           ⊃ session  issued by the site   every page and API call
@@ -25,7 +25,8 @@ pub struct Subjects<'a> {
     pub client: &'a mut ClientState,
     /// The IPv4 address or IPv6 /64.
     pub address: &'a mut AddressState,
-    /// The IPv4 /24 or IPv6 /48; `None` where [`crate::Engine::needs_network`] says no.
+    /// The IPv4 /24 or IPv6 /48; `None` where neither [`crate::Engine::needs_network`] nor, of a proven client,
+    /// [`SessionState::may_prove`] says that it is needed.
     pub network: Option<&'a mut NetworkState>,
     /// The sessions that the request names, at most two; those that nobody issued count nothing.
     pub sessions: &'a mut [SessionState],

@@ -36,7 +36,10 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
     let keys = records.keys;
     let known = marks::find(worker, &asked, &keys, now_ms);
     let looks_on = worker.looks_on(now_ms);
-    let needs = |client: &ClientState| engine.needs_network(&asked, client, now_ms);
+    let proves = records.may_prove_session();
+    let needs = |client: &ClientState| {
+        engine.needs_network(&asked, client, now_ms) || (proves && client.is_proven(now_ms))
+    };
     let (mut judged, is_counted) = records.update(worker, needs, |subjects| {
         let decision = engine.decide(&asked, subjects, (known, looks_on), now_ms);
         Judged { decision, client: subjects.client.clone(), keys }

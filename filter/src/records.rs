@@ -112,6 +112,13 @@ impl Records {
         }
     }
 
+    /// Whether a session of its would be proven by a proven client: then the network is needed too. Few are: most have been
+    /// long ago, or the address has no room.
+    pub(crate) fn may_prove_session(&self) -> bool {
+        let address = &self.house.held.record.address;
+        self.sessions.iter().any(|slot| slot.held.record.may_prove(address, self.now_ms))
+    }
+
     /// Changes the records, and whether all of them could be stored and one of address and network is kept: where neither
     /// has a place, nobody is charged. `change` is called anew on fresh records for as long as storing one of them fails; a
     /// record that it leaves as it was is not stored, nor a session that nobody issued.

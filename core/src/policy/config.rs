@@ -193,7 +193,7 @@ pub struct RateLimitConfig {
     /// Sign-ins of one client that fail or are under way; one that succeeds is given back. Default 0.05 per second,
     /// 40 at once.
     pub login: Limit,
-    /// Assets of one client. Default 40 per second, 400 at once.
+    /// Assets of one client. Default 80 per second, 500 at once.
     pub asset: Limit,
     /// Requests of a client that is a verified crawler of a limited category, in place of all other limits; each address
     /// of a crawler is a client. Default 2 per second, 60 at once.
@@ -209,8 +209,8 @@ pub struct RateLimitConfig {
     pub address_login: Limit,
     /// The same of the newcomers of a network. Default 0.4 per second, 160 at once.
     pub network_login: Limit,
-    /// What other sites bring along to an address (images, frames, posts; not links that are followed). Default 5 per
-    /// second, 60 at once.
+    /// What other sites bring along to an address, newcomers' pages, calls and posts (not assets, nor links that are
+    /// followed). Default 5 per second, 60 at once.
     pub cross_site: Limit,
     /// What differs for requests to some hosts. Cells are one for all hosts: only the limit that is looked at differs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -226,7 +226,7 @@ impl Default for RateLimitConfig {
             page: None,
             api: None,
             login: Limit::new(0.05, 40),
-            asset: Limit::new(40.0, 400),
+            asset: Limit::new(80.0, 500),
             crawler: Limit::new(2.0, 60),
             newcomers: Limit::new(5.0, 60),
             network: Limit::new(20.0, 240),

@@ -41,7 +41,7 @@ pub enum LimitRule {
     /// Sign-ins of a network's newcomers, failed or under way.
     #[serde(rename = "network_login")]
     NetworkLogin = 12,
-    /// What other sites bring along to an address, but for links that are followed.
+    /// What other sites bring along of newcomers of an address, but for assets and links that are followed.
     #[serde(rename = "cross_site")]
     CrossSite = 13,
 }
@@ -102,6 +102,12 @@ impl LimitRule {
     /// Whether all of a network are charged together.
     pub fn is_of_network(self) -> bool {
         matches!(self, Self::Network | Self::NetworkLogin)
+    }
+
+    /// Whether going over it is one visitor's doing: many people may share an address or a network, and a page's files come
+    /// as many as it names.
+    pub(crate) fn is_of_one(self) -> bool {
+        !self.is_of_address() && !self.is_of_network() && self != Self::Asset
     }
 
     /// Whether sign-ins are charged: those that succeed are given back.

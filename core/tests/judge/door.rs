@@ -87,6 +87,13 @@ impl Door {
         self.sessions.get(&self.engine.key().session(session)).is_some_and(SessionState::is_issued)
     }
 
+    /// Whether the request's session tells its holder apart.
+    pub(crate) fn tells_apart(&self, facts: &RequestFacts<'_>, now_ms: u64) -> bool {
+        let key = self.engine.key();
+        let session = self.sessions.get(&key.session(facts.session));
+        session.is_some_and(|session| session.holder_at(key.network(facts.address), now_ms).is_some())
+    }
+
     pub(crate) fn is_proven(&self, facts: &RequestFacts<'_>, now_ms: u64) -> bool {
         self.clients.get(&self.engine.key().client(facts)).is_some_and(|client| client.is_proven(now_ms))
     }

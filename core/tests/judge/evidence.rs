@@ -160,13 +160,59 @@ fn sign_ins_from_another_site_pass_unless_they_fail() {
 }
 
 #[test]
-fn other_sites_bring_along_sixty_at_once_to_an_address() {
+fn a_sign_in_that_another_site_sends_along_is_no_probe_but_for_where_it_lies() {
+    let agent = chrome(0);
+    let posted = |path: &'static str| RequestFacts { path: path.as_bytes(), ..posted(&agent, OFFICE) };
+    let named = r#"{ "login": { "routes": [{ "path": "/owa/auth.owa" }] } }"#;
+    let trap = r#"{ "trap_paths": ["/wp-login.php"] }"#;
+    for (policy, path, passes) in [
+        ("{}", "/wp-login.php", true),
+        ("{}", "/blog/wp-login.php/", true),
+        (named, "/owa/auth.owa", true),
+        (trap, "/wp-login.php", false),
+        ("{}", "/wp-login.php/x", false),
+        ("{}", "/xmlrpc.php/login", false),
+        ("{}", "/cgi-bin/login", false),
+        ("{}", "/.env/../login", false),
+        ("{}", "/owa/auth.owa", false),
+    ] {
+        let mut door = Door::new(policy);
+        for day in 0..10 {
+            let decision = door.visit(&posted(path), (302, ""), NOW + day * 86_400_000);
+            assert_eq!(!decision.action.refuses(), passes, "{path}: {decision:?}");
+        }
+    }
+    let mut door = Door::indifferent("");
+    let tried = (0..100).filter(|number| {
+        let decision = door.visit(&posted("/wp-login.php"), (200, "text/html"), NOW + 250 * number);
+        !decision.action.refuses()
+    });
+    assert!((40..=43).contains(&tried.count()), "the form again is a failure");
+    let mut door = Door::new("{}");
+    let image = brought(browser(OFFICE, &agent, "/wp-login.php"));
+    assert!(door.judge(&image, NOW).action.refuses(), "who only reads signs in nowhere");
+}
+
+#[test]
+fn other_sites_bring_along_any_assets_and_sixty_others_at_once_of_the_newcomers_of_an_address() {
     let mut door = Door::indifferent("");
     let agents: Vec<_> = (0..100).map(chrome).collect();
-    let images = agents.iter().map(|agent| brought(browser(OFFICE, agent, "/logo.png")));
-    assert_eq!(images.filter(|image| door.judge(image, NOW).basis != Basis::RateLimit).count(), 60);
-    let own = browser(OFFICE, &agents[0], "/logo.png");
-    assert_ne!(door.judge(&own, NOW).basis, Basis::RateLimit, "its own are another matter");
+    let session = |agent| RequestFacts { session: b"mine", ..browser(OFFICE, agent, "/a") };
+    door.issue(b"mine", NOW);
+    let known = session(&agents[0]);
+    door.prove(&[known], NOW);
+    let now_ms = NOW + 62_000;
+    door.judge(&known, now_ms);
+    let mut passes = |facts: RequestFacts<'_>| door.judge(&brought(facts), now_ms).basis != Basis::RateLimit;
+    let post = |agent| RequestFacts { method: b"POST", ..browser(OFFICE, agent, "/return") };
+    let newcomers = &agents[1..];
+    assert!(newcomers.iter().all(|agent| passes(browser(OFFICE, agent, "/logo.png"))));
+    assert_eq!(newcomers.iter().filter(|agent| passes(post(agent))).count(), 60);
+    assert!(passes(post(&agents[0])), "who has proven itself has cells of its own");
+    assert!(
+        passes(RequestFacts { method: b"POST", ..session(&agents[99]) }),
+        "nor whom a session vouches for"
+    );
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn each_limit_refuses_or_only_tells() {
     let session = RequestFacts { session: b"s-1", ..facts("GET", "/") };
     let elsewhere =
         BrowserHeaders { sec_fetch_site: b"cross-site", ..facts("GET", "/").headers.expect("some") };
-    let brought = RequestFacts { headers: Some(elsewhere), ..facts("GET", "/logo.png") };
+    let brought = RequestFacts { headers: Some(elsewhere), ..facts("GET", "/a") };
     for (rule, facts) in [
         (LimitRule::Address, facts("GET", "/site.css")),
         (LimitRule::Client, facts("GET", "/")),
@@ -89,6 +89,30 @@ fn each_limit_refuses_or_only_tells() {
             let later = records.judge(&engine, &facts, Marks::default(), NOW + 2_000);
             assert_eq!(later.limit, None, "{rule:?}: one comes back in two seconds");
         }
+    }
+}
+
+#[test]
+fn over_a_limit_that_is_not_its_own_no_session_is_suspicious() {
+    for (rule, path, is_suspicious) in [
+        (LimitRule::Client, "/", true),
+        (LimitRule::Session, "/", true),
+        (LimitRule::Page, "/", true),
+        (LimitRule::Asset, "/site.css", false),
+        (LimitRule::Address, "/", false),
+        (LimitRule::Newcomers, "/", false),
+        (LimitRule::Network, "/", false),
+    ] {
+        let engine = engine(&format!(
+            r#"{{ "rate_limit": {{ "{}": {{ "per_second": 0.5, "burst": 1 }} }} }}"#,
+            rule.name()
+        ));
+        let facts = RequestFacts { session: b"s-1", ..facts("GET", path) };
+        let mut records = Records::of(&engine, &facts).issued(NOW);
+        records.judge(&engine, &facts, Marks::default(), NOW);
+        let decision = records.judge(&engine, &facts, Marks::default(), NOW);
+        assert_eq!(decision.limit.map(|over| over.rule), Some(rule));
+        assert_eq!(decision.is_suspicious, is_suspicious, "{rule:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use sallyport_core::{HashKey, RequestFacts};
 
-use crate::door::{Door, NOW, browser, chrome};
+use crate::door::{Door, NOW, browser, browsers, chrome};
 use crate::subjects::{OFFICE, passes};
 
 #[test]
@@ -29,6 +29,40 @@ fn a_session_carries_its_proof_to_three_networks_in_an_hour() {
     assert!(!is_new(&mut door, at(0, b"mine"), 71), "the client that proved itself has not moved");
     assert!(is_new(&mut door, at(6, b"mine"), 70 + 3_590), "an hour for another");
     assert!(!is_new(&mut door, at(6, b"mine"), 70 + 3_610));
+}
+
+#[test]
+fn a_session_comes_back_to_where_its_holder_is_known_without_it() {
+    let mut door = Door::indifferent("");
+    let agent = chrome(0);
+    let [office, home] = [OFFICE, "203.0.113.9"]
+        .map(|address| RequestFacts { session: b"mine", ..browser(address, &agent, "/a") });
+    door.issue(b"mine", NOW);
+    door.prove(&[office], NOW);
+    for (after_s, here, there) in [(62, office, home), (70, home, office), (80, office, home)] {
+        let now_ms = NOW + after_s * 1_000;
+        door.judge(&here, now_ms);
+        assert!(door.tells_apart(&here, now_ms) && !door.tells_apart(&there, now_ms), "after {after_s} s");
+    }
+}
+
+#[test]
+fn sessions_that_tell_apart_take_the_places_of_clients_that_prove_themselves_in_their_network() {
+    let mut door = Door::indifferent("");
+    let agents: Vec<_> = (0..8).map(chrome).collect();
+    let homes = [1, 2, 3, 4, 5, 6].map(|host| format!("198.51.100.{host}"));
+    let visitors: Vec<_> = homes.iter().flat_map(|home| browsers(home, &agents)).collect();
+    door.prove(&visitors, NOW);
+    let now_ms = NOW + 62_000;
+    assert!(visitors.iter().all(|visitor| door.is_proven(visitor, now_ms)), "48 of 60 at once");
+    let names: Vec<_> = (0..visitors.len()).map(|number| format!("s-{number}")).collect();
+    let tells_apart = |(visitor, name): (&RequestFacts<'_>, &String)| {
+        door.issue(name.as_bytes(), now_ms);
+        let facts = RequestFacts { session: name.as_bytes(), ..*visitor };
+        door.judge(&facts, now_ms);
+        door.tells_apart(&facts, now_ms)
+    };
+    assert_eq!(visitors.iter().zip(&names).map(tells_apart).filter(|tells| *tells).count(), 12);
 }
 
 #[test]

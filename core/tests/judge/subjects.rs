@@ -1,9 +1,10 @@
 //! Whom a request belongs to: what newcomers share, and how a client proves itself.
 
 use sallyport_core::policy::LimitRule;
-use sallyport_core::{Basis, BrowserHeaders, RequestFacts};
+use sallyport_core::{Answer, Basis, BrowserHeaders, Marks, RequestFacts};
 
 use crate::door::{Door, NOW, browser, browsers, chrome, sign_in};
+use crate::records::Records;
 
 pub(crate) const OFFICE: &str = "198.51.100.7";
 /// Only what is being looked at may be short.
@@ -128,6 +129,31 @@ fn an_attempt_to_sign_in_reserves_and_a_success_gives_back() {
     let right = |number: u64| NOW + 250 * number;
     assert!((0..200).all(|number| !door.visit(&sign_in, (302, ""), right(number)).action.refuses()));
     assert_eq!((0..60).filter(|_| passes(&mut door, &sign_in, right(600))).count(), 40, "all of it is left");
+}
+
+#[test]
+fn a_right_password_whose_answer_hangs_gives_back_only_what_it_still_weighs() {
+    let wide = r#"{ "per_second": 1000, "burst": 1000 }"#;
+    let door = Door::indifferent(&format!(
+        r#", "rate_limit": {{ "login": {wide}, "network_login": {wide},
+            "address_login": {{ "per_second": 0.1, "burst": 4 }} }}"#
+    ));
+    let agent = chrome(0);
+    let facts = sign_in(OFFICE, &agent);
+    for (answered_ms, gives_back) in
+        [(0, true), (9_000, true), (10_000, true), (10_001, false), (300_000, false)]
+    {
+        let mut records = Records::of(&door.engine, &facts);
+        let passes = |records: &mut Records, now_ms| {
+            let decision = records.judge(&door.engine, &facts, Marks::default(), now_ms);
+            decision.watch.filter(|_| decision.limit.is_none())
+        };
+        let watch = passes(&mut records, NOW).expect("the first passes");
+        let now_ms = NOW + answered_ms;
+        while passes(&mut records, now_ms).is_some() {}
+        records.answer(&door.engine, watch, Answer { status: 302, ..Answer::default() }, now_ms);
+        assert_eq!(passes(&mut records, now_ms).is_some(), gives_back, "after {answered_ms} ms");
+    }
 }
 
 #[test]

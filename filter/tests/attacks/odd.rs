@@ -35,6 +35,17 @@ fn reticent(ask: Ask) -> Ask {
     Ask { fetch_site: "", fetch_mode: "", fetch_dest: "", referer: String::new(), ..ask }
 }
 
+/// As another site asks for it.
+fn elsewhere(ask: Ask) -> Ask {
+    Ask { fetch_site: "cross-site", referer: "https://elsewhere.example/".into(), ..ask }
+}
+
+/// A page and so many files, each at so many milliseconds.
+fn files(count: u64, at_ms: impl Fn(u64) -> u64) -> Visit {
+    let files = (0..count).map(|number| (at_ms(number), file(format!("/static/{number}.png"))));
+    std::iter::once((0, page("/".into()))).chain(files).collect()
+}
+
 /// One page, then so many people's calls, 30 in a row each 15 s.
 fn programs(people: u64) -> Visit {
     let mut visit = Visit::new();
@@ -76,7 +87,7 @@ fn whoever_browses_oddly_is_refused_no_more_than_today() {
     let item = |number: u64| format!("/item/{}", number * 13);
     let text =
         Browser { agent: "Lynx/2.9.0dev.12 libwww-FM/2.14 SSL-MM/1.4.1".into(), ..Browser::safari(18) };
-    let visits: [(&str, Visit, u64); 12] = [
+    let visits: [(&str, Visit, u64); 17] = [
         ("a page that is a program", programs(1), 0),
         ("warm caches", pages(20, 20, |n| vec![page(item(n)), file("/static/a.css".into()).cached(true)]), 0),
         (
@@ -89,6 +100,25 @@ fn whoever_browses_oddly_is_refused_no_more_than_today() {
         (
             "300 tiles of a map a minute",
             (0..1_500).map(|n| (n * 200, file(format!("/static/{n}.png")))).collect(),
+            0,
+        ),
+        ("1,500 thumbnails in 20 s", files(1_500, |n| n * 1_000 / 75), 0),
+        ("150 tiles of a map each 2.5 s", files(3_600, |n| n / 150 * 2_500), 0),
+        ("800 script modules", files(800, |n| n / 40 * 200), 0),
+        (
+            "60 pictures a page on another domain of the site",
+            pages(10, 6, |page| {
+                (0..60).map(|n| elsewhere(file(format!("/static/{page}-{n}.png")))).collect()
+            }),
+            0,
+        ),
+        (
+            "an identity provider that posts to WordPress each morning",
+            pages(10, 86_400, |_| {
+                let form = Ask::sign_in(HOME, &chrome(), Password::Right);
+                let form = elsewhere(Ask { path: "/wp-login.php".into(), ..form });
+                vec![page("/".into()), file("/static/a.css".into()), file("/static/b.png".into()), form]
+            }),
             0,
         ),
         ("three wrong passwords", forgetful(3), 0),

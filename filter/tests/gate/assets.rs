@@ -62,13 +62,14 @@ fn a_video_is_watched_for_an_hour() {
 
 #[test]
 fn beyond_its_limit_an_asset_waits_like_anything_else() {
-    let mut machine = machine();
+    let wide = json!({ "address": { "per_second": 1000, "burst": 1000 } });
+    let mut machine = Machine::start(&json!({ "policy": { "enforcement": "enforce", "rate_limit": wide } }));
     assert!(load(&mut machine, "/map", (200, "text/html")));
     let at_once = (0..600).filter(|tile| load(&mut machine, &format!("/t/{tile}.png"), (200, "image/png")));
-    assert_eq!(at_once.count(), 400);
+    assert_eq!(at_once.count(), 500);
     machine.fake.pass_ms(1_000);
     let later = (0..600).filter(|tile| load(&mut machine, &format!("/u/{tile}.png"), (200, "image/png")));
-    assert_eq!(later.count(), 40);
+    assert_eq!(later.count(), 80);
 }
 
 #[test]

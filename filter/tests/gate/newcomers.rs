@@ -124,6 +124,24 @@ fn a_newcomers_page_takes_one_shared_read_and_write_more_and_a_proven_clients_no
 }
 
 #[test]
+fn a_proven_clients_network_is_read_only_where_its_session_is_to_be_proven() {
+    let mut machine =
+        Machine::with_snapshot(&json!({ "state_slots": SLOTS, "session_cookie": "sid" }), indifferent());
+    prove(&mut machine, OFFICE);
+    let mut asked = |cookie: &str| {
+        machine.fake.process.read.borrow_mut().clear();
+        let (context, _) = machine.browse_as(OFFICE, ("cookie", cookie), "/");
+        assert!(machine.reply(context).is_none());
+        let read = machine.fake.asked_for(NetworkState::TABLE).len();
+        machine.respond_with(context, 200, &[("content-type", "text/html"), ("set-cookie", "sid=mine")]);
+        read
+    };
+    assert_eq!(asked("theme=dark"), 0);
+    assert_eq!(asked("sid=mine"), 1);
+    assert_eq!([asked("sid=mine"), asked("sid=made-up"), asked("theme=dark")], [0; 3]);
+}
+
+#[test]
 fn two_hundred_right_passwords_spend_nothing() {
     let mut machine = Machine::with_snapshot(&json!({}), indifferent());
     after_the_first_minutes(&machine);
