@@ -29,21 +29,9 @@ impl Subjects<'_> {
 
     /// Counts the request at every level; whether it is a newcomer's.
     pub(crate) fn count(&mut self, asked: &Asked<'_>, now_ms: u64) -> bool {
-        let facts = asked.facts;
-        let visit = Visit {
-            class: asked.class,
-            path: facts.path,
-            has_referer: !matches!(facts.referer, b"" | b"-"),
-            is_head: facts.method == b"HEAD",
-            is_attempt: asked.is_attempt,
-            is_probe: asked.is_probe,
-            is_trap: asked.is_trap,
-            is_robots: asked.is_robots(),
-            is_cross_site: asked.is_cross_site,
-        };
         let client = &mut *self.client;
         let had_hits = client.trap + client.probe_hits > 0.0;
-        client.visit(visit, now_ms);
+        client.visit(Visit::of(asked), now_ms);
         client.renew_proof(now_ms);
         let has_hits = client.trap + client.probe_hits > 0.0;
         self.address.visit(asked.class == PathClass::Asset, now_ms);
@@ -74,6 +62,35 @@ impl Subjects<'_> {
         self.address.assets = (self.address.assets - one_if(asked.class == PathClass::Asset)).max(0.0);
         if basis == Basis::RateLimit {
             self.address.requests = (self.address.requests - 1.0).max(0.0);
+        }
+    }
+
+    /// Counts what [`Subjects::refused`] took back, for the request passes after all.
+    pub(crate) fn passed_after_all(&mut self, asked: &Asked<'_>, now_ms: u64) {
+        // A record that was lost meanwhile begins with the next request.
+        if !self.client.is_new() {
+            let mut passed = self.client.clone();
+            passed.visit(Visit::of(asked), now_ms);
+            // What a refusal leaves is counted already.
+            self.client.refused(asked.is_attempt, passed);
+        }
+        self.address.assets += one_if(asked.class == PathClass::Asset);
+    }
+}
+
+impl<'a> Visit<'a> {
+    fn of(asked: &Asked<'a>) -> Self {
+        let facts = asked.facts;
+        Self {
+            class: asked.class,
+            path: facts.path,
+            has_referer: !matches!(facts.referer, b"" | b"-"),
+            is_head: facts.method == b"HEAD",
+            is_attempt: asked.is_attempt,
+            is_probe: asked.is_probe,
+            is_trap: asked.is_trap,
+            is_robots: asked.is_robots(),
+            is_cross_site: asked.is_cross_site,
         }
     }
 }

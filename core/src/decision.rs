@@ -120,8 +120,17 @@ pub struct Decision {
     pub is_suspicious: bool,
     /// Whether it was judged as a newcomer's: a client that has not proven anything.
     pub is_newcomer: bool,
+    /// Whether its records count it as one that was refused.
+    pub counts_as_refused: bool,
     /// Where the answer's status matters: hand it to [`crate::Engine::answered`].
     pub watch: Option<Watch>,
+}
+
+impl Decision {
+    /// Whether it lets a request pass that its records count as refused: then it is for [`crate::Engine::soften`].
+    pub fn is_softened(&self) -> bool {
+        self.counts_as_refused && !self.action.refuses()
+    }
 }
 
 /// A limit that a request was over.

@@ -12,7 +12,7 @@ use crate::facts::RequestFacts;
 use crate::features::Features;
 use crate::headers::Mismatch;
 use crate::keys::HashKey;
-use crate::limiter::{Standing, spend, spend_shared};
+use crate::limiter::{Standing, spend};
 use crate::model::{Model, sigmoid};
 use crate::path::{PathClass, is_named_asset, may_be_json};
 use crate::plain::plain;
@@ -152,26 +152,11 @@ impl Engine {
         }
         decision.is_newcomer = is_newcomer;
         let is_refused = decision.action.refuses() && self.refuses;
+        decision.counts_as_refused = is_refused;
         if is_refused {
             subjects.refused(asked, before, decision.basis);
         } else {
-            let spends = matches!(decision.basis, Basis::Score);
-            if spends {
-                let limits = self.policy.limits_at(asked.limits);
-                spend_shared(limits, asked, standing, subjects, (now_ms, &mut decision.charges));
-            }
-            let reserved_ms = if spends { now_ms } else { 0 };
-            // A session vouches for a client's pages, not for what it says of its assets.
-            decision.watch = self.watch(asked, (is_newcomer, reserved_ms), subjects.client, now_ms);
-            // Where no answers are seen, requests alone prove.
-            let unseen = facts.unanswered || self.policy.responses() == Responses::Logins;
-            if unseen && asked.is_within {
-                subjects.client.shows(now_ms);
-                if asked.class == PathClass::Api {
-                    subjects.client.calls_on(now_ms);
-                }
-                subjects.graduate(now_ms);
-            }
+            self.let_pass(asked, subjects, &mut decision, standing, now_ms);
         }
         let limited = matches!(decision.basis, Basis::DenyList | Basis::RateLimit) && is_refused;
         subjects.address.new_clients += one_if(is_new && !limited);
@@ -238,7 +223,7 @@ impl Engine {
         }
     }
 
-    fn watch(
+    pub(crate) fn watch(
         &self,
         asked: &Asked<'_>,
         (is_newcomer, reserved_ms): (bool, u64),

@@ -30,6 +30,7 @@ mod logins;
 mod model;
 mod network;
 pub mod observation;
+mod passing;
 mod path;
 mod plain;
 pub mod policy;

@@ -98,6 +98,21 @@ pub(crate) fn spend(
     spent
 }
 
+/// Looks once more whether there is room in the limits that a request shares.
+pub(crate) fn look_again(
+    limits: &Limits,
+    asked: &Asked<'_>,
+    standing: Standing,
+    subjects: &mut Subjects<'_>,
+    now_ms: u64,
+) -> Spent {
+    let mut spent = Spent::default();
+    for rule in shared(asked, standing) {
+        spent.look(limits, rule, standing, subjects, now_ms);
+    }
+    spent
+}
+
 /// Counts a request that passes for the limits that it shares. A sign-in reserves its places until its answer comes, and
 /// others are told when it fails; where no answers are seen it takes them when somebody tells that it failed.
 pub(crate) fn spend_shared(

@@ -3,8 +3,8 @@
 
 use sallyport_core::policy::{CompiledLimit, LimitRule};
 use sallyport_core::{
-    AgentVerdict, Answer, Charge, ClientState, Decision, Engine, LoginOutcome, NetworkState, RequestFacts,
-    SessionState, Watch,
+    AgentVerdict, Answer, Asked, Charge, ClientState, Decision, Engine, LoginOutcome, NetworkState,
+    RequestFacts, SessionState, Watch,
 };
 
 use crate::consult::Verdict;
@@ -44,19 +44,32 @@ pub fn judge<H: Host>(worker: &Worker<H>, engine: &Engine, facts: &RequestFacts<
         let decision = engine.decide(&asked, subjects, (known, looks_on), now_ms);
         Judged { decision, client: subjects.client.clone(), keys }
     });
-    if !is_counted {
-        engine.refuse_uncounted(&asked, &mut judged.decision);
-    }
-    if !looks_on && !worker.unanswered.has_room(keys.network) {
-        engine.refuse_unanswered(&mut judged.decision);
-    }
-    for taken in judged.decision.charges.iter() {
-        charge(worker, engine, taken, keys);
-    }
+    conclude(worker, engine, &asked, (&mut judged.decision, keys), is_counted, looks_on);
     if judged.decision.is_suspicious {
         marks::count_suspicious(worker, engine, keys.session, now_ms);
     }
     judged
+}
+
+/// Counts, charges and watches a request that the control plane lets pass though it counts as refused.
+pub fn soften<H: Host>(
+    worker: &Worker<H>,
+    engine: &Engine,
+    facts: &RequestFacts<'_>,
+    judged: &mut Judged,
+    now_ms: u64,
+) {
+    let asked = worker.usual.borrow().recall(engine.ask(facts), now_ms);
+    let looks_on = worker.looks_on(now_ms);
+    let needs = |client: &ClientState| engine.needs_network(&asked, client, now_ms);
+    let (mut decision, is_counted) =
+        Records::new(worker, &judged.keys, now_ms).update(worker, needs, |subjects| {
+            let mut decision = judged.decision.clone();
+            engine.soften(&asked, subjects, &mut decision, looks_on, now_ms);
+            decision
+        });
+    conclude(worker, engine, &asked, (&mut decision, judged.keys), is_counted, looks_on);
+    judged.decision = decision;
 }
 
 /// Feeds the answer to a watched request back into the records.
@@ -177,6 +190,26 @@ pub fn settle<H: Host>(
             }
         },
     );
+}
+
+/// Refuses newcomers of whom nobody can keep account, and hands what was charged to the next exchange.
+fn conclude<H: Host>(
+    worker: &Worker<H>,
+    engine: &Engine,
+    asked: &Asked<'_>,
+    (decision, keys): (&mut Decision, Keys),
+    is_counted: bool,
+    looks_on: bool,
+) {
+    if !is_counted {
+        engine.refuse_uncounted(asked, decision);
+    }
+    if !looks_on && !worker.unanswered.has_room(keys.network) {
+        engine.refuse_unanswered(decision);
+    }
+    for taken in std::mem::take(&mut decision.charges).iter() {
+        charge(worker, engine, taken, keys);
+    }
 }
 
 fn charge<H: Host>(worker: &Worker<H>, engine: &Engine, taken: Charge, keys: Keys) {

@@ -11,7 +11,7 @@ use crate::consult::{self, Verdict};
 use crate::gather::{Gathered, gather};
 use crate::header;
 use crate::host::{Headers, Host, answer_status};
-use crate::judge::{Judged, judge, remember};
+use crate::judge::{Judged, judge, remember, soften};
 use crate::marks;
 use crate::metrics::Counter;
 use crate::reply::{Quota, Refusal, Reply, printable_id, refusal, unavailable};
@@ -193,6 +193,9 @@ impl<H: Host> Request<H> {
                 decision.ml_probability = verdict.ml_probability;
                 decision.reasons = verdict.reasons();
                 decision.retry_after_s = verdict.retry_after;
+                if decision.is_softened() {
+                    soften(&worker, &engine, &gathered.facts, &mut judged, now_ms);
+                }
                 self.act(&engine, &gathered, judged, now_ms)
             }
             None => self.fail(&engine, &gathered, judged, now_ms),

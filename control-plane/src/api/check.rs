@@ -98,7 +98,7 @@ pub(super) async fn check(
             let considered =
                 app.providers.consider(ip, verdict.keys.address, &verdict.decision, now_ms).await;
             if considered == Considered::Learnt {
-                verdict = app.detector.again(verdict, known_as, unix_ms());
+                verdict = app.detector.again(&facts, verdict, known_as, unix_ms());
             }
             share(&app, &facts, &verdict);
             if request.answered {

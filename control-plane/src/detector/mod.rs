@@ -171,7 +171,6 @@ impl Detector {
     ) -> Verdict {
         let engine = self.engine();
         let keys = self.keys(&engine, facts, now_ms);
-        let address = keys.address;
         let asked = self.usual().recall(engine.ask(facts), now_ms);
         let (mut decision, is_kept) = self.subjects(keys, |subjects| {
             if let Some(verdict) = crawler {
@@ -182,10 +181,10 @@ impl Detector {
         if !is_kept {
             engine.refuse_uncounted(&asked, &mut decision);
         }
-        let decision = self.with_reputation(&engine, decision, address, crawler, now_ms);
+        let decision = self.with_reputation(&engine, decision, (&asked, keys), crawler, now_ms);
         let enforced = engine.policy().enforces(engine.policy().route(facts.authority, facts.path));
         let outcome = outcome(&decision, engine.policy().thresholds().challenge);
-        self.pasts.with(address, |past| past.add(outcome, now_ms));
+        self.pasts.with(keys.address, |past| past.add(outcome, now_ms));
         let Decision { action, basis, ml_probability, features, .. } = &decision;
         let judged = Judged { action: *action, basis: *basis, ml_probability: *ml_probability, features };
         let attributions = judged.attributions(&engine, &self.attributed, now_ms);
@@ -216,11 +215,19 @@ impl Detector {
         score(engine, features, &evidence, crawler)
     }
 
-    /// Judges a verdict's request once more, as more is known of its address now; counts nothing.
-    pub fn again(&self, verdict: Verdict, crawler: Option<AgentVerdict>, now_ms: u64) -> Verdict {
-        let decision =
-            self.with_reputation(&verdict.engine, verdict.decision, verdict.keys.address, crawler, now_ms);
-        Verdict { decision, ..verdict }
+    /// Judges a verdict's request once more, as more is known of its address now; counts nothing but what was refused
+    /// and passes now.
+    pub fn again(
+        &self,
+        facts: &RequestFacts<'_>,
+        verdict: Verdict,
+        crawler: Option<AgentVerdict>,
+        now_ms: u64,
+    ) -> Verdict {
+        let Verdict { decision, engine, keys, .. } = verdict;
+        let asked = self.usual().recall(engine.ask(facts), now_ms);
+        let decision = self.with_reputation(&engine, decision, (&asked, keys), crawler, now_ms);
+        Verdict { decision, engine, ..verdict }
     }
 
     /// Counts how a login attempt ended that somebody tells of.
@@ -266,19 +273,19 @@ impl Detector {
         }
     }
 
-    /// Adds reputation to a decision that rests on the score.
+    /// Adds reputation to a decision that rests on the score; a refusal that it softens counts as passed.
     fn with_reputation(
         &self,
         engine: &Engine,
         decision: Decision,
-        address: u64,
+        (asked, keys): (&sallyport_core::Asked<'_>, Keys),
         crawler: Option<AgentVerdict>,
         now_ms: u64,
     ) -> Decision {
         if decision.basis != Basis::Score {
             return decision;
         }
-        let strength = self.reputation(address, now_ms);
+        let strength = self.reputation(keys.address, now_ms);
         if strength == decision.evidence.get(Check::IpReputation) {
             return decision;
         }
@@ -286,7 +293,17 @@ impl Detector {
         evidence.set(Check::IpReputation, strength);
         let scored = score(engine, &decision.features, &evidence, crawler);
         let Decision { action, score, reasons, evidence, .. } = scored;
-        Decision { action, score, reasons, evidence, ..decision }
+        let mut decision = Decision { action, score, reasons, evidence, ..decision };
+        if decision.is_softened() {
+            let looks_on = self.looks_on(now_ms);
+            let (_, is_kept) = self.subjects(keys, |subjects| {
+                engine.soften(asked, subjects, &mut decision, looks_on, now_ms);
+            });
+            if !is_kept {
+                engine.refuse_uncounted(asked, &mut decision);
+            }
+        }
+        decision
     }
 }
 

@@ -3,11 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use sallyport_core::{Action, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts};
+use sallyport_core::policy::LimitRule;
+use sallyport_core::{
+    Action, Check, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
+};
 
 use super::{Detector, Reported, Told};
 use crate::config::LimitsConfig;
-use crate::store::RequestId;
+use crate::store::{RequestId, Standing};
 
 const FROM_MS: u64 = 1_795_000_000_000;
 
@@ -32,7 +35,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let policy = Policy::compile(PolicyConfig::default()).expect("valid");
+        Self::with(PolicyConfig::default())
+    }
+
+    fn with(policy: PolicyConfig) -> Self {
+        let policy = Policy::compile(policy).expect("valid");
         let model = Model::built_in().expect("weights");
         let engine = Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([3; 16]), 1);
         let detector = Detector::new(Arc::new(engine), &LimitsConfig::default());
@@ -109,4 +116,66 @@ fn for_ten_minutes_newcomers_budgets_look_on_only() {
     assert_eq!(limited(&world, 0), 0);
     world.now_ms += 600_000;
     assert_eq!(limited(&world, 1_000), 80, "of 140 at once 60 find room");
+}
+
+#[test]
+fn a_good_past_lets_sign_ins_pass_within_their_budget_and_each_is_watched() {
+    let mut world = World::new();
+    world.ask("/", "", 0, "");
+    world.now_ms += 900_000;
+    let assets = |world: &mut World, count: usize, after_ms| {
+        (0..count).for_each(|_| {
+            world.ask("/site.css", "", after_ms, "");
+        });
+    };
+    assets(&mut world, 1_200, 50);
+    let (mut passed, mut softened) = (0, 0);
+    for n in 0..240 {
+        assets(&mut world, 4, 10);
+        world.now_ms += 85;
+        let name = format!(
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.{n}.0 Safari/537.36"
+        );
+        let facts = RequestFacts { method: b"POST", path: b"/login", user_agent: name.as_bytes(), ..facts() };
+        let verdict = world.detector.check(&facts, Marks::default(), None, world.now_ms);
+        if verdict.decision.action.refuses() {
+            continue;
+        }
+        passed += 1;
+        let mut evidence = verdict.decision.evidence;
+        evidence.set(Check::IpReputation, 0.0);
+        softened +=
+            u32::from(world.detector.engine().score(&verdict.decision.features, &evidence).action.refuses());
+        assert!(verdict.decision.watch.is_some());
+        let id = RequestId::parse(&format!("{n:032x}"));
+        world.detector.await_answer(&id, &verdict, &facts, world.now_ms);
+        let told = Told { status: 401, location: b"", content_type: b"text/html", session: b"" };
+        assert!(world.detector.answered(&id, told, world.now_ms).is_some());
+    }
+    assert!(softened > 0, "its past makes a difference");
+    assert!((20..=43).contains(&passed), "{passed} in 30 s");
+}
+
+#[test]
+fn what_passes_when_it_is_judged_again_is_charged_and_watched_then_and_only_once() {
+    let judge = |world: &World| world.detector.check(&facts(), Marks::default(), None, world.now_ms);
+    let score = judge(&World::new()).decision.score;
+    let thresholds = format!(r#"{{ "monitor": 0, "challenge": {}, "block": 100 }}"#, score * 0.95);
+    let newcomers = r#"{ "newcomers": { "per_second": 0.001, "burst": 1 } }"#;
+    let policy = format!(r#"{{ "thresholds": {thresholds}, "rate_limit": {newcomers} }}"#);
+    let mut world = World::with(PolicyConfig::from_json(policy.as_bytes()).expect("a policy"));
+    judge(&world);
+    world.now_ms += 900_000;
+    let [first, second] = [judge(&world), judge(&world)];
+    assert!(first.decision.action.refuses() && first.decision.watch.is_none());
+    let address = first.keys.address;
+    world.detector.pasts.with(address, |past| past.add(Standing { good: 500.0, bad: 0.0 }, world.now_ms));
+    let first = world.detector.again(&facts(), first, None, world.now_ms);
+    assert!(!first.decision.action.refuses() && first.decision.watch.is_some(), "{:?}", first.decision);
+    let charges = first.decision.charges;
+    world.detector.pasts.with(address, |past| past.add(Standing { good: 500.0, bad: 0.0 }, world.now_ms));
+    let first = world.detector.again(&facts(), first, None, world.now_ms);
+    assert_eq!((first.decision.action.refuses(), first.decision.charges), (false, charges));
+    let second = world.detector.again(&facts(), second, None, world.now_ms).decision;
+    assert_eq!(second.limit.map(|over| over.rule), Some(LimitRule::Newcomers), "there was room for one");
 }

@@ -11,4 +11,5 @@ mod gates;
 mod hosts;
 mod records;
 mod sessions;
+mod softened;
 mod subjects;

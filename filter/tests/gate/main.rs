@@ -26,5 +26,6 @@ mod observe;
 mod reply;
 mod request;
 mod sessions;
+mod softened;
 mod state;
 mod sync;
