@@ -127,6 +127,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// `location`; only read for login attempts and assets that are elsewhere.
     pub location: &'a [u8],
+    /// The request's `referer`; only read where [`Engine::reads_referer`] says so.
+    pub referer: &'a [u8],
     /// `content-type`; only read for assets; empty where it is not known.
     pub content_type: &'a [u8],
     /// Whether most who ask for this asset get none: [`crate::UsualAnswers::note`] says so.
@@ -162,7 +164,7 @@ impl Engine {
     ) -> Answered {
         let status = answer.status;
         if watch.is_attempt {
-            let has_failed = self.policy().login_failed(watch.login, answer.path, status, answer.location)
+            let has_failed = self.policy().login_failed(watch.login, answer)
                 || (watch.is_led_on && !is_redirect(status));
             let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
             let charges = self.login_ended(
@@ -219,6 +221,11 @@ impl Engine {
     pub fn answer_needs_network(&self, watch: Watch, answer: Answer<'_>, is_ripe: bool) -> bool {
         let is_none = watch.got(answer).is_some_and(Got::is_none);
         watch.unproven && (watch.is_attempt || is_ripe || is_none)
+    }
+
+    /// Whether the request's `referer` is needed besides the answer: where a failure may lead back to it.
+    pub fn reads_referer(&self, watch: Watch) -> bool {
+        watch.is_attempt && self.policy().login_at(watch.login).is_some_and(|route| route.same_page)
     }
 
     /// A page or an API call that was asked for as an asset: counted and charged as what it is.

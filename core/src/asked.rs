@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::engine::Engine;
 use crate::facts::RequestFacts;
-use crate::path::{PathClass, classify, is_icon, is_probe, is_robots, is_sign_in_itself};
+use crate::path::{PathClass, classify, is_icon, is_probe, is_robots, is_sign_in_itself, sends};
 use crate::plain::plain;
 use crate::text::find;
 
@@ -44,9 +44,14 @@ impl Engine {
         let path = plain(facts.path);
         let route = self.policy().route_of(facts.authority, &path);
         let class = route.class.unwrap_or_else(|| classify(facts, &path));
-        let login = self.policy().login_route(facts.method, facts.authority, &path);
+        let route_of = |method| self.policy().login_route(method, facts.authority, &path);
+        let signs_in = class == PathClass::Login && sends(facts.method);
+        // A sign-in by its name has the route of its path, whatever its method: else another one would dodge what the route
+        // says of answers.
+        let any_method = || if signs_in { route_of(None) } else { None };
+        let login = route_of(Some(facts.method)).or_else(any_method);
+        let is_attempt = signs_in || login.is_some();
         let is_cross_site = is_cross_site(facts);
-        let is_attempt = login.is_some() || (class == PathClass::Login && facts.method == b"POST");
         let is_probe = route.class.is_none() && is_probe(class, facts.path, &path);
         let is_sent_along =
             is_probe && is_cross_site && is_attempt && is_sign_in_itself(facts.path, &path, login.is_some());

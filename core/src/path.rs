@@ -92,16 +92,10 @@ const LOGIN_ENDINGS: [&str; 11] = [
 /// The class of a request by its plain path (see [`plain::plain`]) and by what browsers say (`Sec-Fetch-Dest`).
 /// What they say is only a claim: it makes no sign-in, and nothing that is sent, an asset.
 pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
-    let script = script(path);
-    let sends = matches!(facts.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE");
-    // A framework may well take the rest of a path for nothing, or for the format of the answer: `/login.json`, `/login/x`.
-    let reads_on = || {
-        let (name, folder) = (last_segment(path), folder(path));
-        let extension = name.iter().rev().position(|byte| *byte == b'.').map_or(0, |at| at + 1);
-        let stem = path.get(..path.len() - extension).unwrap_or(path);
-        (extension > 0 && signs_in(stem)) || (!is_of_sessions(folder) && signs_in(folder))
-    };
-    if signs_in(path) || (script.len() < path.len() && signs_in(script)) || (sends && reads_on()) {
+    let sends = sends(facts.method);
+    let is_form = |path: &[u8]| signs_in(path) && !is_asset_name(last_segment(path));
+    let is_login = if sends { begins_as_sign_in(path) } else { is_form(path) || is_form(script(path)) };
+    if is_login {
         return PathClass::Login;
     }
     if !sends && (is_asset_name(last_segment(path)) || facts.headers.is_some_and(|h| asks_for_asset(&h))) {
@@ -111,14 +105,35 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
 }
 
-fn signs_in(path: &[u8]) -> bool {
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()))
+/// Whether a request of this method is no mere look at what is there. Frameworks take methods in any case, and some take
+/// any for a post. Where the method is not known nothing is sent.
+pub(crate) fn sends(method: &[u8]) -> bool {
+    const LOOKS: [&[u8]; 5] = [b"", b"GET", b"HEAD", b"OPTIONS", b"TRACE"];
+    !LOOKS.iter().any(|look| look.eq_ignore_ascii_case(method))
 }
 
-/// Sessions may be things that a path goes on about: `PUT /sessions/7`.
-fn is_of_sessions(folder: &[u8]) -> bool {
-    [b"/session".as_slice(), b"/sessions"].iter().any(|end| ends_with_ignore_case(folder, end))
+/// Whether the path or a beginning of it is a sign-in's: a framework may well take the rest of a path for nothing. Sessions
+/// are things that a path goes on about: `PUT /sessions/7`.
+fn begins_as_sign_in(path: &[u8]) -> bool {
+    let is_of_sessions = |start: &[u8]| {
+        let name = last_segment(without_extension(start)).trim_ascii_end();
+        [b"session".as_slice(), b"sessions"].iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let mut starts = slashes.filter_map(|(at, _)| path.get(..at));
+    signs_in(path) || starts.any(|start| signs_in(start) && !is_of_sessions(start))
+}
+
+/// Whether a path is a sign-in's, as it is or with the format of the answer behind it: `/login.json`. Servers may cut
+/// off spaces.
+fn signs_in(path: &[u8]) -> bool {
+    let path = path.trim_ascii_end();
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    let is_known = |path: &[u8]| {
+        let path = path.trim_ascii_end();
+        LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()))
+    };
+    is_known(path) || is_known(without_extension(path))
 }
 
 /// What runs: a path up to the script that is given more of it, as `/wp-login.php` in `/wp-login.php/a.css`.
@@ -213,10 +228,10 @@ fn is_listed(path: &[u8]) -> bool {
     PROBES.as_ref().is_some_and(|probes| holds_any(probes, path))
 }
 
-/// The path without its last segment.
-fn folder(path: &[u8]) -> &[u8] {
-    let end = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
-    path.get(..end).unwrap_or_default()
+/// The path without the last dot of its last segment and what is behind it.
+fn without_extension(path: &[u8]) -> &[u8] {
+    let dot = last_segment(path).iter().rev().position(|byte| *byte == b'.');
+    dot.and_then(|at| path.get(..path.len() - at - 1)).unwrap_or(path)
 }
 
 fn last_segment(path: &[u8]) -> &[u8] {
@@ -252,27 +267,61 @@ mod tests {
         let sent = |method: &'static [u8], path: &str| {
             classify(&RequestFacts { method, ..Default::default() }, &plain::plain(path.as_bytes()))
         };
+        let posts: [&[u8]; 5] = [b"POST", b"post", b"PUT", b"DELETE", b"LOGIN"];
         for path in [
             "/login",
             "/login/",
             "/login.json",
-            "/login.html",
+            "/login.json/",
+            "/login.php/x",
+            "/login.php/a.css",
+            "/login%20",
+            "/login%20.json%09",
+            "/login/%0a",
             "/LogIn/x",
+            "/login/x/y",
             "/login/7.css",
+            "/wp-login.php.x/y",
+            "/index.php/login/x",
+            "/sessions/7/sign_in",
             "/users/sign_in.json",
             "/session.json",
+            "/session/%20",
             "/auth/token.json",
         ] {
-            assert_eq!(sent(b"POST", path), PathClass::Login, "{path}");
+            for method in posts {
+                assert_eq!(sent(method, path), PathClass::Login, "{path}");
+            }
         }
         for (path, class) in [
             ("/sessions/7", PathClass::Page),
-            ("/login/x/y", PathClass::Page),
+            ("/session.json/7", PathClass::Page),
+            ("/loginx/y", PathClass::Page),
+            ("/x.login/y", PathClass::Page),
+            ("/login.v1.Accounts/Get", PathClass::Page),
             ("/api/session/basket", PathClass::Api),
         ] {
             assert_eq!(sent(b"PUT", path), class, "{path}");
         }
-        assert_eq!(sent(b"GET", "/login/help"), PathClass::Page, "what is only read is no try");
+    }
+
+    #[test]
+    fn what_only_looks_at_a_sign_in_is_a_form_or_its_parts() {
+        let claim = BrowserHeaders { sec_fetch_dest: b"image", accept: b"image/*", ..Default::default() };
+        for (path, class) in [
+            ("/login", PathClass::Login),
+            ("/login.json", PathClass::Login),
+            ("/login.php/a.css", PathClass::Login),
+            ("/login.css", PathClass::Asset),
+            ("/login/a.css", PathClass::Asset),
+            ("/login/help", PathClass::Asset),
+        ] {
+            for method in [b"GET".as_slice(), b"get", b"HEAD", b"OPTIONS", b""] {
+                let facts = RequestFacts { method, headers: Some(claim), ..Default::default() };
+                assert_eq!(classify(&facts, path.as_bytes()), class, "{path}");
+            }
+        }
+        assert_eq!(class("/login/help"), PathClass::Page);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Watched {
     keys: Keys,
     /// For login attempts only.
     path: Vec<u8>,
+    /// Where [`Engine::reads_referer`] says so only.
+    referer: Vec<u8>,
     /// See [`Gathered::time_ms`].
     time_ms: Option<u64>,
     /// Whether the site may issue a session with the answer.
@@ -40,18 +42,20 @@ impl Watched {
         judged: &Judged,
     ) -> Option<Self> {
         let watch = judged.decision.watch?;
-        let path = if watch.is_login_attempt() { gathered.facts.path.to_vec() } else { Vec::new() };
+        let kept = |is_needed: bool, text: &[u8]| if is_needed { text.to_vec() } else { Vec::new() };
+        let path = kept(watch.is_login_attempt(), gathered.facts.path);
+        let referer = kept(engine.reads_referer(watch), gathered.facts.referer);
         let sources = &worker.config.sources;
         let has_sessions = !sources.session_cookie.is_empty() || !sources.session_header.is_empty();
         let asks_session = has_sessions && (judged.keys.session == 0 || watch.is_login_attempt());
         let (engine, keys, time_ms) = (engine.clone(), judged.keys, gathered.time_ms);
         let _pending = watch.is_newcomers_asset().then(|| worker.unanswered.begin(keys.network));
-        Some(Self { watch, engine, keys, path, time_ms, asks_session, _pending })
+        Some(Self { watch, engine, keys, path, referer, time_ms, asks_session, _pending })
     }
 
     /// Takes the answer in: header by header, since each costs a call and few are needed.
     pub(crate) fn learn<H: Host>(&self, worker: &Worker<H>) {
-        let Self { watch, engine, keys, path, time_ms, asks_session, .. } = self;
+        let Self { watch, engine, keys, path, referer, time_ms, asks_session, .. } = self;
         let header = |is_needed: bool, name: &str| {
             if is_needed { worker.host.response_header(name).unwrap_or_default() } else { Vec::new() }
         };
@@ -63,8 +67,14 @@ impl Watched {
         let Some(status) = status else { return };
         let now_ms = time_ms.unwrap_or_else(|| worker.host.recent_ms());
         let location = header(watch.reads_location(status), "location");
-        let answer =
-            Answer { path, status, location: &location, content_type: &content_type, is_usual: false };
+        let answer = Answer {
+            path,
+            status,
+            location: &location,
+            referer,
+            content_type: &content_type,
+            is_usual: false,
+        };
         let answer = worker.usual.borrow_mut().note(*watch, answer, keys.network, now_ms);
         if watch.matters(answer) {
             let outcome = feed_back(worker, engine, (*keys, *watch), answer, now_ms);

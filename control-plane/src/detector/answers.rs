@@ -12,8 +12,8 @@ const REMEMBERED: usize = 65_536;
 const LONGEST_MS: u64 = 600_000;
 /// The role of a request's id among keyed hashes.
 const ID: u8 = b'q';
-/// Of a login attempt's path so many bytes are kept.
-const PATH_BYTES: usize = 1_024;
+/// Of a login attempt's path, and of its referer, so many bytes are kept.
+const KEPT_BYTES: usize = 1_024;
 
 /// What is remembered of a request until its answer is told.
 pub(super) struct Asked(Table<Waiting>);
@@ -21,7 +21,8 @@ pub(super) struct Asked(Table<Waiting>);
 struct Waiting {
     key: u64,
     asked_ms: u64,
-    what: Option<(Keys, Watch, Box<[u8]>)>,
+    /// With the path and the referer of a login attempt.
+    what: Option<(Keys, Watch, [Box<[u8]>; 2])>,
 }
 
 /// An answer that somebody tells. Absent text is empty.
@@ -63,10 +64,14 @@ impl Detector {
     pub fn await_answer(&self, id: &RequestId, verdict: &Verdict, facts: &RequestFacts<'_>, now_ms: u64) {
         let Some(watch) = verdict.decision.watch else { return };
         let keys = verdict.keys;
-        let path = if watch.is_login_attempt() { facts.path } else { b"" };
-        let path = path.get(..PATH_BYTES).unwrap_or(path);
+        let kept = |is_needed: bool, text: &[u8]| {
+            let text = if is_needed { text } else { b"" };
+            text.get(..KEPT_BYTES).unwrap_or(text).into()
+        };
+        let path = kept(watch.is_login_attempt(), facts.path);
+        let referer = kept(verdict.engine.reads_referer(watch), facts.referer);
         self.asked.0.with(verdict.engine.key().text(ID, id.to_string().as_bytes()), |waiting| {
-            (waiting.asked_ms, waiting.what) = (now_ms, Some((keys, watch, path.into())));
+            (waiting.asked_ms, waiting.what) = (now_ms, Some((keys, watch, [path, referer])));
         });
     }
 
@@ -77,9 +82,10 @@ impl Detector {
             let fresh = now_ms.saturating_sub(waiting.asked_ms) < LONGEST_MS;
             waiting.what.take().filter(|_| fresh)
         });
-        let (keys, watch, path) = taken.flatten()?;
+        let (keys, watch, [path, referer]) = taken.flatten()?;
         let Told { status, location, content_type, session } = told;
-        let answer = Answer { path: &path, status, location, content_type, is_usual: false };
+        let (path, referer) = (&path, &referer);
+        let answer = Answer { path, status, location, referer, content_type, is_usual: false };
         let answer = self.usual().note(watch, answer, keys.network, now_ms);
         let (answered, _) = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
         if answered.login == Some(LoginOutcome::Failed) {

@@ -65,7 +65,8 @@ impl Judge {
         let decision = self.engine.decide(&asked, &mut subjects, (Marks::default(), false), self.now_ms);
         if let (Some(watch), Some(status)) = (decision.watch, line.status) {
             // Logs tell no content type: an asset is what was answered to the name of one.
-            let answer = Answer { path: line.path(), status, location: &line.location, ..Answer::default() };
+            let (path, referer) = (line.path(), facts.referer);
+            let answer = Answer { path, status, location: &line.location, referer, ..Answer::default() };
             self.engine.answered(watch, answer, &mut subjects, self.now_ms);
         }
         self.busy += started.elapsed();

@@ -310,19 +310,21 @@ pub struct LoginConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRoute {
-    /// The path, in any ASCII case, with a slash at the end or without.
+    /// The path, in any ASCII case, with a slash at the end or without; and what goes on from it with `.` or `/`, as
+    /// `/in.json` and `/in/x` from `/in`, but for a longer route and where the method only looks (GET).
     pub path: String,
     /// Only on this host, as [`Route::host`]. Default: on any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// The method of an attempt. Default POST.
+    /// The method of an attempt, in any ASCII case; whatever its method is a sign-in that is known by its name. Default POST.
     #[serde(default = "post")]
     pub method: String,
     /// Statuses of a failed attempt. Default 400, 401, 403, 422.
     #[serde(default = "failing_statuses")]
     pub failing_statuses: Vec<u16>,
-    /// Whether a 200, or a redirect to the same path (but a 307 or 308, which repeat the attempt), is a failed attempt
-    /// too: many sites show the form again.
+    /// Whether a 200, or a redirect to the same path (but a 307 or 308, which repeat the attempt) or to where the referer
+    /// says that the visitor came from, is a failed attempt too: many sites show the form again. Not for sites that lead back
+    /// to that page after a success.
     #[serde(default)]
     pub same_page: bool,
 }

@@ -37,7 +37,8 @@ pub(super) fn fits_path(pattern: &str, path: &[u8]) -> bool {
     }
 }
 
-fn without_slash(path: &[u8]) -> &[u8] {
+/// A path but for the slash at its end.
+pub(super) fn without_slash(path: &[u8]) -> &[u8] {
     path.strip_suffix(b"/").unwrap_or(path)
 }
 

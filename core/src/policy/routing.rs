@@ -4,9 +4,11 @@
 //! visitor's way around `/trap` and `/in`. Where a site does tell cases apart, a few more paths fit that it does not have.
 
 use super::config::{Enforcement, LoginRoute, Route, failing_statuses};
-use super::pattern::{fits_path, same_path};
+use super::pattern::{fits_path, same_path, without_slash};
 use super::{Policy, host};
+use crate::answers::Answer;
 use crate::facts::strip_query;
+use crate::path::sends;
 use crate::plain::plain;
 use crate::text::{find, starts_with_ignore_case};
 
@@ -40,40 +42,65 @@ impl Policy {
         self.config.trap_paths.iter().any(|trap| fits_path(trap, path))
     }
 
-    /// The place of the configured login route that a request of this `:authority` and plain path is an attempt at: of
-    /// several, the one that names the host most closely, then the first.
-    pub(crate) fn login_route(&self, method: &[u8], authority: &[u8], path: &[u8]) -> Option<u16> {
+    /// The place of the configured login route that a request of this `:authority` and plain path is an attempt at, by its
+    /// method or, without one, by any: of several, the one that names the host most closely, then the longest, then the
+    /// first.
+    pub(crate) fn login_route(&self, method: Option<&[u8]>, authority: &[u8], path: &[u8]) -> Option<u16> {
         let name = host::name(authority);
-        let fits =
-            |login: &LoginRoute| login.method.as_bytes() == method && same_path(login.path.as_bytes(), path);
+        let fits = |login: &LoginRoute| {
+            method.is_none_or(|method| login.method.as_bytes().eq_ignore_ascii_case(method))
+                && is_attempt_at(login, path)
+        };
         let routes = self.config.login.routes.iter().enumerate().filter(|(_, login)| fits(login));
-        let close =
-            routes.filter_map(|(at, login)| Some((host::closeness(login.host.as_deref(), name)?, at)));
+        let close = routes.filter_map(|(at, login)| {
+            let closeness = host::closeness(login.host.as_deref(), name)?;
+            Some((closeness, without_slash(login.path.as_bytes()).len(), at))
+        });
         // Of equal ones the last would be taken.
-        let (_, at) = close.rev().max_by_key(|(closeness, _)| *closeness)?;
+        let (.., at) = close.rev().max_by_key(|(closeness, length, _)| (*closeness, *length))?;
         u16::try_from(at).ok()
     }
 
-    /// Whether an answer means a failed login, by the configured route or by what is usual.
-    pub(crate) fn login_failed(&self, login: Option<u16>, path: &[u8], status: u16, location: &[u8]) -> bool {
-        let Some(route) = login.and_then(|at| self.config.login.routes.get(usize::from(at))) else {
+    /// The configured route of that place.
+    pub(crate) fn login_at(&self, place: Option<u16>) -> Option<&LoginRoute> {
+        self.config.login.routes.get(usize::from(place?))
+    }
+
+    /// Whether the answer to an attempt means that it failed, by the configured route or by what is usual.
+    pub(crate) fn login_failed(&self, login: Option<u16>, answer: Answer<'_>) -> bool {
+        let Answer { path, status, location, referer, .. } = answer;
+        let Some(route) = self.login_at(login) else {
             return failing_statuses().contains(&status);
         };
         // A 307 or 308 to the same path, as routers send for a slash, repeats the attempt there and does not show a form.
-        let leads = matches!(status, 300..=306 | 309..400) && leads_to(location, path);
-        route.failing_statuses.contains(&status) || (route.same_page && (status == 200 || leads))
+        let leads_back = matches!(status, 300..=306 | 309..400) && {
+            let target = plain(path_of(location));
+            let leads_to = |path: &[u8]| same_path(&target, &plain(path));
+            leads_to(path)
+                || leads_to(route.path.as_bytes())
+                || (!referer.is_empty() && leads_to(path_of(referer)))
+        };
+        route.failing_statuses.contains(&status) || (route.same_page && (status == 200 || leads_back))
     }
 }
 
-/// Whether a `location`, relative or absolute, leads to `path` whatever its query.
-fn leads_to(location: &[u8], path: &[u8]) -> bool {
-    let location = strip_query(location);
-    let after_scheme = find(location, b"://").and_then(|at| location.get(at + 3..));
-    let target = match after_scheme {
-        Some(rest) => rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at..)),
-        None => Some(location),
+/// Whether a path is a login route's, or what is sent to it goes on from that, as a framework may read over: `/in.json`,
+/// `/in/x`.
+fn is_attempt_at(login: &LoginRoute, path: &[u8]) -> bool {
+    let route = login.path.as_bytes();
+    let goes_on = || {
+        let route = without_slash(route);
+        let rest = path.get(route.len()..).unwrap_or_default().trim_ascii_start();
+        !route.is_empty() && starts_with_ignore_case(path, route) && matches!(rest, [] | [b'/' | b'.', ..])
     };
-    target.is_some_and(|target| same_path(&plain(target), &plain(path)))
+    same_path(route, path) || (sends(login.method.as_bytes()) && goes_on())
+}
+
+/// The path that a `location` or `referer`, relative or absolute, leads to.
+fn path_of(link: &[u8]) -> &[u8] {
+    let link = strip_query(link);
+    let Some(rest) = find(link, b"://").and_then(|at| link.get(at + 3..)) else { return link };
+    rest.iter().position(|byte| *byte == b'/').and_then(|at| rest.get(at..)).unwrap_or(b"/")
 }
 
 #[cfg(test)]
@@ -149,7 +176,8 @@ mod tests {
             r#"{ "login": { "routes": [
                 { "path": "/in" }, { "path": "/IN/" },
                 { "path": "/in/", "host": "shop.example" },
-                { "path": "/enter", "method": "PUT", "host": "*.example" }
+                { "path": "/enter", "method": "PUT", "host": "*.example" },
+                { "path": "/in/staff" }, { "path": "/" }, { "path": "/look", "method": "GET" }, { "path": "/login.php" }
             ] } }"#,
         );
         for (method, host, path, expected) in [
@@ -159,10 +187,22 @@ mod tests {
             ("PUT", "a.example", "/in", None),
             ("PUT", "a.example", "/Enter/", Some(3)),
             ("PUT", "a.test", "/enter", None),
-            ("POST", "a.example", "/in/x", None),
-            ("POST", "a.example", "/", None),
+            ("put", "a.example", "/enter", Some(3)),
+            ("POST", "a.example", "/in/x", Some(0)),
+            ("POST", "a.example", "/In.json", Some(0)),
+            ("post", "a.example", "/in.json/x", Some(0)),
+            ("POST", "a.example", "/in ", Some(0)),
+            ("POST", "a.example", "/in x", None),
+            ("POST", "a.example", "/index", None),
+            ("POST", "a.example", "/in/staff/x", Some(4)),
+            ("POST", "shop.example", "/in/staff", Some(2)),
+            ("POST", "a.example", "/", Some(5)),
+            ("POST", "a.example", "/x", None),
+            ("GET", "a.example", "/look", Some(6)),
+            ("GET", "a.example", "/look/a.css", None),
+            ("POST", "a.example", "/login.php/x", Some(7)),
         ] {
-            let found = policy.login_route(method.as_bytes(), host.as_bytes(), path.as_bytes());
+            let found = policy.login_route(Some(method.as_bytes()), host.as_bytes(), path.as_bytes());
             assert_eq!(found, expected, "{method} {host} {path}");
         }
     }
@@ -172,9 +212,13 @@ mod tests {
         let policy = policy(
             r#"{ "login": { "routes": [{ "path": "/in", "failing_statuses": [401], "same_page": true }] } }"#,
         );
-        let login = policy.login_route(b"POST", b"", b"/in");
+        let login = policy.login_route(Some(b"POST"), b"", b"/in");
         assert_eq!(login, Some(0));
-        for (status, location, failed) in [
+        let failed = |login, path: &str, status, location: &str, referer: &str| {
+            let (path, location, referer) = (path.as_bytes(), location.as_bytes(), referer.as_bytes());
+            policy.login_failed(login, Answer { path, status, location, referer, ..Answer::default() })
+        };
+        for (status, location, expected) in [
             (200, "", true),
             (401, "", true),
             (303, "/in?error=1", true),
@@ -187,20 +231,27 @@ mod tests {
             (308, "/in/", false),
             (500, "", false),
         ] {
-            assert_eq!(
-                policy.login_failed(login, b"/in", status, location.as_bytes()),
-                failed,
-                "{status} {location}"
-            );
+            assert_eq!(failed(login, "/in", status, location, ""), expected, "{status} {location}");
         }
-        assert!(!policy.login_failed(None, b"/login", 200, b""));
-        assert!(policy.login_failed(None, b"/login", 401, b""));
+        for (path, location, referer, expected) in [
+            ("/in.json", "/in", "", true),
+            ("/in/x", "/in/x", "", true),
+            ("/in", "/", "https://site.example", true),
+            ("/in", "https://site.example/Shop/?error", "https://elsewhere.example/shop?a", true),
+            ("/in", "/a%62", "/ab/c/..", true),
+            ("/in", "/account", "https://site.example/in", false),
+            ("/in", "", "", false),
+        ] {
+            assert_eq!(failed(login, path, 302, location, referer), expected, "{path} {location} {referer}");
+        }
+        assert!(!failed(None, "/login", 200, "", ""));
+        assert!(failed(None, "/login", 401, "", ""));
     }
 
     /// What the policy and a deny list of the same path say of it.
     fn outcome(policy: &Policy, lists: &Lists, path: &[u8]) -> (Option<u16>, bool, bool) {
         let listed = lists.find(&RequestFacts::default(), path, &HashKey::from_bytes([1; 16]), 0);
-        (policy.login_route(b"POST", b"", path), policy.is_trap(path), listed.is_some())
+        (policy.login_route(Some(b"POST"), b"", path), policy.is_trap(path), listed.is_some())
     }
 
     proptest! {
@@ -227,6 +278,7 @@ mod tests {
             for spelling in [respelt.as_str(), slashless, &format!("{slashless}/")] {
                 prop_assert_eq!(outcome(&policy, &lists, &plain(spelling.as_bytes())), expected, "{}", spelling);
             }
+            prop_assert_eq!(expected.0, Some(0));
             if !below.contains('x') {
                 prop_assert_eq!(expected, (Some(0), true, true));
             }

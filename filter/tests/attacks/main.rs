@@ -30,6 +30,7 @@ mod odd;
 mod people;
 mod runs;
 mod search;
+mod sign_ins;
 mod site;
 mod table;
 mod today;

@@ -52,7 +52,7 @@ impl Site {
         let path = read(path);
         let is = |name: &str| path.strip_prefix(name).is_some_and(|rest| !rest.starts_with(is_word));
         if is("/login") {
-            return if sent.method == "POST" { self.sign_in(sent.password) } else { html(Served::Page, 200) };
+            return if sent.method == "GET" { html(Served::Page, 200) } else { self.sign_in(sent.password) };
         }
         let answer = if is("/api") {
             Answer { served: Served::Api, status: 200, headers: vec![content("application/json")] }
@@ -134,7 +134,16 @@ fn decode(path: &str) -> String {
 fn every_spelling_gets_to_the_same_page() {
     let mut site = Site::default();
     let sent = |method| Sent { method, password: Password::Wrong, is_conditional: false };
-    for path in ["/login", "/LogIn", "//login", "/./login/", "/%6cogin", "/a/../login;x=1", "/login/a.css"] {
+    for path in [
+        "/login",
+        "/LogIn",
+        "//login",
+        "/./login/",
+        "/%6cogin",
+        "/a/../login;x=1",
+        "/login/a.css",
+        "/login%20",
+    ] {
         assert_eq!(site.answer(sent("POST"), path).served, Served::WrongPassword, "{path}");
     }
     for path in ["/item/12", "/item/12.css", "/item/12;.css", "/item/12/a.css?b", "/%69tem/12", "/"] {
