@@ -5,10 +5,8 @@ use crate::decay::remaining;
 use crate::network::FALSE_CLAIM_TAU_S;
 use crate::record::record;
 
-/// τ of the shares, in seconds.
+/// τ of the shares, in seconds; also of newcomers and their misdeeds, so that their share does not change by itself.
 const SHARE_TAU_S: f32 = 600.0;
-/// τ of newcomers' misdeeds, in seconds.
-const MISDEED_TAU_S: f32 = 1_800.0;
 /// τ of clients that proved themselves, in seconds: a day.
 const PROVEN_TAU_S: f32 = 86_400.0;
 /// So many proven clients double what newcomers share.
@@ -43,7 +41,7 @@ record! {
         graduation_tat_us: u64,
         /// Clients that came, τ = 600 s.
         new_clients: f32,
-        /// Of them those that hit a probe or trap, or failed to sign in, τ = 1,800 s.
+        /// Of them those that hit a probe or trap, or failed to sign in three times, τ = 600 s.
         misdeeds: f32,
         /// Clients that proved themselves, τ = 1 day.
         proven: f32,
@@ -107,12 +105,12 @@ impl AddressState {
         self.assets *= left;
         self.missing *= left;
         self.new_clients *= left;
+        self.misdeeds *= left;
         self.proven *= remaining(elapsed, PROVEN_TAU_S);
         let left = remaining(elapsed, LOGIN_TAU_S);
         self.attempts *= left;
         self.failures *= left;
-        if self.misdeeds > 0.0 || self.false_claims > 0.0 {
-            self.misdeeds *= remaining(elapsed, MISDEED_TAU_S);
+        if self.false_claims > 0.0 {
             self.false_claims *= remaining(elapsed, FALSE_CLAIM_TAU_S);
         }
         self.last_seen_ms = now_ms;
@@ -145,7 +143,7 @@ impl AddressState {
     /// How much the newcomers look like one that changes its name, in [0, 1]: the larger of two findings, each less what
     /// proved itself here since. *Rotation*: many came (8 to 24), few requests each (below 4), without the assets that
     /// pages load; an office of 200 people loads them. *Misdeeds*: several newcomers (1 to 5) probed, hit traps or failed
-    /// to sign in, and most of those that came did.
+    /// to sign in again and again, and most of those that came did.
     pub(crate) fn newcomers(&self) -> f32 {
         let came = self.new_clients + 1.0;
         let many = ((came - 8.0 - 2.0 * self.proven) / 16.0).clamp(0.0, 1.0);

@@ -189,8 +189,9 @@ impl Engine {
                 let neighbours = failed_logins(subjects.address.failures, subjects.address.attempts);
                 let others = neighbours.min(MOST_OF_NEIGHBOURS).max(marks.network);
                 evidence.set(Check::FailedLogins, own.max(others));
-                // A model learns from what the client did itself.
-                if standing.is_newcomer && self.refuses {
+                // A model learns from what the client did itself. Who loaded what a page needs has shown something of its
+                // own: else nobody could get in, and nearly all would go on failing.
+                if standing.is_newcomer && subjects.client.proof == 0 && self.refuses {
                     features = count_fully(subjects, features, &mut evidence);
                 }
             }

@@ -48,8 +48,8 @@ pub(crate) fn failed_logins(failures: f32, attempts: f32) -> f32 {
     failures / 10.0 * (failures / attempts.max(1.0)).min(1.0)
 }
 
-/// Where nearly all sign-ins of an address or its network fail, its failures are a newcomer's own: what it calls itself
-/// must not make it look better. A network has to fail four times as often.
+/// Where nearly all sign-ins of an address or its network fail, its failures are a newcomer's own that has shown nothing:
+/// what it calls itself must not make it look better. A network has to fail four times as often.
 pub(crate) fn count_fully(
     subjects: &Subjects<'_>,
     mut features: Features,

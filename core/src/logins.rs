@@ -38,7 +38,8 @@ impl Engine {
         let Subjects { client, address, network, .. } = subjects;
         client.pass_time(now_ms);
         address.pass_time(now_ms);
-        if failed && client.failures < 0.5 && !client.is_proven(now_ms) {
+        // Once, at its third: people mistype a password twice.
+        if failed && (1.5..2.5).contains(&client.failures) && !client.is_proven(now_ms) {
             address.misdeeds += 1.0;
         }
         address.attempts += 1.0;

@@ -73,6 +73,48 @@ fn where_nearly_all_sign_ins_fail_a_new_client_bears_the_failures() {
 }
 
 #[test]
+fn a_misdeed_is_a_newcomers_third_failure() {
+    let found = |failures: u64| {
+        let mut door = Door::indifferent("");
+        for (number, agent) in (0..8).map(chrome).enumerate() {
+            for nth in 0..failures {
+                door.visit(&sign_in(OFFICE, &agent), (401, ""), NOW + 9_000 * number as u64 + 1_000 * nth);
+            }
+        }
+        let newcomer = chrome(99);
+        let at = |door: &mut Door, s: u64| {
+            door.judge(&browser(OFFICE, &newcomer, "/a"), NOW + s * 1_000).evidence.get(Check::AddressClients)
+        };
+        [at(&mut door, 100), at(&mut door, 700)]
+    };
+    let mistyped = found(2)[0];
+    assert!(mistyped < 0.05, "people mistype a password: {mistyped}");
+    let [soon, late] = found(3);
+    assert!(soon > 0.9 && late < 0.5 * soon, "it fades as those who came do: {soon}, {late}");
+    assert!(found(5)[0] <= soon, "once each");
+}
+
+#[test]
+fn who_has_loaded_what_a_page_needs_is_not_kept_out_by_those_who_failed() {
+    let mut door = Door::indifferent("");
+    for (number, agent) in (0..30).map(chrome).enumerate() {
+        door.visit(&sign_in(OFFICE, &agent), (401, ""), NOW + 2_000 * number as u64);
+    }
+    let agents = [98, 99].map(chrome);
+    let [strength, of_a_reader] = [false, true].map(|reads| {
+        let agent = &agents[usize::from(reads)];
+        if reads {
+            door.visit(&browser(OFFICE, agent, "/login"), (200, "text/html"), NOW + 71_000);
+            door.visit(&browser(OFFICE, agent, "/site.css"), (200, "text/css"), NOW + 71_100);
+        }
+        let now_ms = NOW + if reads { 80_000 } else { 70_000 };
+        door.judge(&sign_in(OFFICE, agent), now_ms).evidence.get(Check::FailedLogins)
+    });
+    assert!(strength > 0.95, "{strength}");
+    assert!((0.5..=0.6).contains(&of_a_reader), "as to others at the address: {of_a_reader}");
+}
+
+#[test]
 fn hidden_images_of_another_site_lock_nobody_out() {
     let mut door = Door::new(TRAPS);
     door.issue(b"s-1", NOW);
