@@ -164,8 +164,8 @@ impl Engine {
     ) -> Answered {
         let status = answer.status;
         if watch.is_attempt {
-            let has_failed = self.policy().login_failed(watch.login, answer)
-                || (watch.is_led_on && !is_redirect(status));
+            let has_failed =
+                self.policy().login_failed(watch.login, answer) || (watch.is_led_on && !is_redirect(status));
             let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
             let charges = self.login_ended(
                 SignIn {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use sallyport_core::observation::FailedLogin;
-use sallyport_core::{Answer, Engine, LoginOutcome, Watch};
+use sallyport_core::{Answer, Engine, LoginOutcome, Watch, strip_query};
 
 use crate::gather::{Gathered, value_of};
 use crate::host::{Host, parse_status};
@@ -44,7 +44,7 @@ impl Watched {
         let watch = judged.decision.watch?;
         let kept = |is_needed: bool, text: &[u8]| if is_needed { text.to_vec() } else { Vec::new() };
         let path = kept(watch.is_login_attempt(), gathered.facts.path);
-        let referer = kept(engine.reads_referer(watch), gathered.facts.referer);
+        let referer = kept(engine.reads_referer(watch), strip_query(gathered.facts.referer));
         let sources = &worker.config.sources;
         let has_sessions = !sources.session_cookie.is_empty() || !sources.session_header.is_empty();
         let asks_session = has_sessions && (judged.keys.session == 0 || watch.is_login_attempt());

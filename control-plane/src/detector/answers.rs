@@ -1,6 +1,6 @@
 //! Requests that were judged here and whose answers somebody will tell: `POST /v1/answers` names them by request id.
 
-use sallyport_core::{Answer, Charges, LoginOutcome, RequestFacts, Watch};
+use sallyport_core::{Answer, Charges, LoginOutcome, RequestFacts, Watch, strip_query};
 
 use super::table::{Record, Table};
 use super::{Detector, Keys, LOGIN_FAILURE, Verdict};
@@ -69,7 +69,7 @@ impl Detector {
             text.get(..KEPT_BYTES).unwrap_or(text).into()
         };
         let path = kept(watch.is_login_attempt(), facts.path);
-        let referer = kept(verdict.engine.reads_referer(watch), facts.referer);
+        let referer = kept(verdict.engine.reads_referer(watch), strip_query(facts.referer));
         self.asked.0.with(verdict.engine.key().text(ID, id.to_string().as_bytes()), |waiting| {
             (waiting.asked_ms, waiting.what) = (now_ms, Some((keys, watch, [path, referer])));
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sallyport_core::policy::LimitRule;
 use sallyport_core::{
-    Action, Check, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
+    Action, Check, Engine, HashKey, LoginOutcome, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
 };
 
 use super::{Detector, Reported, Told};
@@ -35,10 +35,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with(PolicyConfig::default())
+        Self::with("{}")
     }
 
-    fn with(policy: PolicyConfig) -> Self {
+    /// With this policy, in JSON.
+    fn with(policy: &str) -> Self {
+        let policy = PolicyConfig::from_json(policy.as_bytes()).expect("a policy");
         let policy = Policy::compile(policy).expect("valid");
         let model = Model::built_in().expect("weights");
         let engine = Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([3; 16]), 1);
@@ -163,7 +165,7 @@ fn what_passes_when_it_is_judged_again_is_charged_and_watched_then_and_only_once
     let thresholds = format!(r#"{{ "monitor": 0, "challenge": {}, "block": 100 }}"#, score * 0.95);
     let newcomers = r#"{ "newcomers": { "per_second": 0.001, "burst": 1 } }"#;
     let policy = format!(r#"{{ "thresholds": {thresholds}, "rate_limit": {newcomers} }}"#);
-    let mut world = World::with(PolicyConfig::from_json(policy.as_bytes()).expect("a policy"));
+    let mut world = World::with(&policy);
     judge(&world);
     world.now_ms += 900_000;
     let [first, second] = [judge(&world), judge(&world)];
@@ -178,4 +180,27 @@ fn what_passes_when_it_is_judged_again_is_charged_and_watched_then_and_only_once
     assert_eq!((first.decision.action.refuses(), first.decision.charges), (false, charges));
     let second = world.detector.again(&facts(), second, None, world.now_ms).decision;
     assert_eq!(second.limit.map(|over| over.rule), Some(LimitRule::Newcomers), "there was room for one");
+}
+
+#[test]
+fn a_told_redirect_back_to_the_referer_is_a_failure_where_the_form_is_shown_again() {
+    let outcome = |same_page: bool, location: &str| {
+        let world = World::with(&format!(
+            r#"{{ "login": {{ "routes": [{{ "path": "/in", "same_page": {same_page} }}] }} }}"#
+        ));
+        let facts = RequestFacts { method: b"POST", path: b"/in.json", ..facts() };
+        let verdict = world.detector.check(&facts, Marks::default(), None, world.now_ms);
+        let id = RequestId::parse(&format!("{:032x}", 1));
+        world.detector.await_answer(&id, &verdict, &facts, world.now_ms);
+        let told = Told { status: 302, location: location.as_bytes(), content_type: b"", session: b"" };
+        world.detector.answered(&id, told, world.now_ms)?.login.map(|(outcome, _)| outcome)
+    };
+    for (same_page, location, expected) in [
+        (true, "/?error", LoginOutcome::Failed),
+        (true, "/in", LoginOutcome::Failed),
+        (true, "/account", LoginOutcome::Passed),
+        (false, "/?error", LoginOutcome::Passed),
+    ] {
+        assert_eq!(outcome(same_page, location), Some(expected), "{same_page} {location}");
+    }
 }

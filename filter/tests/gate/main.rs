@@ -26,6 +26,7 @@ mod observe;
 mod reply;
 mod request;
 mod sessions;
+mod sign_ins;
 mod softened;
 mod state;
 mod sync;
