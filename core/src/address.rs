@@ -9,9 +9,9 @@ use crate::record::record;
 const SHARE_TAU_S: f32 = 600.0;
 /// τ of clients that proved themselves, in seconds: a day.
 const PROVEN_TAU_S: f32 = 86_400.0;
-/// So many proven clients double what newcomers share.
+/// So many proven clients double what newcomers share, and how many sign-ins may fail.
 const PROVEN_DOUBLES: f32 = 4.0;
-/// Newcomers never share more than so many times what one client has.
+/// They never share more than so many times what one client has.
 const MOST_GROWTH: f32 = 4.0;
 /// A client that asked for pages as if they were assets so often has no credit left for its address: see
 /// [`AddressState::distrusts_assets`].
@@ -122,7 +122,7 @@ impl AddressState {
         self.new_clients
     }
 
-    /// How many times what one client has its newcomers share, 1 to 4: it grows with the clients that proved themselves
+    /// How many times what one client has its newcomers share, and how many times its sign-ins' limit counts, 1 to 4: it grows with the clients that proved themselves
     /// here in the last day.
     pub(crate) fn growth(&self) -> f32 {
         (1.0 + self.proven / PROVEN_DOUBLES).min(MOST_GROWTH)

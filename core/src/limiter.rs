@@ -164,15 +164,17 @@ pub(crate) fn sign_in_ended(
         if failed && reserved_ms.is_none() {
             add(limits, rule, subjects, (now_ms, &mut charges), true);
         }
-        let (Some(limit), Some(cell)) = (limits.get(rule), subjects.cell(rule)) else { continue };
+        let Some(limit) = limits.get(rule) else { continue };
+        let rate = rate(&limit, rule, subjects);
+        let Some(cell) = subjects.cell(rule) else { continue };
         let now_us = now_ms.saturating_mul(1000);
-        let ahead_us = cell::ahead_us(*cell.cell, now_us, limit.rate);
+        let ahead_us = cell::ahead_us(*cell.cell, now_us, rate);
         let Some(reserved_ms) = reserved_ms else { continue };
         if !failed {
-            let weighs_us = still_weighs_us(limit.interval_us(), now_ms.saturating_sub(reserved_ms));
-            *cell.cell = cell::cell(ahead_us.saturating_sub(weighs_us), now_us, limit.rate);
+            let weighs_us = still_weighs_us(rate.interval_us, now_ms.saturating_sub(reserved_ms));
+            *cell.cell = cell::cell(ahead_us.saturating_sub(weighs_us), now_us, rate);
         } else if ahead_us > limit.shared_from_us() {
-            charges.add(charge(&limit, rule, cell.key, limit.rate));
+            charges.add(charge(&limit, rule, cell.key, rate));
         }
     }
     charges
@@ -193,9 +195,10 @@ pub(crate) fn spend_crawler(limits: &Limits, subjects: &mut Subjects<'_>, now_ms
     spent
 }
 
-/// The rate at which a request is counted: newcomers of an address with proven clients have more.
+/// The rate at which a request is counted: newcomers of an address with proven clients have more, and so have its sign-ins.
 fn rate(limit: &CompiledLimit, rule: LimitRule, subjects: &Subjects<'_>) -> Rate {
-    let growth = if rule == LimitRule::Newcomers { subjects.address.growth() } else { 1.0 };
+    let grows = matches!(rule, LimitRule::Newcomers | LimitRule::AddressLogin);
+    let growth = if grows { subjects.address.growth() } else { 1.0 };
     let interval_us = ((limit.rate.interval_us as f32 / growth) as u64).max(1);
     Rate { interval_us, ..limit.rate }
 }

@@ -21,8 +21,16 @@ pub(super) struct Asked(Table<Waiting>);
 struct Waiting {
     key: u64,
     asked_ms: u64,
-    /// With the path and the referer of a login attempt.
-    what: Option<(Keys, Watch, [Box<[u8]>; 2])>,
+    what: Option<Judged>,
+}
+
+struct Judged {
+    keys: Keys,
+    watch: Watch,
+    /// Of a login attempt.
+    path: Box<[u8]>,
+    /// Of a login attempt, where it is needed.
+    referer: Box<[u8]>,
 }
 
 /// An answer that somebody tells. Absent text is empty.
@@ -71,7 +79,7 @@ impl Detector {
         let path = kept(watch.is_login_attempt(), facts.path);
         let referer = kept(verdict.engine.reads_referer(watch), strip_query(facts.referer));
         self.asked.0.with(verdict.engine.key().text(ID, id.to_string().as_bytes()), |waiting| {
-            (waiting.asked_ms, waiting.what) = (now_ms, Some((keys, watch, [path, referer])));
+            (waiting.asked_ms, waiting.what) = (now_ms, Some(Judged { keys, watch, path, referer }));
         });
     }
 
@@ -82,7 +90,7 @@ impl Detector {
             let fresh = now_ms.saturating_sub(waiting.asked_ms) < LONGEST_MS;
             waiting.what.take().filter(|_| fresh)
         });
-        let (keys, watch, [path, referer]) = taken.flatten()?;
+        let Judged { keys, watch, path, referer } = taken.flatten()?;
         let Told { status, location, content_type, session } = told;
         let (path, referer) = (&path, &referer);
         let answer = Answer { path, status, location, referer, content_type, is_usual: false };

@@ -88,3 +88,39 @@ impl Judge {
         self.busy
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sallyport_core::{Action, HashKey, Model, Policy, PolicyConfig, Ranges};
+
+    use super::*;
+
+    #[test]
+    fn a_logged_redirect_back_to_the_referer_is_a_failure_where_the_form_is_shown_again() {
+        let passed = |same_page: bool| {
+            let json = format!(
+                r#"{{ "thresholds": {{ "monitor": 99, "challenge": 99.9, "block": 100 }},
+                    "login": {{ "routes": [{{ "path": "/in", "same_page": {same_page} }}] }} }}"#
+            );
+            let policy = Policy::compile(PolicyConfig::from_json(json.as_bytes()).expect("a policy"));
+            let (model, key) = (Model::built_in().expect("weights"), HashKey::from_bytes([3; 16]));
+            let mut judge =
+                Judge::new(Engine::new(policy.expect("valid"), model, Ranges::default(), key, 1), 100);
+            let line = LogLine {
+                address: Some([192, 0, 2, 1].into()),
+                time_ms: 1_795_000_000_000,
+                method: b"POST".into(),
+                target: b"/in/x?a=1".into(),
+                user_agent: b"Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0".into(),
+                referer: b"https://site.example/shop?b=2".into(),
+                location: b"/shop?error".into(),
+                status: Some(302),
+                ..LogLine::default()
+            };
+            let at = |n: u64| LogLine { time_ms: line.time_ms + 250 * n, ..line.clone() };
+            (0..100).filter(|n| judge.judge(&at(*n)).decision.action == Action::Allow).count()
+        };
+        assert_eq!(passed(false), 100, "what succeeds is given back");
+        assert!((1..50).contains(&passed(true)), "{}", passed(true));
+    }
+}

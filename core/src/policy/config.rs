@@ -205,7 +205,7 @@ pub struct RateLimitConfig {
     pub network: Limit,
     /// Pages and API calls of all clients of an address together. Default 50 per second, 600 at once.
     pub address_page: Limit,
-    /// Sign-ins of an address that fail or are under way. Default 0.1 per second, 40 at once.
+    /// Sign-ins of an address that fail or are under way. It grows as `newcomers` does. Default 0.1 per second, 40 at once.
     pub address_login: Limit,
     /// The same of the newcomers of a network. Default 0.4 per second, 160 at once.
     pub network_login: Limit,
