@@ -255,7 +255,11 @@ impl Spent {
             return;
         }
         let (Some(limit), None) = (limits.get(rule), self.wait_us) else { return };
-        let rate = rate(&limit, rule, subjects);
+        let mut rate = rate(&limit, rule, subjects);
+        // One place is left to those who have proven themselves there: else newcomers that fail would shut them out.
+        if rule == LimitRule::AddressLogin && standing.is_newcomer && subjects.address.growth() > 1.0 {
+            rate.tolerance_us = rate.tolerance_us.saturating_sub(rate.interval_us);
+        }
         let Some(cell) = subjects.cell(rule) else { return };
         let mut as_it_is = *cell.cell;
         if let Err(wait_us) = gcra(&mut as_it_is, now_ms, rate) {
