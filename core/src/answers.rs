@@ -242,8 +242,7 @@ impl Engine {
         client.without_referer = client.without_referer.min(client.pages + client.assets);
         client.false_claims = client.false_claims.saturating_add(1);
         client.false_assets += 1.0;
-        // Nor does it speak against who loads more assets than that: the site may have lost some of its pictures.
-        if client.false_claims >= FIRST_EVIDENCE && client.false_assets > client.assets {
+        if client.false_claims >= FIRST_EVIDENCE && client.claims_falsely() {
             if is_html(content_type) {
                 client.pages += 1.0;
                 client.pages_60s += 1.0;

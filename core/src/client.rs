@@ -299,6 +299,12 @@ impl ClientState {
         now_ms
     }
 
+    /// Whether most of what it asks for as assets is none: who loads more than that has come to a site that lost some of its
+    /// pictures.
+    pub(crate) fn claims_falsely(&self) -> bool {
+        self.false_assets > self.assets
+    }
+
     /// Whether it has shown so little of its own that its address speaks for it too.
     pub(crate) fn is_little_known(&self) -> bool {
         (self.page_count as f32) < HANDFUL

@@ -24,7 +24,8 @@ impl Engine {
             evidence.set(Check::DatacenterIp, provider.kind.strength());
         }
         // What somebody asks for as what it is not contradicts it like a header would, from the third time on.
-        let denied = f32::from(client.false_claims.saturating_sub(2)) / 2.0;
+        let claims = if client.claims_falsely() { client.false_claims } else { 0 };
+        let denied = f32::from(claims.saturating_sub(2)) / 2.0;
         evidence.set(Check::UserAgent, client.agent_suspicion);
         evidence.set(Check::HeadersMismatch, mismatch.headers.max(denied));
         evidence.set(Check::Ja4Mismatch, mismatch.ja4);

@@ -122,7 +122,7 @@ fn for_ten_minutes_newcomers_budgets_look_on_only() {
 
 #[test]
 fn a_good_past_lets_sign_ins_pass_within_their_budget_and_each_is_watched() {
-    let mut world = World::new();
+    let mut world = World::with(r#"{ "thresholds": { "monitor": 40, "challenge": 50, "block": 90 } }"#);
     world.ask("/", "", 0, "");
     world.now_ms += 900_000;
     let assets = |world: &mut World, count: usize, after_ms| {
