@@ -69,6 +69,10 @@ impl Policy {
     /// Whether the answer to an attempt means that it failed, by the configured route or by what is usual.
     pub(crate) fn login_failed(&self, login: Option<u16>, answer: Answer<'_>) -> bool {
         let Answer { path, status, location, referer, .. } = answer;
+        // Where there is nothing to sign in at nobody has signed in.
+        if matches!(status, 404 | 405 | 410 | 501) {
+            return true;
+        }
         let Some(route) = self.login_at(login) else {
             return failing_statuses().contains(&status);
         };

@@ -316,3 +316,18 @@ fn just_after_a_start_newcomers_budgets_only_look_on() {
     door.looks_on = false;
     assert!(!passes(&mut door, &other, NOW));
 }
+
+#[test]
+fn where_there_is_nothing_to_sign_in_at_nobody_has_signed_in() {
+    for (method, path, status) in
+        [("POST", "/login/x/y", 404), ("PUT", "/login", 405), ("POST", "/sign_in", 501)]
+    {
+        let mut door = Door::indifferent("");
+        let passes = |number: &usize| {
+            let agent = chrome(*number);
+            let facts = RequestFacts { method: method.as_bytes(), ..browser(OFFICE, &agent, path) };
+            !door.visit(&facts, (status, "text/html"), NOW + 50 * *number as u64).action.refuses()
+        };
+        assert_eq!((0..200).filter(passes).count(), 40, "{method} {path}");
+    }
+}
