@@ -122,8 +122,8 @@ impl AddressState {
         self.new_clients
     }
 
-    /// How many times what one client has its newcomers share, and how many times its sign-ins' limit counts, 1 to 4: it grows with the clients that proved themselves
-    /// here in the last day.
+    /// How many times what one client has its newcomers share, and how many times as many of its sign-ins may fail, 1 to 4:
+    /// it grows with the clients that proved themselves here in the last day.
     pub(crate) fn growth(&self) -> f32 {
         (1.0 + self.proven / PROVEN_DOUBLES).min(MOST_GROWTH)
     }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::engine::Engine;
 use crate::facts::RequestFacts;
-use crate::path::{PathClass, classify, is_icon, is_probe, is_robots, is_sign_in_itself, sends};
+use crate::login_path::sends;
+use crate::path::{PathClass, classify, is_icon, is_probe, is_robots, is_sign_in_itself};
 use crate::plain::plain;
 use crate::text::find;
 

@@ -26,6 +26,7 @@ mod features;
 mod headers;
 mod keys;
 mod limiter;
+mod login_path;
 mod logins;
 mod model;
 mod network;

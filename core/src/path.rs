@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{holds_any, literal_set};
 use crate::facts::{BrowserHeaders, RequestFacts};
+use crate::login_path::{begins_as_sign_in, sends, signs_in};
 use crate::plain;
-use crate::text::{contains, contains_ignore_case, ends_with_ignore_case, starts_with_ignore_case};
+use crate::text::{
+    contains, contains_ignore_case, ends_with_ignore_case, last_segment, starts_with_ignore_case,
+};
 
 /// What kind of thing a request asks for. A *page* is whatever is none of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,20 +78,6 @@ const ASSET_DESTINATIONS: [&[u8]; 12] = [
     b"serviceworker",
     b"object",
 ];
-const LOGIN_ENDINGS: [&str; 11] = [
-    "/login",
-    "/signin",
-    "/sign-in",
-    "/sign_in",
-    "/log-in",
-    "/logon",
-    "/session",
-    "/sessions",
-    "/auth/token",
-    "/oauth/token",
-    "/wp-login.php",
-];
-
 /// The class of a request by its plain path (see [`plain::plain`]) and by what browsers say (`Sec-Fetch-Dest`).
 /// What they say is only a claim: it makes no sign-in, and nothing that is sent, an asset.
 pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
@@ -103,37 +92,6 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     }
     let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty");
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
-}
-
-/// Whether a request of this method is no mere look at what is there. Frameworks take methods in any case, and some take
-/// any for a post. Where the method is not known nothing is sent.
-pub(crate) fn sends(method: &[u8]) -> bool {
-    const LOOKS: [&[u8]; 5] = [b"", b"GET", b"HEAD", b"OPTIONS", b"TRACE"];
-    !LOOKS.iter().any(|look| look.eq_ignore_ascii_case(method))
-}
-
-/// Whether the path or a beginning of it is a sign-in's: a framework may well take the rest of a path for nothing. Sessions
-/// are things that a path goes on about: `PUT /sessions/7`.
-fn begins_as_sign_in(path: &[u8]) -> bool {
-    let is_of_sessions = |start: &[u8]| {
-        let name = last_segment(without_extension(start)).trim_ascii_end();
-        [b"session".as_slice(), b"sessions"].iter().any(|known| known.eq_ignore_ascii_case(name))
-    };
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let mut starts = slashes.filter_map(|(at, _)| path.get(..at));
-    signs_in(path) || starts.any(|start| signs_in(start) && !is_of_sessions(start))
-}
-
-/// Whether a path is a sign-in's, as it is or with the format of the answer behind it: `/login.json`. Servers may cut
-/// off spaces.
-fn signs_in(path: &[u8]) -> bool {
-    let path = path.trim_ascii_end();
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    let is_known = |path: &[u8]| {
-        let path = path.trim_ascii_end();
-        LOGIN_ENDINGS.iter().any(|ending| ends_with_ignore_case(path, ending.as_bytes()))
-    };
-    is_known(path) || is_known(without_extension(path))
 }
 
 /// What runs: a path up to the script that is given more of it, as `/wp-login.php` in `/wp-login.php/a.css`.
@@ -228,17 +186,6 @@ fn is_listed(path: &[u8]) -> bool {
     PROBES.as_ref().is_some_and(|probes| holds_any(probes, path))
 }
 
-/// The path without the last dot of its last segment and what is behind it.
-fn without_extension(path: &[u8]) -> &[u8] {
-    let dot = last_segment(path).iter().rev().position(|byte| *byte == b'.');
-    dot.and_then(|at| path.get(..path.len() - at - 1)).unwrap_or(path)
-}
-
-fn last_segment(path: &[u8]) -> &[u8] {
-    let start = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
-    path.get(start..).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -260,68 +207,6 @@ mod tests {
         assert_eq!(class("/API/items"), PathClass::Api);
         assert_eq!(class("/GraphQL"), PathClass::Api);
         assert_eq!(class(""), PathClass::Page);
-    }
-
-    #[test]
-    fn a_sign_in_is_one_however_its_path_goes_on() {
-        let sent = |method: &'static [u8], path: &str| {
-            classify(&RequestFacts { method, ..Default::default() }, &plain::plain(path.as_bytes()))
-        };
-        let posts: [&[u8]; 5] = [b"POST", b"post", b"PUT", b"DELETE", b"LOGIN"];
-        for path in [
-            "/login",
-            "/login/",
-            "/login.json",
-            "/login.json/",
-            "/login.php/x",
-            "/login.php/a.css",
-            "/login%20",
-            "/login%20.json%09",
-            "/login/%0a",
-            "/LogIn/x",
-            "/login/x/y",
-            "/login/7.css",
-            "/wp-login.php.x/y",
-            "/index.php/login/x",
-            "/sessions/7/sign_in",
-            "/users/sign_in.json",
-            "/session.json",
-            "/session/%20",
-            "/auth/token.json",
-        ] {
-            for method in posts {
-                assert_eq!(sent(method, path), PathClass::Login, "{path}");
-            }
-        }
-        for (path, class) in [
-            ("/sessions/7", PathClass::Page),
-            ("/session.json/7", PathClass::Page),
-            ("/loginx/y", PathClass::Page),
-            ("/x.login/y", PathClass::Page),
-            ("/login.v1.Accounts/Get", PathClass::Page),
-            ("/api/session/basket", PathClass::Api),
-        ] {
-            assert_eq!(sent(b"PUT", path), class, "{path}");
-        }
-    }
-
-    #[test]
-    fn what_only_looks_at_a_sign_in_is_a_form_or_its_parts() {
-        let claim = BrowserHeaders { sec_fetch_dest: b"image", accept: b"image/*", ..Default::default() };
-        for (path, class) in [
-            ("/login", PathClass::Login),
-            ("/login.json", PathClass::Login),
-            ("/login.php/a.css", PathClass::Login),
-            ("/login.css", PathClass::Asset),
-            ("/login/a.css", PathClass::Asset),
-            ("/login/help", PathClass::Asset),
-        ] {
-            for method in [b"GET".as_slice(), b"get", b"HEAD", b"OPTIONS", b""] {
-                let facts = RequestFacts { method, headers: Some(claim), ..Default::default() };
-                assert_eq!(classify(&facts, path.as_bytes()), class, "{path}");
-            }
-        }
-        assert_eq!(class("/login/help"), PathClass::Page);
     }
 
     #[test]

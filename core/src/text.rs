@@ -29,6 +29,12 @@ pub(crate) fn ends_with_ignore_case(text: &[u8], end: &[u8]) -> bool {
     at.and_then(|at| text.get(at..)).is_some_and(|found| found.eq_ignore_ascii_case(end))
 }
 
+/// What is behind a path's last slash.
+pub(crate) fn last_segment(path: &[u8]) -> &[u8] {
+    let start = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+    path.get(start..).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -8,7 +8,7 @@ use super::pattern::{fits_path, same_path, without_slash};
 use super::{Policy, host};
 use crate::answers::Answer;
 use crate::facts::strip_query;
-use crate::path::sends;
+use crate::login_path::sends;
 use crate::plain::plain;
 use crate::text::{find, starts_with_ignore_case};
 

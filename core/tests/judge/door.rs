@@ -11,6 +11,14 @@ use sallyport_core::{
 /// When every test begins: Unix milliseconds.
 pub(crate) const NOW: u64 = 1_795_000_000_000;
 
+/// The judge with this policy, in JSON.
+pub(crate) fn engine(policy: &str) -> Engine {
+    let config = PolicyConfig::from_json(policy.as_bytes()).expect("a policy");
+    let policy = Policy::compile(config).expect("a sound policy");
+    let model = Model::built_in().expect("weights");
+    Engine::new(policy, model, Ranges::default(), HashKey::from_bytes([7; 16]), 1)
+}
+
 pub(crate) struct Door {
     pub(crate) engine: Engine,
     /// Everybody is new to it, for it is new itself.
@@ -24,12 +32,8 @@ pub(crate) struct Door {
 impl Door {
     /// With this policy, in JSON.
     pub(crate) fn new(policy: &str) -> Self {
-        let config = PolicyConfig::from_json(policy.as_bytes()).expect("a policy");
-        let policy = Policy::compile(config).expect("a sound policy");
-        let model = Model::built_in().expect("weights");
-        let key = HashKey::from_bytes([7; 16]);
         Self {
-            engine: Engine::new(policy, model, Ranges::default(), key, 1),
+            engine: engine(policy),
             looks_on: false,
             clients: HashMap::new(),
             addresses: HashMap::new(),

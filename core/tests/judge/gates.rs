@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use crate::records::Records;
 use proptest::prelude::*;
 use sallyport_core::policy::{
     CrawlerCategory, CrawlerPolicy, LimitMode, LimitRule, ListAction, ListEntry, ListTarget, Lists,
@@ -12,21 +11,12 @@ use sallyport_core::{
     HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
 };
 
+use crate::door::engine;
+use crate::records::Records;
+
 const NOW: u64 = 1_795_000_000_000;
 const CHROME: &[u8] = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
 const GOOGLEBOT: &[u8] = b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
-
-fn engine(policy: &str) -> Engine {
-    let config = PolicyConfig::from_json(policy.as_bytes()).expect("a policy");
-    let policy = Policy::compile(config).expect("a sound policy");
-    Engine::new(
-        policy,
-        Model::built_in().expect("weights"),
-        Ranges::default(),
-        HashKey::from_bytes([7; 16]),
-        1,
-    )
-}
 
 fn facts<'a>(method: &'a str, path: &'a str) -> RequestFacts<'a> {
     RequestFacts {

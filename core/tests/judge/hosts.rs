@@ -1,11 +1,9 @@
 //! Limits that differ by host: the cell is the same, only the limit that is looked at differs.
 
 use sallyport_core::policy::LimitRule;
-use sallyport_core::{
-    Answer, BrowserHeaders, Decision, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges,
-    RequestFacts,
-};
+use sallyport_core::{Answer, BrowserHeaders, Decision, Engine, Marks, RequestFacts};
 
+use crate::door;
 use crate::records::Records;
 
 const NOW: u64 = 1_795_000_000_000;
@@ -18,15 +16,7 @@ fn engine(rate_limit: &str) -> Engine {
         r#"{{ "enforcement": "enforce", "thresholds": {{ "monitor": 99, "challenge": 99.9, "block": 100 }},
             "rate_limit": {rate_limit} }}"#
     );
-    let config = PolicyConfig::from_json(policy.as_bytes()).expect("a policy");
-    let policy = Policy::compile(config).expect("a sound policy");
-    Engine::new(
-        policy,
-        Model::built_in().expect("weights"),
-        Ranges::default(),
-        HashKey::from_bytes([7; 16]),
-        1,
-    )
+    door::engine(&policy)
 }
 
 fn facts(authority: &'static [u8], method: &'static str, path: &'static str) -> RequestFacts<'static> {

@@ -1,9 +1,10 @@
 //! Refusals that somebody who knows more softens after the judgement.
 
 use sallyport_core::policy::LimitRule;
-use sallyport_core::{Action, Basis, Decision, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges};
+use sallyport_core::{Action, Basis, Decision, Engine, Marks};
 use sallyport_core::{BrowserHeaders, RequestFacts};
 
+use crate::door;
 use crate::door::{NOW, browser, chrome, sign_in};
 use crate::records::Records;
 
@@ -15,15 +16,7 @@ const LIMITS: &str =
 
 fn engine(thresholds: &str) -> Engine {
     let json = format!(r#"{{ "thresholds": {{ {thresholds} }}, "rate_limit": {{ {LIMITS} }} }}"#);
-    let config = PolicyConfig::from_json(json.as_bytes()).expect("a policy");
-    let policy = Policy::compile(config).expect("a sound policy");
-    Engine::new(
-        policy,
-        Model::built_in().expect("weights"),
-        Ranges::default(),
-        HashKey::from_bytes([7; 16]),
-        1,
-    )
+    door::engine(&json)
 }
 
 /// Somebody says afterwards that the request passes.
