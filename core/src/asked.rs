@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use crate::client::{ALONG_MS, ClientState};
 use crate::engine::Engine;
-use crate::facts::RequestFacts;
+use crate::facts::{RequestFacts, strip_query};
+use crate::keys::path_hash;
 use crate::login_path::sends;
-use crate::path::{PathClass, classify, is_icon, is_probe, is_robots, is_sign_in_itself};
+use crate::path::{PathClass, classify, is_form, is_icon, is_probe, is_robots, is_sign_in_itself};
 use crate::plain::plain;
+use crate::site::{Normal, Places};
 use crate::text::find;
 
 /// A request as the policy sees it.
@@ -37,6 +40,16 @@ pub struct Asked<'a> {
     pub(crate) is_signed_in: bool,
     /// Which limits count for its host: [`crate::Policy::limits_at`].
     pub(crate) limits: u16,
+    /// Sent, as forms and scripts send.
+    pub(crate) is_sent: bool,
+    /// Sent to where visitors write something.
+    pub(crate) is_form: bool,
+    /// Most who ask for it load it with a page, whatever it is named.
+    pub(crate) is_part: bool,
+    /// Its site and route, where a profile of the site is kept.
+    pub(crate) places: Places,
+    /// What counts on its site.
+    pub(crate) normal: Normal,
 }
 
 impl Engine {
@@ -44,9 +57,18 @@ impl Engine {
     pub fn ask<'a>(&self, facts: &'a RequestFacts<'a>) -> Asked<'a> {
         let path = plain(facts.path);
         let route = self.policy().route_of(facts.authority, &path);
-        let class = route.class.unwrap_or_else(|| classify(facts, &path));
+        let site = self.site();
+        let places = site.map_or_else(Places::default, |_| Places::of(self.key(), facts.authority, &path));
+        let is_sent = sends(facts.method);
+        let is_part = site.is_some_and(|site| site.is_part(places));
+        let class = route.class.unwrap_or_else(|| match classify(facts, &path) {
+            PathClass::Page if is_part => {
+                if is_sent { PathClass::Api } else { PathClass::Asset }
+            }
+            class => class,
+        });
         let route_of = |method| self.policy().login_route(method, facts.authority, &path);
-        let signs_in = class == PathClass::Login && sends(facts.method);
+        let signs_in = class == PathClass::Login && is_sent;
         // A sign-in by its name has the route of its path, whatever its method: else another one would dodge what the route
         // says of answers.
         let any_method = || if signs_in { route_of(None) } else { None };
@@ -70,6 +92,11 @@ impl Engine {
             is_within: is_within(facts),
             is_signed_in: route.signed_in,
             limits: self.policy().limits_place(facts.authority),
+            is_sent,
+            is_form: is_sent && class == PathClass::Page && is_form(&path),
+            is_part,
+            places,
+            normal: site.map_or_else(Normal::default, |site| site.normal(places)),
             path,
         }
     }
@@ -89,6 +116,36 @@ impl Asked<'_> {
     /// Whether it asks for something to read: a page, or an API call.
     pub(crate) fn reads(&self) -> bool {
         !self.is_attempt && matches!(self.class, PathClass::Page | PathClass::Login | PathClass::Api)
+    }
+
+    /// Whether something led here, as the visitor says: a referer, or what stands in its place where sites send none.
+    pub(crate) fn is_led(&self) -> bool {
+        let headers = self.facts.headers.unwrap_or_default();
+        let is_led = matches!(headers.sec_fetch_site, b"same-origin" | b"same-site" | b"cross-site");
+        let has_referer = !matches!(self.facts.referer, b"" | b"-");
+        has_referer || self.facts.unknown.referer || is_led || !matches!(headers.origin, b"" | b"null")
+    }
+
+    /// Whether it comes along with the client's latest page, as parts of pages do: right after, and led by that page where a
+    /// referer tells; or fetched in advance.
+    pub(crate) fn is_along(&self, client: &ClientState, now_ms: u64) -> bool {
+        if client.root == 0 || self.is_attempt {
+            return false;
+        }
+        let headers = self.facts.headers.unwrap_or_default();
+        if headers.sec_purpose.starts_with(b"prefetch") {
+            return true;
+        }
+        let is_soon = now_ms.saturating_sub(client.last_seen_ms) <= ALONG_MS;
+        is_soon && self.led_by().is_some_and(|page| page == client.root || page == client.last_page)
+    }
+
+    /// The page that led here, as the client's record knows pages.
+    pub(crate) fn led_by(&self) -> Option<u32> {
+        let at = find(self.facts.referer, b"://")? + 3;
+        let rest = self.facts.referer.get(at..)?;
+        let path = rest.get(rest.iter().position(|byte| *byte == b'/')?..)?;
+        Some((path_hash(strip_query(path)) >> 32) as u32)
     }
 
     pub(crate) fn is_robots(&self) -> bool {

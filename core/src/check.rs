@@ -38,10 +38,12 @@ pub enum Check {
     RateLimit = 15,
     /// Not the crawler that it says it is, or one that the policy refuses.
     Crawler = 16,
+    /// Forms that were sent as soon as their page had come, by somebody who was not shown it.
+    FormSpam = 17,
 }
 
 /// How many checks there are.
-pub(crate) const CHECK_COUNT: usize = 17;
+pub(crate) const CHECK_COUNT: usize = 18;
 
 impl Check {
     /// All checks, in the order of their numbers.
@@ -63,6 +65,7 @@ impl Check {
         Check::DenyList,
         Check::RateLimit,
         Check::Crawler,
+        Check::FormSpam,
     ];
 
     /// The name in policy, API, header and events.
@@ -85,6 +88,7 @@ impl Check {
             Check::DenyList => "deny_list",
             Check::RateLimit => "rate_limit",
             Check::Crawler => "crawler",
+            Check::FormSpam => "form_spam",
         }
     }
 

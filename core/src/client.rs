@@ -13,8 +13,14 @@ const SHARE_DECAY: f32 = 0.95;
 const ONE_EVENT_MS: u64 = 2_000;
 /// A redirect is followed within this time.
 const FOLLOWED_MS: u64 = 10_000;
-/// A longer gap counts as this long: the visitor was away.
-const LONGEST_GAP_S: f32 = 1_800.0;
+/// How much the first page of a visit counts that nothing led to.
+const ENTRY: f32 = 0.4;
+/// How much of a page's rate what comes along with one is.
+const COMES_ALONG: f32 = 0.2;
+/// At most so many requests come along with a page before they are pages themselves.
+const MOST_ALONG: u8 = 60;
+/// What comes along with a page comes so soon after the request before it.
+pub(crate) const ALONG_MS: u64 = 3_000;
 /// So many assets are laid to each page: a browser that sends no referer at all loads them like any other.
 const ASSETS_OF_A_PAGE: f32 = 12.0;
 /// τ of the typical gap that `fast` measures against, in seconds.
@@ -31,6 +37,12 @@ const HIT_TAU_S: f32 = 1_800.0;
 pub(crate) const PROOF_KEEP_S: u64 = 86_400;
 /// After so long a silence another visit begins, in milliseconds (30 minutes).
 const VISIT_MS: u64 = 1_800_000;
+/// A visit begins with what the last ones were, with the weight of so many pages at most.
+const CARRIED_PAGES: f32 = 5.0;
+/// Who read `/robots.txt` is known for it for so long, in milliseconds (1 day of silence).
+const ROBOTS_MS: u64 = 86_400_000;
+/// τ of what is carried, in seconds (1 day).
+const CARRIED_TAU_S: f32 = 86_400.0;
 /// So many pages are a handful: with fewer a client is judged by its address too.
 const HANDFUL: f32 = 5.0;
 
@@ -66,7 +78,7 @@ record! {
         logins: f32,
         api_calls: f32,
         heads: f32,
-        /// Pages that nothing led to, and assets that no page accounts for.
+        /// Pages that nothing led to, the first of a visit in part, and assets that no page accounts for.
         without_referer: f32,
         /// Pages and API calls that were asked for as assets.
         false_assets: f32,
@@ -88,6 +100,8 @@ record! {
         trap: f32,
         /// Probe hits, τ = 1,800 s.
         probe_hits: f32,
+        /// Forms that were sent as no person sends them, τ = 1,800 s.
+        quick_forms: f32,
         /// The user agent's suspicion: judged once per record.
         agent_suspicion: f32,
         /// Gaps seen.
@@ -97,6 +111,8 @@ record! {
         /// Hash of the latest page and the one before.
         last_page: u32,
         previous_page: u32,
+        /// Hash of the page that others came along with.
+        root: u32,
         /// Pages by hashed path, halved when one is full.
         histogram: [u8; 16],
         /// [`AgentKind`] as a number.
@@ -122,6 +138,12 @@ record! {
         awaits_proof: u8,
         /// Pages that were asked for as assets in this visit.
         false_claims: u8,
+        /// Visits before this one.
+        visits: u8,
+        /// Pages of this visit.
+        visit_pages: u8,
+        /// What came along with the latest page, and is no page itself.
+        along: u8,
     }
 }
 
@@ -131,6 +153,14 @@ pub(crate) struct Visit<'a> {
     pub(crate) class: PathClass,
     pub(crate) path: &'a [u8],
     pub(crate) has_referer: bool,
+    /// Hash of the page that led here; 0 for none.
+    pub(crate) led_by: u32,
+    /// Asked for along with the latest page.
+    pub(crate) is_along: bool,
+    /// Sent, as forms and scripts send.
+    pub(crate) is_sent: bool,
+    /// Sent to where visitors write something.
+    pub(crate) is_form: bool,
     pub(crate) is_head: bool,
     pub(crate) is_attempt: bool,
     pub(crate) is_probe: bool,
@@ -173,11 +203,13 @@ impl ClientState {
             failures: 0.0,
             trap: 0.0,
             probe_hits: 0.0,
+            quick_forms: 0.0,
             agent_suspicion: 0.0,
             gaps: 0,
             page_count: 0,
             last_page: 0,
             previous_page: 0,
+            root: 0,
             histogram: [0; 16],
             agent_kind: AgentKind::Other as u8,
             read_robots: 0,
@@ -190,6 +222,9 @@ impl ClientState {
             proof: 0,
             awaits_proof: 0,
             false_claims: 0,
+            visits: 0,
+            visit_pages: 0,
+            along: 0,
         }
     }
 
@@ -264,6 +299,7 @@ impl ClientState {
         if visit.is_robots {
             self.read_robots = 1;
         }
+        self.quick_forms += one_if(visit.is_form && self.is_too_quick(now_ms));
         match visit.class {
             PathClass::Asset => {
                 self.assets += 1.0;
@@ -280,8 +316,8 @@ impl ClientState {
     pub(crate) fn pass_time(&mut self, now_ms: u64) -> u64 {
         let now_ms = now_ms.max(self.last_seen_ms).max(1);
         let elapsed = now_ms - self.last_seen_ms;
-        if elapsed > VISIT_MS {
-            self.false_claims = 0;
+        if elapsed > VISIT_MS && !self.is_new() {
+            self.begin_visit(elapsed);
         }
         self.pages_60s *= remaining(elapsed, 60.0);
         self.pages_2s *= remaining(elapsed, 2.0);
@@ -290,13 +326,55 @@ impl ClientState {
             self.attempts *= left;
             self.failures *= left;
         }
-        if self.trap > 0.0 || self.probe_hits > 0.0 {
+        if self.trap > 0.0 || self.probe_hits > 0.0 || self.quick_forms > 0.0 {
             let left = remaining(elapsed, HIT_TAU_S);
+            self.quick_forms *= left;
             self.trap *= left;
             self.probe_hits *= left;
         }
         self.last_seen_ms = now_ms;
         now_ms
+    }
+
+    /// Whether a form that is sent now was read by nobody: its page came a moment ago, and was not shown.
+    fn is_too_quick(&self, now_ms: u64) -> bool {
+        let is_just_read = self.visit_pages > 0 && now_ms.saturating_sub(self.event_ms) <= ONE_EVENT_MS;
+        is_just_read && self.awaits_proof == 1 && self.assets < 0.5 && self.proof == 0
+    }
+
+    /// Begins another visit after `elapsed` milliseconds of silence: of what it did before, a few pages' worth stays.
+    fn begin_visit(&mut self, elapsed: u64) {
+        let fades = remaining(elapsed, CARRIED_TAU_S);
+        let kept = fades * (CARRIED_PAGES / self.pages.max(CARRIED_PAGES));
+        for share in [
+            &mut self.requests,
+            &mut self.pages,
+            &mut self.assets,
+            &mut self.probes,
+            &mut self.client_errors,
+            &mut self.logins,
+            &mut self.api_calls,
+            &mut self.heads,
+            &mut self.without_referer,
+            &mut self.false_assets,
+        ] {
+            *share *= kept;
+        }
+        for mean in [&mut self.fast, &mut self.repeat, &mut self.back] {
+            *mean *= fades;
+        }
+        self.gaps = self.gaps.min(CARRIED_PAGES as u32);
+        self.page_count = self.page_count.min(CARRIED_PAGES as u32);
+        let seen: u32 = self.histogram.iter().map(|count| u32::from(*count)).sum();
+        let kept = fades * (CARRIED_PAGES / (seen as f32).max(CARRIED_PAGES));
+        self.histogram.iter_mut().for_each(|count| *count = (f32::from(*count) * kept + 0.5) as u8);
+        (self.event_ms, self.redirect, self.false_claims, self.visit_pages) = (0, 0, 0, 0);
+        (self.last_page, self.previous_page, self.root, self.along) = (0, 0, 0, 0);
+        // Nobody reads robots.txt by accident: but that was another day.
+        if elapsed > ROBOTS_MS {
+            self.read_robots = 0;
+        }
+        self.visits = self.visits.saturating_add(1);
     }
 
     /// Whether most of what it asks for as assets is none: who loads more than that has come to a site that lost some of its
@@ -311,34 +389,57 @@ impl ClientState {
     }
 
     fn page(&mut self, visit: Visit<'_>, now_ms: u64) {
-        self.pages_60s += 1.0;
-        self.pages_2s += 1.0;
         let is_followed = now_ms.saturating_sub(self.event_ms) < FOLLOWED_MS;
         if std::mem::take(&mut self.redirect) == 1 && is_followed && !visit.is_attempt {
             // Where a redirect led to is no further step of the visitor's.
             self.redirect = 2;
             self.event_ms = now_ms;
+            self.pages_60s += 1.0;
+            self.pages_2s += 1.0;
             return;
         }
+        if self.comes_along(visit) {
+            self.pages_60s += COMES_ALONG;
+            return;
+        }
+        self.pages_60s += 1.0;
+        self.pages_2s += 1.0;
         let goes_on = self.event_ms != 0 && now_ms.saturating_sub(self.event_ms) < ONE_EVENT_MS;
         if !goes_on {
             self.page_event(now_ms);
         }
-        // An attempt at a login is answered by the form again or by a redirect: what a page loads is not to be expected,
-        // nor is it a reading of the same page again.
-        if visit.is_attempt {
+        // What is sent is answered by a redirect or by the form again: what a page loads is not to be expected, nor is it a
+        // reading of the same page again.
+        if visit.is_attempt || visit.is_sent {
             return;
         }
         self.pages += 1.0;
         self.awaits_proof = 1;
-        self.without_referer += one_if(!visit.has_referer);
+        // Anybody may come to a site by typing its address.
+        let without = if self.visit_pages == 0 { ENTRY } else { 1.0 };
+        self.without_referer += without * one_if(!visit.has_referer);
+        self.visit_pages = self.visit_pages.saturating_add(1);
         // A double click is no reading again either.
         let hash = path_hash(visit.path);
         let same = goes_on && (hash >> 32) as u32 == self.last_page;
         if !same {
             self.read_page(hash);
         }
+        if self.root == 0 || visit.led_by != self.root {
+            self.root = (hash >> 32) as u32;
+        }
         self.page_count = self.page_count.saturating_add(1);
+    }
+
+    /// Whether it is asked for along with the latest page, as pages ask for their parts, however they are named: at once and
+    /// with that page as the referer. One page has no more than so many of them.
+    fn comes_along(&mut self, visit: Visit<'_>) -> bool {
+        let is_along = visit.is_along && self.along < MOST_ALONG;
+        self.along = if is_along { self.along + 1 } else { 0 };
+        if is_along && visit.led_by == self.last_page {
+            self.root = self.last_page;
+        }
+        is_along
     }
 
     /// The latest page was answered by a redirect. Only every other page can be one that a redirect led to: who asks
@@ -371,7 +472,7 @@ impl ClientState {
     fn page_event(&mut self, now_ms: u64) {
         if self.event_ms != 0 {
             let since = now_ms.saturating_sub(self.event_ms);
-            let gap = (since as f32 / 1000.0).min(LONGEST_GAP_S);
+            let gap = since as f32 / 1000.0;
             let mean = moving_mean(self.gap_mean, gap, self.gaps, TIMING_WINDOW);
             let spread = (gap - self.gap_mean) * (gap - mean);
             self.gap_variance = moving_mean(self.gap_variance, spread, self.gaps, TIMING_WINDOW).max(0.0);

@@ -31,7 +31,7 @@ impl Subjects<'_> {
     pub(crate) fn count(&mut self, asked: &Asked<'_>, now_ms: u64) -> bool {
         let client = &mut *self.client;
         let had_hits = client.trap + client.probe_hits > 0.0;
-        client.visit(Visit::of(asked), now_ms);
+        client.visit(Visit::of(asked, client, now_ms), now_ms);
         client.renew_proof(now_ms);
         let has_hits = client.trap + client.probe_hits > 0.0;
         self.address.visit(asked.class == PathClass::Asset, now_ms);
@@ -70,7 +70,7 @@ impl Subjects<'_> {
         // A record that was lost meanwhile begins with the next request.
         if !self.client.is_new() {
             let mut passed = self.client.clone();
-            passed.visit(Visit::of(asked), now_ms);
+            passed.visit(Visit::of(asked, &passed, now_ms), now_ms);
             // What a refusal leaves is counted already.
             self.client.refused(asked.is_attempt, passed);
         }
@@ -79,12 +79,16 @@ impl Subjects<'_> {
 }
 
 impl<'a> Visit<'a> {
-    fn of(asked: &Asked<'a>) -> Self {
+    fn of(asked: &Asked<'a>, client: &ClientState, now_ms: u64) -> Self {
         let facts = asked.facts;
         Self {
             class: asked.class,
             path: facts.path,
-            has_referer: !matches!(facts.referer, b"" | b"-"),
+            has_referer: asked.is_led(),
+            led_by: asked.led_by().unwrap_or_default(),
+            is_along: asked.is_along(client, now_ms),
+            is_sent: asked.is_sent,
+            is_form: asked.is_form,
             is_head: facts.method == b"HEAD",
             is_attempt: asked.is_attempt,
             is_probe: asked.is_probe,
@@ -114,6 +118,7 @@ impl ClientState {
         self.failures = after.failures;
         self.trap = after.trap;
         self.probe_hits = after.probe_hits;
+        self.quick_forms = after.quick_forms;
         self.rate_tat_us = after.rate_tat_us;
         self.class_tat_us = after.class_tat_us;
         self.agent_kind = after.agent_kind;

@@ -6,6 +6,7 @@ use crate::answers::Watch;
 use crate::check::{Check, Evidence};
 use crate::features::Features;
 use crate::policy::LimitRule;
+use crate::site::Lesson;
 
 /// What is done with a request. The numbers are part of the wire formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,6 +117,8 @@ pub struct Decision {
     pub limit: Option<OverLimit>,
     /// The rate cells that took the request and are so full that others should know.
     pub charges: Charges,
+    /// What it teaches of its site.
+    pub lesson: Option<Lesson>,
     /// Whether this was a suspicious action of the request's session.
     pub is_suspicious: bool,
     /// Whether it was judged as a newcomer's: a client that has not proven anything.

@@ -1,6 +1,8 @@
 //! The judge: policy, model, ranges and key together, and the life of one request through them.
 
-use crate::agent::Agent;
+use std::sync::Arc;
+
+use crate::agent::{Agent, AgentKind};
 use crate::answers::Watch;
 use crate::asked::Asked;
 use crate::check::{Check, Evidence};
@@ -19,6 +21,7 @@ use crate::plain::plain;
 use crate::policy::{Consult, LimitRule, ListAction, Lists, Policy, Responses, Route};
 use crate::ranges::Ranges;
 use crate::score::{judge, rescored};
+use crate::site::SiteProfile;
 use crate::subjects::Subjects;
 
 /// Of proven clients' assets every so many paths' answers are read, and all that are named like none.
@@ -33,6 +36,8 @@ pub struct Engine {
     lists: Lists,
     key: HashKey,
     version: u64,
+    /// What is usual on the sites behind it; `None` where nobody looks.
+    site: Option<Arc<SiteProfile>>,
     /// Whether what it refuses counts as refused: not where a model is to learn what visitors do.
     refuses: bool,
 }
@@ -49,13 +54,22 @@ pub struct Marks {
 impl Engine {
     /// The judge of one snapshot; `version` is the snapshot's, 0 for none.
     pub fn new(policy: Policy, model: Model, ranges: Ranges, key: HashKey, version: u64) -> Self {
-        Self { policy, model, ranges, lists: Lists::default(), key, version, refuses: true }
+        Self { policy, model, ranges, lists: Lists::default(), key, version, site: None, refuses: true }
     }
 
     /// The same with these lists besides the policy's.
     #[must_use]
     pub fn with_lists(self, lists: Lists) -> Self {
         Self { lists, ..self }
+    }
+
+    /// From now on what is usual on its sites is this; judging goes on.
+    pub fn learned(&mut self, site: Arc<SiteProfile>) {
+        self.site = Some(site);
+    }
+
+    pub(crate) fn site(&self) -> Option<&SiteProfile> {
+        self.site.as_deref()
     }
 
     /// The same for training: every request counts as if it had passed, so that what a model learns of does not depend on
@@ -116,8 +130,9 @@ impl Engine {
         let before = subjects.client.clone();
         let is_new = before.is_new();
         if is_new {
-            let agent = Agent::judge(facts.user_agent, now_ms);
             let client = &mut *subjects.client;
+            let unknown = Agent { kind: AgentKind::Other, suspicion: 0.0 };
+            let agent = if facts.unknown.user_agent { unknown } else { Agent::judge(facts.user_agent, now_ms) };
             client.agent_kind = agent.kind as u8;
             client.agent_suspicion = agent.suspicion;
             client.claims_crawler = u8::from(claimed_crawler(facts.user_agent).is_some());
@@ -128,7 +143,7 @@ impl Engine {
         let now_ms = subjects.client.last_seen_ms;
 
         let mismatch = Mismatch::of(facts);
-        let features = Features::of(subjects.client, mismatch.headers.max(mismatch.ja4));
+        let features = Features::of(subjects.client, mismatch.headers.max(mismatch.ja4), asked.normal);
         let mut decision = self
             .listed(facts, &asked.path, features, now_ms)
             .or_else(|| self.verified(subjects, features, (asked.limits, now_ms)))
@@ -151,6 +166,7 @@ impl Engine {
             self.challenge_suspicious(&mut decision, marks.session);
         }
         decision.is_newcomer = is_newcomer;
+        decision.lesson = self.site.as_ref().and_then(|_| subjects.lesson(asked, &before, now_ms));
         let is_refused = decision.action.refuses() && self.refuses;
         decision.counts_as_refused = is_refused;
         if is_refused {
@@ -232,7 +248,7 @@ impl Engine {
         now_ms: u64,
     ) -> Option<Watch> {
         let unproven = !client.is_proven(now_ms);
-        let is_named = is_named_asset(&asked.path);
+        let is_named = is_named_asset(&asked.path) || asked.is_part;
         // Of those who have proven themselves now and then: nobody but us knows of which files.
         let now_and_then = !is_named || asked.asset_key.is_multiple_of(PROVEN_READ);
         let reads_pages = self.policy.responses() == Responses::Pages && !asked.is_icon();

@@ -34,6 +34,7 @@ impl Engine {
         let brought = asked.is_cross_site;
         evidence.set(Check::TrapPath, client.trap.max(one_if(brought && asked.is_trap)));
         evidence.set(Check::ProbePath, (client.probe_hits / 4.0).max(one_if(brought && asked.is_probe)));
+        evidence.set(Check::FormSpam, client.quick_forms);
         if standing.is_newcomer && client.is_little_known() {
             evidence.set(Check::AddressClients, subjects.address.newcomers());
         }

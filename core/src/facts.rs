@@ -28,6 +28,8 @@ pub struct RequestFacts<'a> {
     pub other_session: &'a [u8],
     /// Whether the door sees no answers: then what would be confirmed by them rests on requests alone.
     pub unanswered: bool,
+    /// What the door cannot tell: not known is not empty, and says nothing.
+    pub unknown: Unknown,
     /// What the page's script found out about the device, as text.
     pub fingerprint: &'a [u8],
     /// `None` where the headers are not known, as in most access logs: then nothing is judged from them.
@@ -39,6 +41,15 @@ impl RequestFacts<'_> {
     pub fn class(&self) -> PathClass {
         classify(self, &plain(self.path))
     }
+}
+
+/// Which headers a door does not see, as logs that have no column for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// `user-agent`.
+    pub user_agent: bool,
+    /// `referer`.
+    pub referer: bool,
 }
 
 /// The request headers that tell browsers from tools.
@@ -54,6 +65,9 @@ pub struct BrowserHeaders<'a> {
     pub sec_ch_ua: &'a [u8],
     pub sec_ch_ua_mobile: &'a [u8],
     pub sec_ch_ua_platform: &'a [u8],
+    pub origin: &'a [u8],
+    pub upgrade: &'a [u8],
+    pub sec_purpose: &'a [u8],
     /// Whether the client spoke https: browsers send Sec-Fetch-* and Sec-CH-UA only to trustworthy origins.
     pub secure: bool,
 }

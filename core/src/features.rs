@@ -5,6 +5,7 @@
 //! because people load assets and crawlers do not.
 
 use crate::client::ClientState;
+use crate::site::Normal;
 
 /// How many features there are.
 pub const FEATURE_COUNT: usize = 7;
@@ -29,13 +30,13 @@ pub struct Features([f32; FEATURE_COUNT]);
 
 impl Features {
     /// The features of a client after its latest request was counted; `mismatch` in [0, 1] is how strongly
-    /// its headers or JA4 contradict its user agent.
-    pub fn of(client: &ClientState, mismatch: f32) -> Self {
+    /// its headers or JA4 contradict its user agent, `normal` what counts on its site.
+    pub fn of(client: &ClientState, mismatch: f32, normal: Normal) -> Self {
         Self(
             [
                 request_rate(client),
                 user_agent(client, mismatch),
-                endpoint_pattern(client),
+                endpoint_pattern(client, normal),
                 timing_regularity(client),
                 request_entropy(client),
                 failed_login_rate(client),
@@ -82,20 +83,23 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
 }
 
 /// `max(0.9·robots, 1 − (1 − hard)(1 − 0.6·noreferer)(1 − 0.5·noassets))`, with
-/// `hard = min(1, (probe + 0.7·client_error + 0.3·login + 0.5·api + head) / (n + 1))`,
-/// `noreferer = (pages without referer + orphans) / (pages + assets + 1)`, and
-/// `noassets = max(0, 1 − assets / (0.8·pages + 0.5)) · pages / (pages + 1)`.
-/// n and all counts are decayed ×0.95 per request. Login attempts are no pages here. An orphan is an asset without referer beyond 12 assets a page;
-/// the page that a redirect led to is not counted.
+/// `hard = min(1, (probe + 0.7·client_error + 0.3·login + 0.5·api + head) / (n + 3))`,
+/// `noreferer = w₁·(pages without referer + orphans) / (pages + assets + 1)`, and
+/// `noassets = w₂·max(0, 1 − assets / (0.3·pages + 0.5)) · pages / (pages + 1)`.
+/// n and all counts are decayed ×0.95 per request, and at most five pages' worth of them outlives a visit. Login attempts and
+/// what is sent are no pages here. The first page of a visit that nothing led to counts 0.4. An orphan is an asset without
+/// referer beyond 12 assets a page; the page that a redirect led to is not counted. w₁ and w₂ say how usual a referer and
+/// assets are on the site ([`Normal`]).
 ///
 /// A page loads its assets with a referer, so who typed the address is soon known for a browser, and who asks for
 /// assets out of nowhere is not. Both shares grow from 0 with what was seen: one request proves neither.
-fn endpoint_pattern(client: &ClientState) -> f32 {
+fn endpoint_pattern(client: &ClientState, normal: Normal) -> f32 {
     let c = client;
-    let hard = (c.probes + 0.7 * c.client_errors + 0.3 * c.logins + 0.5 * c.api_calls + c.heads)
-        / (c.requests + 1.0);
-    let no_referer = c.without_referer / (c.pages + c.assets + 1.0);
-    let no_assets = (1.0 - c.assets / (0.8 * c.pages + 0.5)).max(0.0) * c.pages / (c.pages + 1.0);
+    let hard = c.probes / (c.requests + 1.0)
+        + (0.7 * c.client_errors + 0.3 * c.logins + 0.5 * c.api_calls + 0.7 * c.heads) / (c.requests + 2.0);
+    let no_referer = c.without_referer / (c.pages + c.assets + 1.0) * normal.without_referer;
+    let no_assets = (1.0 - c.assets / (0.3 * c.pages + 0.5)).max(0.0) * c.pages / (c.pages + 1.0);
+    let no_assets = no_assets * normal.without_assets;
     let pattern = 1.0 - (1.0 - hard.min(1.0)) * (1.0 - 0.6 * no_referer) * (1.0 - 0.5 * no_assets);
     pattern.max(0.9 * f32::from(c.read_robots.min(1)))
 }

@@ -90,7 +90,9 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     if !sends && (is_asset_name(last_segment(path)) || facts.headers.is_some_and(|h| asks_for_asset(&h))) {
         return PathClass::Asset;
     }
-    let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty");
+    let fetched_by_script = facts.headers.is_some_and(|h| {
+        matches!(h.sec_fetch_dest, b"empty" | b"report") || h.upgrade.eq_ignore_ascii_case(b"websocket")
+    });
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
 }
 
@@ -139,6 +141,15 @@ pub(crate) fn is_icon(path: &[u8]) -> bool {
     let begins = |start| starts_with_ignore_case(name, start);
     let is_one = begins(b"favicon") || begins(b"apple-touch-icon");
     !name.contains(&b'/') && (is_one || name.eq_ignore_ascii_case(b"browserconfig.xml"))
+}
+
+/// Where visitors write something for others to read, or register.
+pub(crate) fn is_form(path: &[u8]) -> bool {
+    const NAMES: [&[u8]; 12] = [
+        b"comment", b"contact", b"register", b"signup", b"sign-up", b"sign_up", b"guestbook", b"reply", b"posting",
+        b"feedback", b"inquiry", b"trackback",
+    ];
+    NAMES.iter().any(|name| contains_ignore_case(path, name))
 }
 
 /// `/robots.txt`, which people do not read.

@@ -1,8 +1,9 @@
 //! The same core that judges in Envoy, at log time: records per client and per address, and a clock that never runs backwards.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine, Marks, NetworkState, Subjects};
+use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine, Marks, NetworkState, SiteLearner, Subjects};
 
 use super::line::LogLine;
 use super::recent::Recent;
@@ -13,6 +14,10 @@ pub(crate) struct Judge {
     clients: Recent<ClientState>,
     addresses: Recent<AddressState>,
     networks: Recent<NetworkState>,
+    /// What is usual on the sites of the log, as far as it was read.
+    learner: SiteLearner,
+    /// Lessons that the engine's profile rests on.
+    learned: u64,
     now_ms: u64,
     late: u64,
     busy: Duration,
@@ -28,12 +33,15 @@ pub(crate) struct Judged {
 
 impl Judge {
     /// A judge that remembers at most `capacity` clients and as many addresses.
-    pub(crate) fn new(engine: Engine, capacity: usize) -> Self {
+    pub(crate) fn new(mut engine: Engine, capacity: usize) -> Self {
+        engine.learned(Arc::default());
         Self {
             engine,
             clients: Recent::new(capacity),
             addresses: Recent::new(capacity),
             networks: Recent::new(capacity),
+            learner: SiteLearner::new(),
+            learned: 0,
             now_ms: 0,
             late: 0,
             busy: Duration::ZERO,
@@ -47,6 +55,10 @@ impl Judge {
             self.late += 1;
         }
         self.now_ms = self.now_ms.max(line.time_ms);
+        if self.learner.is_due(self.learned) {
+            self.learned = self.learner.lessons();
+            self.engine.learned(Arc::new(self.learner.profile()));
+        }
         let facts = line.facts();
         let client_key = self.engine.key().client(&facts);
         // Clients whose address the log does not tell must not share records.
@@ -63,6 +75,9 @@ impl Judge {
         };
         let asked = self.engine.ask(&facts);
         let decision = self.engine.decide(&asked, &mut subjects, (Marks::default(), false), self.now_ms);
+        if let Some(lesson) = &decision.lesson {
+            self.learner.learn(lesson, self.now_ms);
+        }
         if let (Some(watch), Some(status)) = (decision.watch, line.status) {
             // Logs tell no content type: an asset is what was answered to the name of one.
             let (path, referer) = (line.path(), facts.referer);

@@ -133,6 +133,7 @@ fn default_weight(check: Check) -> f32 {
         Check::FailedLogins => 3.0,
         Check::TrapPath => 3.0,
         Check::ProbePath => 3.5,
+        Check::FormSpam => 3.5,
         Check::AddressClients => 2.6,
         Check::ControlPlane => 6.0,
         Check::Fingerprint
