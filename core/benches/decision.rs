@@ -8,7 +8,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use sallyport_core::policy::{ListAction, ListEntry, ListTarget, Lists, ListsConfig};
 use sallyport_core::{
     AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, NetworkState, Policy,
-    PolicyConfig, Provider, RangeKind, Ranges, RequestFacts, Subjects, TreeNode, Trees, snapshot,
+    PolicyConfig, Provider, RangeKind, Ranges, RequestFacts, Unknown, Subjects, TreeNode, Trees, snapshot,
 };
 
 /// 28,000 /20 networks spread over the address space.
@@ -33,6 +33,7 @@ fn facts(i: u32) -> RequestFacts<'static> {
         session: b"",
         other_session: b"",
         unanswered: false,
+        unknown: Unknown::default(),
         fingerprint: b"",
         headers: Some(BrowserHeaders {
             accept: b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
@@ -45,6 +46,7 @@ fn facts(i: u32) -> RequestFacts<'static> {
             sec_ch_ua_mobile: b"?0",
             sec_ch_ua_platform: b"\"Windows\"",
             secure: true,
+            ..BrowserHeaders::default()
         }),
     }
 }

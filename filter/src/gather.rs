@@ -83,6 +83,7 @@ pub fn gather<'a>(
                     }
                 }
             }
+            "origin" => browser.origin = value,
             "referer" => facts.referer = value,
             "sec-ch-ua" => browser.sec_ch_ua = value,
             "sec-ch-ua-mobile" => browser.sec_ch_ua_mobile = value,
@@ -90,6 +91,8 @@ pub fn gather<'a>(
             "sec-fetch-dest" => browser.sec_fetch_dest = value,
             "sec-fetch-mode" => browser.sec_fetch_mode = value,
             "sec-fetch-site" => browser.sec_fetch_site = value,
+            "sec-purpose" => browser.sec_purpose = value,
+            "upgrade" => browser.upgrade = value,
             "user-agent" => facts.user_agent = value,
             "x-forwarded-proto" => forwarded_proto = value,
             "x-request-id" => gathered.request_id = value,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use sallyport_core::{BrowserHeaders, RequestFacts, strip_query};
+use sallyport_core::{BrowserHeaders, RequestFacts, Unknown, strip_query};
 
 /// A field of a log line: borrowed where the log has it verbatim, owned where an escape was undone.
 pub(crate) type Text<'a> = Cow<'a, [u8]>;
@@ -79,6 +79,7 @@ impl LogLine<'_> {
             session: b"",
             other_session: b"",
             unanswered: false,
+            unknown: Unknown::default(),
             fingerprint: b"",
             headers: self.headers.as_deref().map(LoggedHeaders::borrow),
         }
@@ -98,6 +99,7 @@ impl LoggedHeaders<'_> {
             sec_ch_ua_mobile: &self.sec_ch_ua_mobile,
             sec_ch_ua_platform: &self.sec_ch_ua_platform,
             secure: self.secure,
+            ..BrowserHeaders::default()
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use sallyport_core::{BrowserHeaders, Check, Evidence, FEATURE_COUNT, Features, RequestFacts, strip_query};
+use sallyport_core::{BrowserHeaders, Check, Evidence, FEATURE_COUNT, Features, RequestFacts, Unknown, strip_query};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -84,6 +84,7 @@ pub(super) fn facts<'a>(
         session: request.session_id.as_deref().unwrap_or_default().as_bytes(),
         other_session: b"",
         unanswered: !request.answered,
+        unknown: Unknown::default(),
         fingerprint: b"",
         headers,
     }
@@ -101,6 +102,9 @@ pub(super) fn browser_headers(headers: &BTreeMap<String, String>) -> BrowserHead
         sec_ch_ua: value(headers, "sec-ch-ua"),
         sec_ch_ua_mobile: value(headers, "sec-ch-ua-mobile"),
         sec_ch_ua_platform: value(headers, "sec-ch-ua-platform"),
+        origin: value(headers, "origin"),
+        upgrade: value(headers, "upgrade"),
+        sec_purpose: value(headers, "sec-purpose"),
         secure: value(headers, "x-forwarded-proto").eq_ignore_ascii_case(b"https"),
     }
 }
