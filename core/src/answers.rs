@@ -75,7 +75,7 @@ impl Watch {
         let is_honoured = self.is_signed_in && (200..300).contains(&status);
         let is_of_page =
             self.class != PathClass::Asset && ((400..500).contains(&status) || is_redirect(status));
-        self.is_attempt || is_of_page || is_honoured || proves || self.got(answer).is_some_and(Got::is_none)
+        self.is_attempt || is_of_page || status == 101 || is_honoured || proves || self.got(answer).is_some_and(Got::is_none)
     }
 
     /// What somebody got who asked for an asset; `None` where it was something else that was asked for.
@@ -200,6 +200,10 @@ impl Engine {
                 client.client_errors += one_if(is_error && !watch.is_cross_site);
                 if is_redirect(status) {
                     client.redirected();
+                }
+                // A WebSocket begins: nobody calls the site again and again.
+                if status == 101 && watch.class == PathClass::Api {
+                    client.api_calls = (client.api_calls - 1.0).max(0.0);
                 }
                 let found = status == 304 || (watch.is_within && (200..300).contains(&status));
                 match watch.class {

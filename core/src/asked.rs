@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::facts::{RequestFacts, strip_query};
 use crate::keys::path_hash;
 use crate::login_path::sends;
-use crate::path::{PathClass, classify, is_form, is_icon, is_probe, is_robots, is_sign_in_itself};
+use crate::path::{PathClass, classify, is_form, is_icon, is_probe, is_robots, is_secret, is_sign_in_itself};
 use crate::plain::plain;
 use crate::site::{Normal, Places};
 use crate::text::find;
@@ -29,6 +29,8 @@ pub struct Asked<'a> {
     pub(crate) login: Option<u16>,
     pub(crate) is_attempt: bool,
     pub(crate) is_probe: bool,
+    /// A probe for what nobody should see, rather than for a page that some sites have.
+    pub(crate) is_secret: bool,
     /// A sign-in that would be a probe, had not another site sent the visitor there with what it has to show.
     pub(crate) is_sent_along: bool,
     pub(crate) is_trap: bool,
@@ -86,6 +88,7 @@ impl Engine {
             login,
             is_attempt,
             is_probe: is_probe && !is_sent_along,
+            is_secret: is_probe && is_secret(facts.path, &path),
             is_sent_along,
             is_trap: self.policy().is_trap(&path),
             is_cross_site,

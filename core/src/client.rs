@@ -142,9 +142,21 @@ record! {
         visits: u8,
         /// Pages of this visit.
         visit_pages: u8,
+        /// 1 where the latest page was a probe for what some sites have.
+        served_probe: u8,
         /// What came along with the latest page, and is no page itself.
         along: u8,
     }
+}
+
+/// What a path probes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    None,
+    /// A page that some sites have.
+    Served,
+    /// What nobody should see.
+    Secret,
 }
 
 /// What a request is to the record that it updates.
@@ -163,7 +175,7 @@ pub(crate) struct Visit<'a> {
     pub(crate) is_form: bool,
     pub(crate) is_head: bool,
     pub(crate) is_attempt: bool,
-    pub(crate) is_probe: bool,
+    pub(crate) probe: Probe,
     pub(crate) is_trap: bool,
     pub(crate) is_robots: bool,
     /// Brought along by another site: it hits no trap or probe of its own will.
@@ -224,6 +236,7 @@ impl ClientState {
             false_claims: 0,
             visits: 0,
             visit_pages: 0,
+            served_probe: 0,
             along: 0,
         }
     }
@@ -289,9 +302,16 @@ impl ClientState {
         }
         self.requests += 1.0;
         self.heads += one_if(visit.is_head);
-        let probes = visit.is_probe && !visit.is_cross_site;
-        self.probes += one_if(probes);
-        self.probe_hits += one_if(probes);
+        let probe = if visit.is_cross_site { Probe::None } else { visit.probe };
+        self.probes += one_if(probe != Probe::None);
+        self.probe_hits += match probe {
+            Probe::None => 0.0,
+            Probe::Served => 1.0,
+            Probe::Secret => 2.0,
+        };
+        if matches!(visit.class, PathClass::Page | PathClass::Login) {
+            self.served_probe = u8::from(probe == Probe::Served);
+        }
         self.logins += one_if(visit.is_attempt);
         if visit.is_trap && !visit.is_cross_site {
             self.trap = 1.0;
@@ -303,6 +323,11 @@ impl ClientState {
         match visit.class {
             PathClass::Asset => {
                 self.assets += 1.0;
+                // The page is there, and was shown.
+                if visit.has_referer && std::mem::take(&mut self.served_probe) == 1 {
+                    self.probes = (self.probes - 1.0).max(0.0);
+                    self.probe_hits = (self.probe_hits - 1.0).max(0.0);
+                }
                 let out_of_nowhere = !visit.has_referer && self.assets > ASSETS_OF_A_PAGE * self.pages;
                 self.without_referer += one_if(out_of_nowhere);
             }
@@ -334,6 +359,11 @@ impl ClientState {
         }
         self.last_seen_ms = now_ms;
         now_ms
+    }
+
+    /// Whether it has shown that its pages are followed by what pages need.
+    pub(crate) fn has_shown(&self) -> bool {
+        self.proof > 0 || self.proven_s != 0
     }
 
     /// Whether a form that is sent now was read by nobody: its page came a moment ago, and was not shown.
@@ -402,6 +432,11 @@ impl ClientState {
             self.pages_60s += COMES_ALONG;
             return;
         }
+        // Scripts of a page send without being asked.
+        if visit.is_sent && visit.has_referer && !visit.is_attempt && !visit.is_form {
+            self.pages_60s += COMES_ALONG;
+            return;
+        }
         self.pages_60s += 1.0;
         self.pages_2s += 1.0;
         let goes_on = self.event_ms != 0 && now_ms.saturating_sub(self.event_ms) < ONE_EVENT_MS;
@@ -415,12 +450,13 @@ impl ClientState {
         }
         self.pages += 1.0;
         self.awaits_proof = 1;
-        // Anybody may come to a site by typing its address.
-        let without = if self.visit_pages == 0 { ENTRY } else { 1.0 };
+        // Anybody may come to a site by typing its address, and look again.
+        let hash = path_hash(visit.path);
+        let reloads = (hash >> 32) as u32 == self.last_page;
+        let without = if self.visit_pages == 0 || reloads { ENTRY } else { 1.0 };
         self.without_referer += without * one_if(!visit.has_referer);
         self.visit_pages = self.visit_pages.saturating_add(1);
         // A double click is no reading again either.
-        let hash = path_hash(visit.path);
         let same = goes_on && (hash >> 32) as u32 == self.last_page;
         if !same {
             self.read_page(hash);

@@ -2,7 +2,7 @@
 
 use crate::address::AddressState;
 use crate::asked::Asked;
-use crate::client::{ClientState, Visit, one_if};
+use crate::client::{ClientState, Probe, Visit, one_if};
 use crate::decision::Basis;
 use crate::network::NetworkState;
 use crate::path::PathClass;
@@ -91,7 +91,13 @@ impl<'a> Visit<'a> {
             is_form: asked.is_form,
             is_head: facts.method == b"HEAD",
             is_attempt: asked.is_attempt,
-            is_probe: asked.is_probe,
+            probe: match (asked.is_probe, asked.is_secret) {
+                (false, _) => Probe::None,
+                (true, true) => Probe::Secret,
+                // Whoever came to it from the site's own pages, and was shown those, is at home there.
+                (true, false) if asked.is_within && client.has_shown() => Probe::None,
+                (true, false) => Probe::Served,
+            },
             is_trap: asked.is_trap,
             is_robots: asked.is_robots(),
             is_cross_site: asked.is_cross_site,

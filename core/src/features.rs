@@ -116,7 +116,7 @@ fn timing_regularity(client: &ClientState) -> f32 {
     1.0 - (1.0 - regular) * (1.0 - client.fast)
 }
 
-/// `0.3 + 0.5·H + repeat − back`: H = Shannon entropy of the pages over 16 hashed path buckets, divided by
+/// `0.3 + 0.5·H + 0.5·repeat − back`: H = Shannon entropy of the pages over 16 hashed path buckets, divided by
 /// ln 16; repeat and back = moving means of "same page again" and "A → B → A". Both start from one
 /// observation of 0. Login attempts are not counted, nor the same page again within 2 s, nor where a redirect led.
 fn request_entropy(client: &ClientState) -> f32 {
@@ -127,7 +127,7 @@ fn request_entropy(client: &ClientState) -> f32 {
         entropy -= share * libm::logf(share);
     }
     const LN_16: f32 = 2.772_588_7;
-    0.3 + 0.5 * entropy / LN_16 + client.repeat - client.back
+    0.3 + 0.5 * entropy / LN_16 + 0.5 * client.repeat - client.back
 }
 
 /// `failures / (attempts + 2)`, both decayed, τ = 900 s. Only attempts that the origin answered count, so that whoever is
@@ -165,7 +165,11 @@ mod tests {
                 has_referer,
                 is_head: false,
                 is_attempt: false,
-                is_probe: false,
+                probe: Probe::None,
+                led_by: 0,
+                is_along: false,
+                is_sent: false,
+                is_form: false,
                 is_trap: false,
                 is_robots: false,
                 is_cross_site: false,

@@ -190,11 +190,23 @@ fn climbs(path: &[u8]) -> bool {
 
 fn is_listed(path: &[u8]) -> bool {
     static PROBES: LazyLock<Option<NFA>> = LazyLock::new(|| {
-        let literals =
-            include_str!("../data/probes.txt").lines().filter(|l| !l.starts_with('#') && !l.is_empty());
-        literal_set(literals).ok()
+        literal_set(listed().map(|line| line.trim_start_matches(SERVED))).ok()
     });
     PROBES.as_ref().is_some_and(|probes| holds_any(probes, path))
+}
+
+/// Of a probe: whether no site has such a page, or nobody should see it: secrets, backups, shells, ways out of a folder.
+pub(crate) fn is_secret(sent: &[u8], plain: &[u8]) -> bool {
+    static SECRETS: LazyLock<Option<NFA>> =
+        LazyLock::new(|| literal_set(listed().filter(|line| !line.starts_with(SERVED))).ok());
+    SECRETS.as_ref().is_some_and(|secrets| holds_any(secrets, plain) || holds_any(secrets, sent))
+}
+
+/// Marks what some sites have.
+const SERVED: char = '~';
+
+fn listed() -> impl Iterator<Item = &'static str> {
+    include_str!("../data/probes.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty())
 }
 
 #[cfg(test)]
