@@ -361,15 +361,15 @@ impl ClientState {
         now_ms
     }
 
-    /// Whether it has shown that its pages are followed by what pages need.
-    pub(crate) fn has_shown(&self) -> bool {
-        self.proof > 0 || self.proven_s != 0
+    /// Whether it has loaded assets lately.
+    pub(crate) fn has_loaded(&self) -> bool {
+        self.assets > 0.3
     }
 
     /// Whether a form that is sent now was read by nobody: its page came a moment ago, and was not shown.
     fn is_too_quick(&self, now_ms: u64) -> bool {
         let is_just_read = self.visit_pages > 0 && now_ms.saturating_sub(self.event_ms) <= ONE_EVENT_MS;
-        is_just_read && self.awaits_proof == 1 && self.assets < 0.5 && self.proof == 0
+        is_just_read && !self.has_loaded()
     }
 
     /// Begins another visit after `elapsed` milliseconds of silence: of what it did before, a few pages' worth stays.

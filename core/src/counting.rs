@@ -95,7 +95,7 @@ impl<'a> Visit<'a> {
                 (false, _) => Probe::None,
                 (true, true) => Probe::Secret,
                 // Whoever came to it from the site's own pages, and was shown those, is at home there.
-                (true, false) if asked.is_within && client.has_shown() => Probe::None,
+                (true, false) if asked.is_within && client.has_loaded() => Probe::None,
                 (true, false) => Probe::Served,
             },
             is_trap: asked.is_trap,

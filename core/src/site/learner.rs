@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::route::Places;
-use super::{MOST_ROUTES, MOST_SITES, Normal, SiteProfile, weight};
+use super::{ASSETS, MOST_ROUTES, MOST_SITES, Normal, REFERERS, SiteProfile, weight};
 
 /// So many votes are needed before anything is said.
 const FEWEST: f32 = 5.0;
@@ -105,12 +105,14 @@ impl SiteLearner {
     /// What is known by now.
     pub fn profile(&self) -> SiteProfile {
         let keys: BTreeSet<u64> = self.assets.keys().chain(self.referers.keys()).copied().collect();
-        let share = |votes: &BTreeMap<u64, Votes>, key| votes.get(key).and_then(Votes::share).map(weight);
+        let weigh = |votes: &BTreeMap<u64, Votes>, key, expected| {
+            votes.get(key).and_then(Votes::share).map(|share| weight(share, expected))
+        };
         let sites = keys.iter().map(|key| {
             let neutral = Normal::default();
             let normal = Normal {
-                without_assets: share(&self.assets, key).unwrap_or(neutral.without_assets),
-                without_referer: share(&self.referers, key).unwrap_or(neutral.without_referer),
+                without_assets: weigh(&self.assets, key, ASSETS).unwrap_or(neutral.without_assets),
+                without_referer: weigh(&self.referers, key, REFERERS).unwrap_or(neutral.without_referer),
             };
             (*key, normal)
         });

@@ -31,18 +31,26 @@ impl Subjects<'_> {
             referer: None,
             part: None,
         };
-        let was_shown = before.page_count > 0 && before.awaits_proof == 0;
+        let was_shown = before.has_loaded();
         let is_second = reads && client.visits == 0 && before.visit_pages == 1 && client.visit_pages == 2;
         let is_second = is_second && client.event_ms != before.event_ms;
         let is_soon = before.root != 0 && now_ms.saturating_sub(before.last_seen_ms) <= ALONG_MS;
-        let is_browser = before.proof > 0 || was_shown || asked.is_within;
+        let is_browser = was_shown || asked.is_within;
         let was_moved = before.redirect == 1;
         let is_along = is_soon && (asked.facts.referer.is_empty() || asked.is_along(before, now_ms));
         Some(Lesson {
-            assets: (is_second && asked.is_within).then_some(was_shown),
+            assets: (is_second && follows_a_link(asked, before, client)).then_some(was_shown),
             referer: (is_second && was_shown).then(|| asked.is_led()),
             part: (is_browser && !was_moved).then_some(is_along),
             ..lesson
         })
     }
+}
+
+/// Whether the visitor went from one page to another by a link of the first: to say so it must have looked at the first.
+fn follows_a_link(asked: &Asked<'_>, before: &ClientState, client: &ClientState) -> bool {
+    let goes_on = client.last_page != before.last_page;
+    let headers = asked.facts.headers.unwrap_or_default();
+    goes_on
+        && asked.led_by().map_or(headers.sec_fetch_site == b"same-origin", |page| page == before.last_page)
 }

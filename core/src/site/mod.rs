@@ -15,8 +15,10 @@ const MOST_ROUTES: usize = 256;
 /// At most so many sites.
 const MOST_SITES: usize = 64;
 
-/// Below this share of visitors something is not to be expected of anybody, above the other it is of all.
-const EXPECTED: (f32, f32) = (0.3, 0.8);
+/// Below this share of visitors a referer is not to be expected of anybody, above the other it is of all.
+const REFERERS: (f32, f32) = (0.3, 0.8);
+/// The same of assets: where they are seen at all browsers load them, and whoever does not is mostly none.
+const ASSETS: (f32, f32) = (0.15, 0.5);
 /// What is taken of a finding as long as nothing is known of the site.
 const NEUTRAL: f32 = 0.5;
 
@@ -75,7 +77,6 @@ impl SiteProfile {
 }
 
 /// How much it counts that a visitor lacks what this share of others shows.
-fn weight(share: f32) -> f32 {
-    let (least, most) = EXPECTED;
+fn weight(share: f32, (least, most): (f32, f32)) -> f32 {
     ((share - least) / (most - least)).clamp(0.0, 1.0)
 }
