@@ -6,7 +6,7 @@ use super::route::Places;
 use super::{ASSETS, MOST_ROUTES, MOST_SITES, Normal, REFERERS, SiteProfile, weight};
 
 /// So many votes are needed before anything is said.
-const FEWEST: f32 = 5.0;
+const FEWEST: f32 = 3.0;
 /// From this share of votes on a route is a part of pages.
 const PART: f32 = 0.7;
 /// At most so many votes of a network on the same thing in a day.
