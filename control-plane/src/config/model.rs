@@ -36,7 +36,7 @@ pub struct TrainConfig {
     pub batch_size: u32,
     /// Starts every choice left to chance. Default: 7.
     pub seed: u64,
-    /// How much simulated traffic `POST /train` learns from besides feedback: 1 is about 60,000 requests, 0 none.
+    /// How much simulated traffic `POST /train` learns from besides feedback: 1 is about 120,000 requests, 0 none.
     /// Default: 1.
     pub simulated: f32,
     /// Share of all weight that simulated traffic has beside feedback, between 0 and 1. Default: 0.3.

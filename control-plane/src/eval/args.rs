@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1001)]
     pub world: u64,
 
-    /// How many simulated visitors: 1 is about 60,000 requests.
+    /// How many simulated visitors: 1 is about 120,000 requests.
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = crate::simulate::scale)]
     pub scale: f32,
 

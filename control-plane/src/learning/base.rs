@@ -12,7 +12,7 @@ use crate::training::{Dataset, Example};
 /// Another world than the one that the model of the first day was trained on.
 const SEED: u64 = 0xba5e;
 
-/// How large a simulation the rows are drawn from; 1 is about 60,000 requests.
+/// How large a simulation the rows are drawn from; 1 is about 120,000 requests.
 const SCALE: f32 = 0.2;
 
 /// Rows of each scenario in either part.

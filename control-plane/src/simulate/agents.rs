@@ -1,4 +1,5 @@
-//! The names that bots give themselves when they tell the truth, as they are published or seen in many logs.
+//! The names of programs as they are published or seen in many logs: what bots call themselves when they tell the
+//! truth, and browsers that no table of versions knows.
 
 /// What kind of program a bot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub(super) enum Role {
     Preview,
     LinkChecker,
     Images,
+    /// A crawler in nobody's list.
+    Unlisted,
+    /// `Mozilla/5.0` and no more.
+    Mozilla,
 }
 
 impl Role {
@@ -130,6 +135,74 @@ impl Role {
                 "python-requests/2.32.3",
                 "img2dataset",
             ],
+            Self::Unlisted => &[
+                "Mozilla/5.0 (compatible; SiteIndex/1.2)",
+                "Mozilla/5.0 (X11; Linux x86_64) PageReader/0.9",
+                "webarchiver-ng 3.1",
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) contentgraph",
+            ],
+            Self::Mozilla => &["Mozilla/5.0"],
         }
     }
 }
+
+/// Safaris from before Sec-Fetch-* (16.4).
+pub(super) const OLD_SAFARIS: [&str; 4] = [
+    "Mozilla/5.0 (iPad; CPU OS 12_5_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/12.1.2 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 14_8 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/14.1.2 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6.1 Safari/605.1.15",
+    "Mozilla/5.0 (iPad; CPU OS 15_8 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6.6 Mobile/15E148 Safari/604.1",
+];
+
+/// The views of web pages in apps of iOS.
+pub(super) const IN_APPS: [&str; 4] = [
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram 390.0.0.28.85 (iPhone14,7; iOS 18_5; en_US; en; scale=3.00; 1170x2532)",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22G86 [FBAN/FBIOS;FBAV/520.0.0.38.101;FBBV/756351453;FBDV/iPhone15,2;FBMD/iPhone;FBSN/iOS]",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [LinkedInApp]/9.31.1092",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)",
+];
+
+/// Outdated and rare browsers.
+pub(super) const OLD_BROWSERS: [&str; 4] = [
+    "Mozilla/5.0 (Linux; U; Android 4.4.2; de-de; GT-I9505 Build/KOT49H) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30",
+    "Mozilla/5.0 (Windows NT 6.1; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/109.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/605.1.15 (KHTML, like Gecko) Konqueror/5.0 (like Gecko)",
+    "Opera/9.80 (Windows NT 6.1; WOW64) Presto/2.12.388 Version/12.18",
+];
+
+/// The views of web pages in apps of Android.
+pub(super) const WEB_VIEWS: [&str; 5] = [
+    "Mozilla/5.0 (Linux; Android 15; Pixel 8 Build/AP4A.250205.002; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/150.0.7871.60 Mobile Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 14; SM-S921B Build/UP1A.231005.007; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/149.0.7827.91 Mobile Safari/537.36 Instagram 390.0.0.43.81 Android (34/14; 480dpi; 1080x2109; samsung; SM-S921B; e1s; s5e9945; de_DE; 770000000)",
+    "Mozilla/5.0 (Linux; Android 13; 22101316UG Build/TP1A.220624.014; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/148.0.7778.120 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/521.0.0.48.99;]",
+    "Mozilla/5.0 (Linux; Android 12; moto g(60) Build/S2RI32.32-20-9; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/141.0.7390.122 Mobile Safari/537.36 GSA/16.40.36",
+    "Mozilla/5.0 (Linux; Android 14; CPH2581 Build/UKQ1.230924.001; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/150.0.7871.60 Mobile Safari/537.36 Line/15.18.0/IAB",
+];
+
+/// Browsers of televisions, consoles and cars.
+pub(super) const TELEVISIONS: [&str; 6] = [
+    "Mozilla/5.0 (SMART-TV; LINUX; Tizen 6.0) AppleWebKit/537.36 (KHTML, like Gecko) 76.0.3809.146/6.0 TV Safari/537.36",
+    "Mozilla/5.0 (Linux; Tizen 2.4.0; SMART-TV) AppleWebKit/538.1 (KHTML, like Gecko) Version/2.4.0 TV Safari/538.1",
+    "Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/87.0.4280.88 Safari/537.36 WebAppManager",
+    "Mozilla/5.0 (Linux; Android 11; BRAVIA 4K VH2 Build/RTT2.211108.001) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/116.0.5845.172 Safari/537.36",
+    "Mozilla/5.0 (X11; GNU/Linux) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/109.0.5414.129 Safari/537.36 Tesla/2024.26.9",
+    "Mozilla/5.0 (PlayStation; PlayStation 5/9.00) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.4 Safari/605.1.15",
+];
+
+/// Text browsers.
+pub(super) const TEXT_BROWSERS: [&str; 4] = [
+    "Lynx/2.9.2 libwww-FM/2.14 SSL-MM/1.4.1 OpenSSL/3.0.13",
+    "w3m/0.5.3+git20230121",
+    "ELinks/0.17.1 (textmode; Linux 6.8.0 x86_64; 120x40-2)",
+    "Links (2.29; Linux 6.1.0 x86_64; GNU C 12.2; text)",
+];
+
+/// What a site's own app calls itself: the library that it is built on, with or without the app's name.
+pub(super) const NATIVE_APPS: [&str; 6] = [
+    "SiteApp/412 CFNetwork/1568.200.51 Darwin/24.1.0",
+    "SiteApp/398 CFNetwork/1498.700.2 Darwin/23.6.0",
+    "okhttp/4.12.0",
+    "SiteApp/5.3.1 (Android 14; Pixel 8) okhttp/5.0.0",
+    "Dalvik/2.1.0 (Linux; U; Android 14; SM-A546B Build/UP1A.231005.007)",
+    "Dalvik/2.1.0 (Linux; U; Android 11; M2101K6G Build/RKQ1.200826.002)",
+];

@@ -87,7 +87,11 @@ impl Browsers {
     /// `Sec-CH-UA` of a Chromium browser. Each version spells the brand that stands for no browser differently;
     /// of versions that the file does not have, it is spelled as of late.
     pub(super) fn hint(&self, user_agent: &'static str) -> String {
-        let brand = if user_agent.contains(" Edg/") { "Microsoft Edge" } else { "Google Chrome" };
+        let brand = match user_agent {
+            edge if edge.contains(" Edg/") => "Microsoft Edge",
+            view if view.contains("; wv)") => "Android WebView",
+            _ => "Google Chrome",
+        };
         let version = version(user_agent);
         match self.hints.get(&(brand, version)) {
             Some(value) => (*value).to_owned(),

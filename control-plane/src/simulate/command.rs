@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::default().seed)]
     pub seed: u64,
 
-    /// How many visitors: 1 is about 60,000 requests over all scenarios.
+    /// How many visitors: 1 is about 120,000 requests over all scenarios.
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = scale)]
     pub scale: f32,
 

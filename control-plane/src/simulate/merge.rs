@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::dice::Dice;
 use super::scenario::Scenario;
-use super::site::{Site, sites};
+use super::site::{Site, Trait, sites};
 use super::visit::Who;
 use super::{MOST_SCALE, Request, Settings, bots, people};
 
@@ -58,8 +58,11 @@ impl Traffic {
     fn admit(&mut self, who: &Who) {
         let dice = Dice::new(self.seed, who.scenario as u64, u64::from(who.number));
         let kinds = who.scenario.cast().kinds;
-        let open: Vec<_> =
-            self.sites.iter().filter(|site| kinds.is_empty() || kinds.contains(&site.kind)).collect();
+        let suits = |site: &&Site| {
+            let has_assets = !site.has(Trait::Cdn) || !who.scenario.needs_assets();
+            has_assets && (kinds.is_empty() || kinds.contains(&site.kind))
+        };
+        let open: Vec<_> = self.sites.iter().filter(suits).collect();
         // Who share an address come to one site, as they would where only that site is behind the gate.
         let household = u64::from(who.number / people::household(who.scenario));
         let site = *Dice::new(self.seed, HOUSEHOLDS + who.scenario as u64, household).pick(&open);

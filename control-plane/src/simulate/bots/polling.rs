@@ -1,6 +1,6 @@
 //! Bots that ask for the same again and again, walk through an API, or ask once.
 
-use super::super::face::Purpose;
+use super::super::purpose::Purpose;
 use super::super::visit::{Ask, From, Visit};
 
 /// One page by the clock, for hours.

@@ -1,7 +1,8 @@
 //! Bots that come near to browsers: scripted ones, copiers of sites, fetchers of previews, and such that change names.
 
 use super::super::agents::Role;
-use super::super::face::{Disguise, Face, Purpose};
+use super::super::face::{Disguise, Face};
+use super::super::purpose::Purpose;
 use super::super::visit::{Ask, From, Visit};
 
 /// A real browser on a script: assets and referers, but one pace through many pages, again and again.
@@ -13,6 +14,7 @@ pub(super) fn in_a_browser(v: &mut Visit<'_>) {
     let starts_anew = v.dice.chance(0.5);
     let mut page = v.entry();
     for _ in 0..v.dice.geometric(18.0, 120) {
+        v.has_worker &= !starts_anew;
         v.open(page, if starts_anew { From::Direct } else { From::Link });
         v.load(share);
         v.think(pause_s, sigma);
@@ -42,6 +44,7 @@ pub(super) fn under_many_names(v: &mut Visit<'_>, disguise: Disguise) {
 
 /// Page, assets, next page, as fast as the answers come; the referer is the page.
 pub(super) fn copy(v: &mut Visit<'_>) {
+    v.runs_scripts = false;
     let pause_s = v.dice.log_normal(0.6, 0.7);
     let start = v.dice.below(v.site.pages.len());
     if v.dice.chance(0.5) {

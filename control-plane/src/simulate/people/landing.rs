@@ -1,6 +1,6 @@
 //! People who come for one thing and leave.
 
-use super::super::face::Purpose;
+use super::super::purpose::Purpose;
 use super::super::visit::{Ask, From, Visit};
 
 /// From a search engine or a link elsewhere to one page; a few look further.

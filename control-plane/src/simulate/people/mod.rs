@@ -1,7 +1,9 @@
 //! People: what makes a request theirs is the pages' assets, and the time they take to read.
 
+mod belonging;
 mod landing;
 mod reading;
+mod returning;
 mod working;
 
 use super::Request;
@@ -53,8 +55,21 @@ pub(super) fn visit(who: &Who, mut dice: Dice, site: &Site) -> Vec<Request> {
         Scenario::Reloader => reading::again_and_again(v),
         Scenario::Regular => reading::as_a_regular(v),
         Scenario::Searcher => working::at_the_search(v),
-        Scenario::RareBrowser => landing::from_an_app(v),
+        Scenario::RareBrowser | Scenario::WebViewReader => landing::from_an_app(v),
         Scenario::Member => working::as_a_member(v),
+        Scenario::DailyReader => returning::every_day(v),
+        Scenario::WarmReturner => returning::with_a_warm_cache(v),
+        Scenario::TextBrowser => reading::as_text(v),
+        Scenario::Roamer => returning::under_way(v),
+        Scenario::ExtensionUser => reading::with_extensions(v),
+        Scenario::Prefetcher => returning::ahead(v),
+        Scenario::Refresher => returning::until_it_is_there(v),
+        Scenario::TabParent => returning::with_all_tabs(v),
+        Scenario::AppUser => belonging::by_app(v),
+        Scenario::WidgetViewer => belonging::by_a_widget(v),
+        Scenario::SiteOwner => belonging::as_an_owner(v),
+        Scenario::ForumMember => belonging::in_a_forum(v),
+        Scenario::Participant => belonging::in_a_meeting(v),
         _ => reading::at_a_desk(v),
     }
     visit.out
@@ -68,6 +83,10 @@ fn face(scenario: Scenario, dice: &mut Dice) -> Face {
         Scenario::PrivateBrowser => Face::private(dice),
         Scenario::OldSafari => Face::old_safari(dice),
         Scenario::RareBrowser => Face::rare(dice),
+        Scenario::WebViewReader => Face::web_view(dice),
+        Scenario::Television => Face::television(dice),
+        Scenario::TextBrowser => Face::text(dice),
+        Scenario::AppUser => Face::app(dice),
         _ => Face::person(dice, Device::Any),
     }
 }
@@ -79,9 +98,5 @@ fn office(dice: &mut Dice) -> Face {
 }
 
 fn transport(dice: &mut Dice) -> Transport {
-    match dice.below(100) {
-        0..45 => Transport::Log,
-        45..90 => Transport::Https,
-        _ => Transport::Http,
-    }
+    if dice.chance(0.45) { Transport::Log } else { Transport::Https }
 }

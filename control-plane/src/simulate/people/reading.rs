@@ -28,7 +28,7 @@ pub(super) fn on_a_phone(v: &mut Visit<'_>) {
             if v.dice.chance(0.5) {
                 v.read(before, From::Link);
             } else {
-                show(v, before);
+                v.show(before);
             }
         }
     }
@@ -41,7 +41,7 @@ pub(super) fn in_tabs(v: &mut Visit<'_>) {
         v.think(25.0, 0.8);
         let overview = v.page;
         for _ in 0..v.dice.between(3, 10) {
-            show(v, overview);
+            v.show(overview);
             let next = v.linked();
             v.read(next, From::Link);
             v.think(1.6, 0.9);
@@ -114,8 +114,33 @@ pub(super) fn as_a_regular(v: &mut Visit<'_>) {
     }
 }
 
+/// In a text browser: neither assets nor scripts.
+pub(super) fn as_text(v: &mut Visit<'_>) {
+    v.runs_scripts = false;
+    let (page, from) = (v.entry(), v.arrival());
+    v.open(page, from);
+    for _ in 1..v.dice.geometric(5.0, 30) {
+        v.think(45.0, 0.9);
+        let next = v.linked();
+        v.open(next, From::Link);
+    }
+}
+
+/// With extensions that leave out much of what pages load, and all that follows visitors.
+pub(super) fn with_extensions(v: &mut Visit<'_>) {
+    v.runs_scripts = v.dice.chance(0.5);
+    let share = v.dice.real(0.2, 0.9);
+    let (mut page, mut from) = (v.entry(), v.arrival());
+    for _ in 0..v.dice.geometric(4.0, 30) {
+        v.open(page, from);
+        v.load(share);
+        v.think(28.0, 1.0);
+        (page, from) = (v.linked(), From::Link);
+    }
+}
+
 /// Comes to some page.
-fn arrive(v: &mut Visit<'_>) {
+pub(super) fn arrive(v: &mut Visit<'_>) {
     let page = v.entry();
     let from = v.arrival();
     v.here.clear();
@@ -133,7 +158,7 @@ fn arrive(v: &mut Visit<'_>) {
 }
 
 /// Follows links, with this median time on a page, seconds.
-fn stroll(v: &mut Visit<'_>, pages: usize, median_s: f64) {
+pub(super) fn stroll(v: &mut Visit<'_>, pages: usize, median_s: f64) {
     for _ in 0..pages {
         v.think(median_s, 1.1);
         let before = v.page;
@@ -141,16 +166,10 @@ fn stroll(v: &mut Visit<'_>, pages: usize, median_s: f64) {
         v.read(next, From::Link);
         if v.dice.chance(0.2) {
             v.think(10.0, 1.0);
-            show(v, before);
+            v.show(before);
             if v.dice.chance(0.4) {
                 v.read(before, From::Link);
             }
         }
     }
-}
-
-/// Shows a page without asking for it: from another tab or the browser's memory.
-fn show(v: &mut Visit<'_>, page: usize) {
-    v.page = page;
-    v.here = v.site.url(&v.site.pages[page].path);
 }

@@ -1,6 +1,6 @@
 //! People who use a site as a tool: apps, shops, searches, an office's intranet and news.
 
-use super::super::face::Purpose;
+use super::super::purpose::Purpose;
 use super::super::visit::{Ask, From, Visit};
 
 /// A page or a few, at work: everything is cached that is shared.
@@ -35,7 +35,8 @@ pub(super) fn in_an_app(v: &mut Visit<'_>) {
             let late = v.dice.real(0.0, 0.3);
             v.wait(every_s + late);
             let status = if v.dice.chance(0.3) { 304 } else { 200 };
-            v.send(Ask::get("/api/updates", From::Link).to(Purpose::Call).answered(status));
+            let path = if v.has_worker { "/rpc/updates" } else { "/api/updates" };
+            v.send(Ask::get(path, From::Link).to(Purpose::Call).answered(status));
         }
         v.think(8.0, 1.0);
         if v.dice.chance(0.08) {
@@ -46,8 +47,9 @@ pub(super) fn in_an_app(v: &mut Visit<'_>) {
 
 fn call(v: &mut Visit<'_>) {
     let path = v.dice.pick(&v.site.calls).clone();
-    let method = if v.dice.chance(0.15) { "POST" } else { "GET" };
-    v.send(Ask::get(path, From::Link).by(method).to(Purpose::Call));
+    let (method, purpose) =
+        if v.dice.chance(0.15) { ("POST", Purpose::Post) } else { ("GET", Purpose::Call) };
+    v.send(Ask::get(path, From::Link).by(method).to(purpose));
 }
 
 /// Looks at goods, signs in, orders; passwords are mistyped as people do.
@@ -61,11 +63,27 @@ pub(super) fn in_a_shop(v: &mut Visit<'_>) {
         if step == signs_in_after {
             sign_in(v, "/account/login");
         } else if v.dice.chance(0.2) {
-            v.send(Ask::get("/api/cart", From::Link).by("POST").to(Purpose::Call));
+            v.send(Ask::get("/api/cart", From::Link).by("POST").to(Purpose::Post));
+        } else if v.dice.chance(0.2) {
+            narrow_down(v);
         } else {
             let next = v.linked();
             v.read(next, From::Link);
         }
+    }
+}
+
+/// One facet after the other of a list of goods: the same page with other images each time.
+fn narrow_down(v: &mut Visit<'_>) {
+    let list = 8 * v.dice.between(1, 10);
+    let mut path = format!("/category/{list}");
+    for facet in ["?color=red", "&size=m", "&sort=price"].iter().take(v.dice.between(1, 3)) {
+        path.push_str(facet);
+        v.send(Ask::get(path.clone(), From::Link));
+        v.here = v.site.url(&path);
+        v.page = list % v.site.pages.len();
+        v.load(0.97);
+        v.think(8.0, 0.8);
     }
 }
 
@@ -99,8 +117,9 @@ fn sign_in_from(v: &mut Visit<'_>, form: &'static str, from: From) {
     loop {
         v.think(9.0, 0.6);
         let done = wrong == 0;
-        let status = if done { 302 } else { 401 };
-        v.send(Ask::get(form, From::Link).by("POST").answered(status).leading_to("/account"));
+        let status = if done { 302 } else { v.site.refuses_with };
+        let sent = Ask::get(form, From::Link).by("POST").to(Purpose::Form).answered(status);
+        v.send(sent.leading_to(if done { "/account" } else { form }));
         if done {
             break;
         }
