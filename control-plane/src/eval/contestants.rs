@@ -48,6 +48,9 @@ impl Kind {
     }
 }
 
+/// How the name of core with model, checks and policy begins.
+pub(super) const WHOLE_JUDGE: &str = "whole judge with";
+
 /// One line of the comparison.
 pub(super) struct Contestant {
     /// Its name in the tables.
@@ -73,7 +76,7 @@ impl Contestant {
     /// Core with a stored model, else the built-in one, with checks and policy, as the filter has it.
     pub(super) fn whole_judge(stored: Option<&Self>) -> Self {
         let model = stored.map_or("builtin", |stored| &stored.name);
-        Self { name: format!("whole judge with {model}"), seconds: None, means: Means::WholeJudge }
+        Self { name: format!("{WHOLE_JUDGE} {model}"), seconds: None, means: Means::WholeJudge }
     }
 
     /// A stored model.

@@ -1,12 +1,14 @@
 //! `sallyport eval`: networks, forest, boosting, user-agent rules and stored models, measured on the same rows.
 //!
 //! [`sources`] reads the rows, [`rows`] splits and masks them, [`contestants`] judge, [`report`] shows what was measured.
+//! Simulated rows are told by [`sites`], too, the worst first: a mean hides the site whose visitors are refused.
 //! The rows judged are of clients that no contestant trained here has seen.
 
 mod args;
 mod contestants;
 mod report;
 mod rows;
+mod sites;
 mod sources;
 mod stored;
 #[cfg(test)]
@@ -128,7 +130,12 @@ fn views(contestants: &[Contestant], test: &Rows, mask: &Mask) -> Vec<View> {
             .iter()
             .filter_map(|contestant| {
                 let metrics = contestant.measure(rows)?;
-                Some(Standing { name: contestant.name.clone(), seconds: contestant.seconds, metrics })
+                Some(Standing {
+                    name: contestant.name.clone(),
+                    seconds: contestant.seconds,
+                    metrics,
+                    sites: sites::figures(contestant, rows),
+                })
             })
             .collect(),
     };

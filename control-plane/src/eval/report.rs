@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use console::Alignment::{self, Left, Right};
 use serde::Serialize;
 
+use super::contestants::WHOLE_JUDGE;
+use super::sites::SiteFigures;
 use crate::table::Table;
 use crate::training::Metrics;
 use crate::training::curve::Confusion;
@@ -44,6 +46,9 @@ pub(super) struct Standing {
     pub(super) seconds: Option<f64>,
     /// How well.
     pub(super) metrics: Metrics,
+    /// On each kind of simulated site; the worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) sites: Vec<SiteFigures>,
 }
 
 impl Outcome {
@@ -57,6 +62,9 @@ impl Outcome {
         for view in &self.views {
             let _ = writeln!(text, "\n{}", view.title());
             text.push_str(&view.table());
+            for standing in view.standings.iter().filter(|one| by_origin || one.judges_whole()) {
+                text.push_str(&standing.site_tables());
+            }
             for standing in view.standings.iter().filter(|_| by_origin) {
                 let _ = writeln!(text, "\n{}: {}", standing.name, view.title());
                 text.push_str(&origins(&standing.metrics.per_origin));
@@ -71,6 +79,7 @@ const LEGEND: &str = "
 people challenged: share of people's requests that score 70 or more, and of people with any such request
 people blocked: share of people with any request that scores 90 or more
 bots noticed: share of bots' requests that score 50 or more
+by kind, traits and what was seen, the worst first: clients, refused by any request that scores 70 or more, blocked from 90
 ";
 
 const COLUMNS: [(&str, Alignment); 12] = [
@@ -97,7 +106,7 @@ impl View {
     }
 
     fn table(&self) -> String {
-        let rows = self.standings.iter().map(|Standing { name, seconds, metrics }| {
+        let rows = self.standings.iter().map(|Standing { name, seconds, metrics, .. }| {
             let [monitor, challenge, block] = &metrics.thresholds;
             [
                 name.clone(),
@@ -130,6 +139,52 @@ const ORIGIN_COLUMNS: [(&str, Alignment); 10] = [
     ("BLOCK", Right),
     ("clients challenged", Right),
 ];
+
+const SITE_COLUMNS: [(&str, Alignment); 8] = [
+    ("", Left),
+    ("people", Right),
+    ("refused", Right),
+    ("blocked", Right),
+    ("bots", Right),
+    ("refused", Right),
+    ("ROC-AUC", Right),
+    ("per client", Right),
+];
+
+impl Standing {
+    /// Whether it is the judge that refuses: what it does to people counts most.
+    fn judges_whole(&self) -> bool {
+        self.name.starts_with(WHOLE_JUDGE)
+    }
+
+    /// The figures by kind of site, by traits, by what was seen; clients, the worst site first.
+    fn site_tables(&self) -> String {
+        let mut text = String::new();
+        for (sort, title) in
+            [("kind", "kind of site"), ("traits", "traits of sites"), ("seen", "what the gate saw")]
+        {
+            let sites: Vec<_> = self.sites.iter().filter(|site| site.sort == sort).collect();
+            if sites.is_empty() {
+                continue;
+            }
+            let _ = writeln!(text, "\n{}, by {title}:", self.name);
+            let rows = sites.into_iter().map(|site| {
+                [
+                    site.name.to_owned(),
+                    site.people.to_string(),
+                    percent(site.people_refused),
+                    percent(site.people_blocked),
+                    site.bots.to_string(),
+                    percent(site.bots_refused),
+                    three(site.roc_auc),
+                    three(site.client_roc_auc),
+                ]
+            });
+            text.push_str(&render(&SITE_COLUMNS, rows));
+        }
+        text
+    }
+}
 
 /// People first, then by name.
 fn origins(origins: &[OriginMetrics]) -> String {

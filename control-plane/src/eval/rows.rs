@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use anyhow::bail;
 use sallyport_core::{Action, Decision, FEATURE_COUNT, FEATURE_NAMES, Features};
 
+use crate::simulate::Place;
 use crate::training::{Dataset, Example};
 
 /// Labelled rows.
@@ -13,23 +14,38 @@ pub(super) struct Rows {
     pub(super) data: Dataset,
     /// Per row what the whole judge said; `None` unless every row comes from a request.
     pub(super) judged: Option<Vec<Verdict>>,
+    /// Per row the simulated site that it was sent to; `None` for rows that were not simulated.
+    pub(super) places: Vec<Option<Place>>,
 }
 
 impl Rows {
+    /// Adds rows that are nobody's requests.
+    pub(super) fn append(&mut self, data: Dataset) {
+        self.judged = None;
+        self.places.extend(std::iter::repeat_n(None, data.len()));
+        self.data.append(data);
+    }
+
+    /// The rows of one place, or of whatever else is asked of it.
+    pub(super) fn of(&self, is_it: impl Fn(&Place) -> bool) -> Self {
+        let chosen: Vec<_> = self.places.iter().map(|place| place.as_ref().is_some_and(&is_it)).collect();
+        let mut data = Dataset::new();
+        let origin = data.origin("place");
+        for (row, _) in self.data.examples().iter().zip(&chosen).filter(|(_, chosen)| **chosen) {
+            data.push(Example { origin, ..*row });
+        }
+        let judged = self.judged.as_ref().map(|judged| keep(judged, &chosen));
+        Self { places: keep(&self.places, &chosen), data, judged }
+    }
+
     /// Splits by client: what to train on, and the rows to judge.
     pub(super) fn split(self, share: f32, seed: u64) -> (Dataset, Self) {
         let groups: Vec<_> = self.data.examples().iter().map(|row| row.group).collect();
         let (rest, held_out) = self.data.split(share, seed);
         let held: HashSet<_> = held_out.examples().iter().map(|row| row.group).collect();
-        let judged = self.judged.map(|judged| {
-            groups
-                .iter()
-                .zip(judged)
-                .filter(|(group, _)| held.contains(group))
-                .map(|(_, said)| said)
-                .collect()
-        });
-        (rest, Self { data: held_out, judged })
+        let chosen: Vec<_> = groups.iter().map(|group| held.contains(group)).collect();
+        let judged = self.judged.map(|judged| keep(&judged, &chosen));
+        (rest, Self { data: held_out, judged, places: keep(&self.places, &chosen) })
     }
 
     /// The same rows as if nothing were known of these features; nobody's requests.
@@ -41,8 +57,13 @@ impl Rows {
         for row in self.data.examples() {
             data.push(Example { features: mask.apply(&row.features), ..*row });
         }
-        Self { data, judged: None }
+        Self { data, judged: None, places: self.places.clone() }
     }
+}
+
+/// Those that were chosen.
+fn keep<T: Copy>(all: &[T], chosen: &[bool]) -> Vec<T> {
+    all.iter().zip(chosen).filter(|(_, chosen)| **chosen).map(|(one, _)| *one).collect()
 }
 
 /// The features that are put to 0, which nothing speaks against.
@@ -128,7 +149,7 @@ mod tests {
         }
         let verdict = |row: &Example| Verdict { probability: row.features.values()[0], acted: 0.0 };
         let judged = data.examples().iter().map(verdict).collect();
-        Rows { data, judged: Some(judged) }
+        Rows { data, judged: Some(judged), places: vec![None; 60] }
     }
 
     #[test]

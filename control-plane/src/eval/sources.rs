@@ -7,7 +7,7 @@ use sallyport_core::{Basis, Engine};
 use super::args::Args;
 use super::rows::{Rows, Verdict};
 use crate::replay::judge::Judged;
-use crate::simulate;
+use crate::simulate::{self, Place};
 use crate::training::recipe::mix;
 use crate::training::sources::log::labelled;
 use crate::training::sources::{csv, name_of, weak};
@@ -41,16 +41,12 @@ impl<'a> Sources<'a> {
     pub(super) fn read(&self, args: &Args, engine: &Engine) -> anyhow::Result<Rows> {
         let mut rows = Rows { judged: Some(Vec::new()), ..Rows::default() };
         for path in self.csv {
-            rows.judged = None;
-            rows.data.append(csv::read(path)?);
+            rows.append(csv::read(path)?);
         }
         for (index, log) in self.logs.iter().enumerate() {
             match self.labels.get(index) {
                 Some(labels) => rows.log(log, labels, args, engine)?,
-                None => {
-                    rows.judged = None;
-                    rows.data.append(weak::rows(log, engine)?);
-                }
+                None => rows.append(weak::rows(log, engine)?),
             }
         }
         if self.simulate {
@@ -64,7 +60,7 @@ impl Rows {
     fn log(&mut self, log: &Path, labels: &Path, args: &Args, engine: &Engine) -> anyhow::Result<()> {
         let origin = self.data.origin(&name_of(log));
         labelled(log, labels, args.column.as_deref(), engine, |judged, is_bot| {
-            self.request(judged, is_bot, origin)
+            self.request(judged, is_bot, origin, None)
         })
     }
 
@@ -75,20 +71,22 @@ impl Rows {
         let mut simulated = Rows { judged: self.judged.take(), ..Rows::default() };
         simulate::judged(&settings, engine, |request, judged| {
             let origin = simulated.data.origin(request.scenario.name());
-            simulated.request(judged, request.scenario.is_bot(), origin);
+            simulated.request(judged, request.scenario.is_bot(), origin, Some(request.place));
         });
         let own = std::mem::take(&mut self.data);
         self.data = mix(own, simulated.data, args.simulated_share, &Settings::default());
         self.judged = simulated.judged;
+        self.places.extend(simulated.places);
     }
 
-    fn request(&mut self, judged: &Judged, is_bot: bool, origin: u16) {
+    fn request(&mut self, judged: &Judged, is_bot: bool, origin: u16, place: Option<Place>) {
         let decision = &judged.decision;
         if decision.basis == Basis::Ignored {
             return;
         }
         let (features, group) = (decision.features, judged.client);
         self.data.push(Example { features, is_bot, weight: 1.0, group, origin });
+        self.places.push(place);
         if let Some(said) = &mut self.judged {
             said.push(Verdict::of(decision));
         }

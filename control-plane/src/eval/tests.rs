@@ -171,6 +171,29 @@ fn simulated_traffic_is_judged_scenario_by_scenario() {
 }
 
 #[test]
+fn simulated_sites_are_told_by_kind_and_traits() {
+    let folder = folder();
+    let line =
+        "--model builtin --log DIR/site.log --labels DIR/site.tsv --simulate --scale 0.05 --mask user_agent";
+    let outcome = evaluate(line, folder.path()).expect("figures");
+    let [all, masked] = outcome.views.as_slice() else { panic!("two views") };
+    for standing in all.standings.iter().chain(&masked.standings) {
+        let simulated = standing.sites.iter().filter(|site| site.sort == "kind");
+        let (people, bots) = simulated.fold((0, 0), |sum, site| (sum.0 + site.people, sum.1 + site.bots));
+        assert_eq!(people + bots, outcome.clients as u64 - 20, "of each client one site; the log has none");
+        assert!(standing.sites.iter().any(|site| (site.sort, site.name) == ("traits", "cdn")));
+        assert!(standing.sites.windows(2).all(|two| two[0].people_refused >= two[1].people_refused));
+    }
+    let text = outcome.text(false);
+    for told in ["by kind of site:", "wordpress", "by traits of sites:", "no-referrer", "log without headers"]
+    {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    let log = evaluate("--model builtin --log DIR/site.log --labels DIR/site.tsv", folder.path());
+    assert!(!log.expect("figures").text(false).contains("by kind of site"));
+}
+
+#[test]
 fn what_does_not_go_together_is_refused() {
     let folder = folder();
     for (line, told) in [
