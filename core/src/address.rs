@@ -3,6 +3,7 @@
 use crate::client::{LOGIN_TAU_S, one_if};
 use crate::decay::remaining;
 use crate::network::FALSE_CLAIM_TAU_S;
+use crate::policy::OF_AGENTS;
 use crate::record::record;
 
 /// τ of the shares, in seconds; also of newcomers and their misdeeds, so that their share does not change by itself.
@@ -37,6 +38,8 @@ record! {
         login_tat_us: u64,
         /// The rate cell of what other sites bring along.
         cross_tat_us: u64,
+        /// The rate cells of those who say what they are for, in the order of the rules.
+        agents_tat_us: [u64; OF_AGENTS],
         /// The rate cell of clients that prove themselves, and of sessions that come to tell their holders apart.
         graduation_tat_us: u64,
         /// Clients that came, τ = 600 s.
@@ -73,6 +76,7 @@ impl AddressState {
             page_tat_us: 0,
             login_tat_us: 0,
             cross_tat_us: 0,
+            agents_tat_us: [0; OF_AGENTS],
             graduation_tat_us: 0,
             new_clients: 0.0,
             misdeeds: 0.0,

@@ -1,11 +1,11 @@
 //! Judging a user agent by itself: declared tools and crawlers, empty, impossible and long outdated claims.
 
-use std::sync::LazyLock;
-
 use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, Input};
 
+use crate::agents::{self, AgentCategory, Says};
+use crate::client::ClientState;
 use crate::text::find;
 
 /// What kind of program a user agent says it is. The numbers are part of the client record.
@@ -22,6 +22,8 @@ pub enum AgentKind {
     Declared = 3,
     /// Claims a browser that cannot exist.
     Impossible = 4,
+    /// A browser without pictures: a person, often one who cannot see.
+    TextBrowser = 5,
 }
 
 /// The judgement of one user agent at one time.
@@ -44,16 +46,46 @@ pub(crate) enum Claim {
 /// How much of a user agent is read: longer ones are not longer work, and no browser's is.
 const READ_BYTES: usize = 512;
 const DAY_MS: u64 = 86_400_000;
+/// A browser that cannot be updated is at most so suspicious for its age.
+const MOST_OF_DEVICES: f32 = 0.3;
+/// No browser sends so little: programs whose authors were told to send something.
+const BARE: [&[u8]; 4] = [b"Mozilla", b"Mozilla/4.0", b"Mozilla/5.0", b"Mozilla/5.0 (compatible)"];
+/// Firefox ESR: systems that get no newer one, and offices, stay on these (Mozilla's release calendar).
+const LONG_SUPPORTED: [u32; 9] = [52, 60, 68, 78, 91, 102, 115, 128, 140];
 
 impl Agent {
     /// Judges a user agent as of `now_ms` (Unix milliseconds): a version that was new in 2015 was no lie then.
     pub fn judge(user_agent: &[u8], now_ms: u64) -> Self {
+        Self::read(user_agent, now_ms).0
+    }
+
+    /// The same, and what it says it is for.
+    pub(crate) fn read(user_agent: &[u8], now_ms: u64) -> (Self, Option<AgentCategory>) {
         let text = user_agent.get(..READ_BYTES).unwrap_or(user_agent).trim_ascii();
         if text.is_empty() || text == b"-" {
-            return Self { kind: AgentKind::Empty, suspicion: 1.0 };
+            return (Self { kind: AgentKind::Empty, suspicion: 1.0 }, None);
         }
-        if is_declared(text) {
-            return Self { kind: AgentKind::Declared, suspicion: 1.0 };
+        let says = agents::read(text);
+        let agent = match says {
+            Some(Says::Is(AgentCategory::TextBrowser, _)) => {
+                Self { kind: AgentKind::TextBrowser, suspicion: 0.1 }
+            }
+            Some(Says::Is(_, true)) => Self { kind: AgentKind::Declared, suspicion: 1.0 },
+            _ => Self::of_browser(text, now_ms),
+        };
+        let agent = match says {
+            Some(Says::Device) if agent.kind == AgentKind::Browser => {
+                Self { suspicion: agent.suspicion.min(MOST_OF_DEVICES), ..agent }
+            }
+            _ => agent,
+        };
+        let Some(Says::Is(category, _)) = says else { return (agent, None) };
+        (agent, Some(category))
+    }
+
+    fn of_browser(text: &[u8], now_ms: u64) -> Self {
+        if BARE.contains(&text) {
+            return Self { kind: AgentKind::Other, suspicion: 0.9 };
         }
         match claim(text) {
             None if text.starts_with(b"Mozilla/") || text.starts_with(b"Opera/") => {
@@ -71,7 +103,10 @@ impl Agent {
         if behind < -IMPOSSIBLY_AHEAD {
             return Self { kind: AgentKind::Impossible, suspicion: 0.9 };
         }
-        Self { kind: AgentKind::Browser, suspicion: 0.5 * ((behind - 25.0) / 50.0).clamp(0.0, 1.0) }
+        let suspicion = 0.5 * ((behind - 25.0) / 50.0).clamp(0.0, 1.0);
+        let is_kept = matches!(claim, Claim::Firefox(version) if LONG_SUPPORTED.contains(&version));
+        let most = if is_kept { MOST_OF_DEVICES } else { 1.0 };
+        Self { kind: AgentKind::Browser, suspicion: suspicion.min(most) }
     }
 }
 
@@ -134,35 +169,6 @@ fn is_internet_explorer(text: &[u8]) -> bool {
     find(text, b"MSIE ").is_some() || find(text, b"Trident/").is_some()
 }
 
-/// The declared tools and crawlers: literals found anywhere, and literals that a user agent begins with.
-struct Declared {
-    anywhere: NFA,
-    at_start: Vec<&'static str>,
-}
-
-fn is_declared(text: &[u8]) -> bool {
-    static DECLARED: LazyLock<Option<Declared>> = LazyLock::new(|| Declared::read().ok());
-    DECLARED.as_ref().is_some_and(|declared| declared.matches(text))
-}
-
-impl Declared {
-    fn read() -> Result<Self, aho_corasick::BuildError> {
-        let files = [include_str!("../data/crawlers.txt"), include_str!("../data/tools.txt")];
-        let literals = || files.into_iter().flat_map(str::lines).filter(|line| !line.starts_with(['#', '[']));
-        Ok(Self {
-            anywhere: literal_set(literals().filter(|literal| !literal.starts_with('^')))?,
-            at_start: literals().filter_map(|literal| literal.strip_prefix('^')).collect(),
-        })
-    }
-
-    fn matches(&self, text: &[u8]) -> bool {
-        let begins = |literal: &&str| {
-            text.get(..literal.len()).is_some_and(|start| start.eq_ignore_ascii_case(literal.as_bytes()))
-        };
-        holds_any(&self.anywhere, text) || self.at_start.iter().any(begins)
-    }
-}
-
 /// An automaton that finds literals in any ASCII case. The contiguous NFA is asked for by name: the choice among
 /// all of the library's automata would be a seventh of the filter's size.
 pub(crate) fn literal_set<'a>(
@@ -187,17 +193,32 @@ pub(crate) fn first_of(set: &NFA, text: &[u8]) -> Option<usize> {
     set.try_find(&anywhere).ok()?.map(|found| found.pattern().as_usize())
 }
 
+/// Bits of the number in a client record that are the kind's; above is the category, from 1.
+const KIND_BITS: u32 = 3;
+
 impl AgentKind {
     /// The kind of a number in a client record; an unknown number is [`AgentKind::Other`].
     pub(crate) fn from_u8(number: u8) -> Self {
-        match number {
+        match number & ((1 << KIND_BITS) - 1) {
             0 => Self::Browser,
             2 => Self::Empty,
             3 => Self::Declared,
             4 => Self::Impossible,
+            5 => Self::TextBrowser,
             _ => Self::Other,
         }
     }
+
+    /// The number in a client record, with what it says it is for.
+    pub(crate) fn to_u8(self, category: Option<AgentCategory>) -> u8 {
+        self as u8 | category.map_or(0, |category| (category as u8 + 1) << KIND_BITS)
+    }
+}
+
+/// What a client says it is for.
+pub(crate) fn category_of(client: &ClientState) -> Option<AgentCategory> {
+    let number = (client.agent_kind >> KIND_BITS).checked_sub(1)?;
+    AgentCategory::ALL.get(usize::from(number)).copied()
 }
 
 #[cfg(test)]
@@ -237,6 +258,52 @@ mod tests {
         assert_eq!(judge(firefox), Agent { kind: AgentKind::Browser, suspicion: 0.0 });
         let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
         assert_eq!(judge(safari), Agent { kind: AgentKind::Browser, suspicion: 0.0 });
+    }
+
+    #[test]
+    fn what_stays_behind_is_no_lie() {
+        for text in [
+            "Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/38.0.2125.122 Safari/537.36 WebAppManager",
+            "Mozilla/5.0 (Linux; Viera; VIERA; rv:34.0) Gecko/20100101 Firefox/34.0",
+            "Mozilla/5.0 (SMART-TV; LINUX; Tizen 5.5) AppleWebKit/537.36 (KHTML, like Gecko) 69.0.3497.106.1/5.5 TV Safari/537.36",
+            "Mozilla/5.0 (X11; GNU/Linux) AppleWebKit/537.36 (KHTML, like Gecko) Chromium/79.0.3945.130 Chrome/79.0.3945.130 Safari/537.36 Tesla/2021.12.25.7-1b9ae8b2f3e0",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox One) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/48.0.2564.82 Safari/537.36 Edge/20.02",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:56.0) Gecko/20100101 Firefox/56.0.4 Waterfox/56.0.4",
+            "Mozilla/5.0 (Windows NT 10.0; rv:60.0) Gecko/20100101 Firefox/60.0 SeaMonkey/2.53.21",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:68.0) Gecko/20100101 Goanna/4.8 Firefox/68.0 PaleMoon/29.4.6",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:78.0) Gecko/20100101 Firefox/78.0",
+        ] {
+            let agent = judge(text);
+            assert!(agent.kind == AgentKind::Browser && agent.suspicion <= 0.3, "{agent:?}: {text}");
+        }
+        for text in [
+            "Lynx/2.9.2 libwww-FM/2.14 SSL-MM/1.4.1 OpenSSL/3.0.15",
+            "w3m/0.5.3+git20230121",
+            "Links (2.29; Linux 6.1; GNU C 12.2; text)",
+            "ELinks/0.16.1.1 (textmode; Linux 6.1 x86_64; 120x38-2)",
+        ] {
+            let agent = judge(text);
+            assert!(agent.kind == AgentKind::TextBrowser && agent.suspicion <= 0.3, "{agent:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_no_browser_sends_is_suspicious() {
+        for text in ["Mozilla/5.0", "Mozilla/4.0", "Mozilla"] {
+            assert_eq!(judge(text), Agent { kind: AgentKind::Other, suspicion: 0.9 }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_keeps_kind_and_category() {
+        let mut client = ClientState::new(1);
+        for category in AgentCategory::ALL.map(Some).into_iter().chain([None]) {
+            client.agent_kind = AgentKind::Declared.to_u8(category);
+            let kind = AgentKind::from_u8(client.agent_kind);
+            assert_eq!((kind, category_of(&client)), (AgentKind::Declared, category));
+        }
+        client.agent_kind = 255;
+        assert_eq!(category_of(&client), None);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub enum Basis {
     Session = 6,
     /// A trap or probe that another site brought along: refused by itself, and nobody's deed.
     CrossSite = 7,
+    /// What is asked for is everybody's, as `/robots.txt` is; or the name of who asks has business there, or none anywhere.
+    Agent = 8,
 }
 
 impl Basis {
@@ -89,6 +91,7 @@ impl Basis {
             Self::Crawler,
             Self::Session,
             Self::CrossSite,
+            Self::Agent,
         ];
         all.get(usize::from(number)).copied()
     }

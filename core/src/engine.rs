@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::agent::{Agent, AgentKind};
+use crate::agent::Agent;
 use crate::answers::Watch;
 use crate::asked::Asked;
 use crate::check::{Check, Evidence};
@@ -131,11 +131,13 @@ impl Engine {
         let is_new = before.is_new();
         if is_new {
             let client = &mut *subjects.client;
-            let unknown = Agent { kind: AgentKind::Other, suspicion: 0.0 };
-            let agent = if facts.unknown.user_agent { unknown } else { Agent::judge(facts.user_agent, now_ms) };
-            client.agent_kind = agent.kind as u8;
-            client.agent_suspicion = agent.suspicion;
-            client.claims_crawler = u8::from(claimed_crawler(facts.user_agent).is_some());
+            // What is not known speaks for nothing.
+            if !facts.unknown.user_agent {
+                let (agent, category) = Agent::read(facts.user_agent, now_ms);
+                client.agent_kind = agent.kind.to_u8(category);
+                client.agent_suspicion = agent.suspicion;
+                client.claims_crawler = u8::from(claimed_crawler(facts.user_agent).is_some());
+            }
         }
         let is_newcomer = subjects.count(asked, now_ms);
         let standing = Standing { is_newcomer, looks_on };
@@ -146,6 +148,7 @@ impl Engine {
         let features = Features::of(subjects.client, mismatch.headers.max(mismatch.ja4), asked.normal);
         let mut decision = self
             .listed(facts, &asked.path, features, now_ms)
+            .or_else(|| self.admitted(asked, subjects, (features, standing), now_ms))
             .or_else(|| self.verified(subjects, features, (asked.limits, now_ms)))
             .unwrap_or_else(|| {
                 self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms)
@@ -233,7 +236,7 @@ impl Engine {
     }
 
     fn refuse_newcomer(&self, decision: &mut Decision) {
-        if decision.basis == Basis::Score && !decision.action.refuses() {
+        if matches!(decision.basis, Basis::Score | Basis::Agent) && !decision.action.refuses() {
             let is_newcomer = decision.is_newcomer;
             *decision = Decision { is_newcomer, ..self.over_limit(decision.features, 1_000_000) };
             decision.limit = Some(OverLimit { rule: LimitRule::Newcomers, is_shadow: false });

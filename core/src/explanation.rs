@@ -41,7 +41,7 @@ impl Engine {
         // A rate-limited request's score is the model's alone; a list's, a crawler's or an ignored route's is nobody's.
         let slope = match decision.basis {
             Basis::Score | Basis::RateLimit | Basis::Session | Basis::CrossSite => mean_slope(total),
-            Basis::AllowList | Basis::DenyList | Basis::Ignored | Basis::Crawler => 0.0,
+            Basis::AllowList | Basis::DenyList | Basis::Ignored | Basis::Crawler | Basis::Agent => 0.0,
         };
         let share = |log_odds: f32| Share { log_odds, points: log_odds * slope };
         Explanation {

@@ -5,6 +5,7 @@
 //! sends on every request.
 
 use crate::agent::{Claim, claim};
+use crate::agents::{self, Says};
 use crate::facts::{BrowserHeaders, RequestFacts};
 use crate::text::contains;
 
@@ -19,7 +20,10 @@ impl Mismatch {
     pub(crate) fn of(facts: &RequestFacts<'_>) -> Self {
         let Some(claim) = claim(facts.user_agent) else { return Self::default() };
         let headers = facts.headers.as_ref().map_or(0.0, |headers| headers_mismatch(facts, headers, claim));
-        Self { headers, ja4: ja4_mismatch(facts.ja4, claim) }
+        let found = Self { headers, ja4: ja4_mismatch(facts.ja4, claim) };
+        // What is built on a browser's engine, and stays behind, sends what its makers thought of.
+        let is_kept = || agents::read(facts.user_agent) == Some(Says::Device);
+        if found != Self::default() && is_kept() { Self::default() } else { found }
     }
 }
 
@@ -68,37 +72,37 @@ fn write_quoted(version: u32, buffer: &mut [u8; 16]) -> Option<&[u8]> {
     buffer.get(..16 - left)
 }
 
-/// Read from JA4's first part (`t13d1516h2`: protocol, TLS version, SNI, number of ciphers, of extensions,
-/// ALPN; FoxIO's published format): current browsers speak TLS 1.3 and HTTP/2 or later; Chromium offers
-/// 15 or 16 ciphers, Firefox 16 to 18 (observed).
+/// Read from JA4 (`t13d1516h2_8daaf6152771_…`: transport, TLS version, SNI, number of ciphers, of extensions, ALPN; then a
+/// hash of the ciphers; FoxIO's published format). Antivirus programs and inspecting proxies speak in a browser's place with a
+/// stack of their own, and over QUIC (`q`) all offer TLS 1.3's few ciphers: so what is unknown counts nothing, and only what
+/// programs are known by speaks against a browser.
 fn ja4_mismatch(ja4: &[u8], claim: Claim) -> f32 {
-    let (Some(version), Some(ciphers), Some(alpn)) =
-        (ja4.get(1..3), ja4.get(4..6).and_then(two_digits), ja4.get(8..10))
+    let (Some(b't'), Some(version), Some(ciphers), Some(alpn)) =
+        (ja4.first(), ja4.get(1..3), ja4.get(4..6).and_then(two_digits), ja4.get(8..10))
     else {
         return 0.0;
     };
-    let modern = match claim {
-        Claim::Chromium(v) | Claim::Firefox(v) => v >= 100,
-        Claim::Safari(v) => v >= 15,
+    let is_modern = match claim {
+        Claim::Chromium(version) | Claim::Firefox(version) => version >= 100,
+        Claim::Safari(version) => version >= 15,
     };
-    if !modern {
-        return 0.0;
-    }
-    let usual_ciphers = match claim {
-        Claim::Chromium(_) => 15..=16,
-        Claim::Firefox(_) => 16..=18,
-        Claim::Safari(_) => 10..=30,
-    };
-    let odd_protocol = version != b"13" || !matches!(alpn, b"h2" | b"h3" | b"h1");
-    let odd_ciphers = !usual_ciphers.contains(&ciphers);
-    if odd_protocol {
+    let of_ciphers = ja4.get(11..23).unwrap_or_default();
+    if !is_modern {
+        0.0
+    } else if PROGRAMS.iter().any(|hash| hash.as_slice() == of_ciphers) {
         0.9
-    } else if odd_ciphers {
+    } else if version == b"13" && alpn == b"h2" && OPENSSL.contains(&ciphers) {
         0.7
     } else {
         0.0
     }
 }
+
+/// Hashes of ciphers that FoxIO's ja4 documentation tells of programs: Go's library, Python's, WinINet's with TLS 1.2.
+const PROGRAMS: [&[u8; 12]; 3] = [b"9dc949149365", b"85036bcba153", b"d83cc789557e"];
+/// So many ciphers OpenSSL offers of itself, with and without the signal for renegotiation (observed of curl). HTTP/2 is what
+/// proxies that inspect leave out.
+const OPENSSL: std::ops::RangeInclusive<u32> = 30..=31;
 
 fn two_digits(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok()?.parse().ok()
@@ -163,14 +167,30 @@ mod tests {
     }
 
     #[test]
-    fn ja4_of_curl_is_not_chrome() {
+    fn a_television_sends_what_its_makers_thought_of() {
+        let bare = BrowserHeaders { secure: true, ..Default::default() };
+        let tv = b"Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36";
+        let fork = b"Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101 Goanna/6.7 Firefox/128.0 PaleMoon/33.7.2";
+        assert_eq!([mismatch(tv, bare), mismatch(fork, bare)], [0.0, 0.0]);
+        assert!(mismatch(CHROME, bare) > 0.8);
+    }
+
+    #[test]
+    fn only_what_programs_are_known_by_contradicts_a_browser() {
         let ja4 = |ja4: &'static [u8]| {
             Mismatch::of(&RequestFacts { user_agent: CHROME, ja4, ..Default::default() }).ja4
         };
         assert_eq!(ja4(b"t13d1516h2_8daaf6152771_b0da82dd1658"), 0.0);
-        assert_eq!(ja4(b"t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"), 0.7);
+        assert_eq!(ja4(b"q13d0312h3_55b375c5d22e_06cda9e17597"), 0.0, "HTTP/3");
+        for proxy in
+            [&b"t12d190900_d41ae481755e_x"[..], b"t13d1713h1_5b57614c22b0_x", b"t13d311100_e8f1e7e78f70_x"]
+        {
+            assert_eq!(ja4(proxy), 0.0, "an inspecting proxy may speak so");
+        }
+        assert_eq!(ja4(b"t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"), 0.7, "curl");
+        assert_eq!(ja4(b"t13d190900_9dc949149365_97f8aa674fd9"), 0.9, "Go");
+        assert_eq!(ja4(b"t13i181000_85036bcba153_d41ae481755e"), 0.9, "Python");
         assert_eq!(ja4(b"t12d1909_"), 0.0, "cut short");
-        assert_eq!(ja4(b"t12d190900_x_y"), 0.9);
         assert_eq!(ja4(b""), 0.0);
     }
 }

@@ -188,6 +188,20 @@ fn still_weighs_us(interval_us: u64, elapsed_ms: u64) -> u64 {
     if elapsed_us <= ANSWERED_WITHIN_US { interval_us } else { interval_us.saturating_sub(elapsed_us) }
 }
 
+/// Counts a request for all of its address, and for one rule of its own, if any.
+pub(crate) fn spend_one(
+    limits: &Limits,
+    rule: Option<LimitRule>,
+    subjects: &mut Subjects<'_>,
+    now_ms: u64,
+) -> Spent {
+    let mut spent = Spent::default();
+    for rule in [Some(LimitRule::Address), rule].into_iter().flatten() {
+        spent.take(limits, rule, subjects, now_ms);
+    }
+    spent
+}
+
 /// Counts a request of a verified crawler for the crawlers' limit.
 pub(crate) fn spend_crawler(limits: &Limits, subjects: &mut Subjects<'_>, now_ms: u64) -> Spent {
     let mut spent = Spent::default();

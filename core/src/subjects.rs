@@ -80,13 +80,9 @@ fn of_one<'c>(
         LimitRule::Session => return None,
         LimitRule::Client | LimitRule::Crawler => &mut client.rate_tat_us,
         LimitRule::Page | LimitRule::Api | LimitRule::Login | LimitRule::Asset => client.class_cell(rule)?,
-        LimitRule::Address
-        | LimitRule::Newcomers
-        | LimitRule::AddressPage
-        | LimitRule::AddressLogin
-        | LimitRule::CrossSite => address.cell(rule)?,
         LimitRule::Network => &mut network?.newcomers_tat_us,
         LimitRule::NetworkLogin => &mut network?.login_tat_us,
+        _ => address.cell(rule)?,
     };
     Some(Cell { cell, key })
 }
@@ -136,6 +132,9 @@ impl AddressState {
     }
 
     fn cell(&mut self, rule: LimitRule) -> Option<&mut u64> {
+        if let Some(place) = rule.of_agents() {
+            return self.agents_tat_us.get_mut(place);
+        }
         Some(match rule {
             LimitRule::Address => &mut self.rate_tat_us,
             LimitRule::Newcomers => &mut self.newcomers_tat_us,
@@ -150,7 +149,8 @@ impl AddressState {
     pub fn worth_until_ms(&self) -> u64 {
         let Self { rate_tat_us, newcomers_tat_us, page_tat_us, login_tat_us, cross_tat_us, .. } = *self;
         let cells = [rate_tat_us, newcomers_tat_us, page_tat_us, login_tat_us, cross_tat_us];
-        cells.map(over_quarter_until_ms).into_iter().fold(0, u64::max)
+        let cells = cells.into_iter().chain(self.agents_tat_us);
+        cells.map(over_quarter_until_ms).fold(0, u64::max)
     }
 }
 

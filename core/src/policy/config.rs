@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::agents::AgentsConfig;
 use super::crawlers::CrawlersConfig;
 use super::host_limits::HostLimits;
 use super::limits::{LimitMode, LimitRule};
@@ -31,6 +32,8 @@ pub struct PolicyConfig {
     pub rate_limit: RateLimitConfig,
     /// What verified crawlers may do.
     pub crawlers: CrawlersConfig,
+    /// What agents may do that say what they are for, by that and by where they go.
+    pub agents: AgentsConfig,
     /// When a session is suspicious.
     pub sessions: SessionsConfig,
     /// Where visitors sign in, besides the paths that are known by their names.
@@ -212,6 +215,27 @@ pub struct RateLimitConfig {
     /// What other sites bring along to an address, newcomers' pages, calls and posts (not assets, nor links that are
     /// followed). Default 5 per second, 60 at once.
     pub cross_site: Limit,
+    /// Pages and pictures that all of an address ask for who claim to preview links. Default 0.1 per second,
+    /// 20 at once.
+    pub preview: Limit,
+    /// Feeds that all of an address ask for who claim to read them. Default 0.2 per second,
+    /// 30 at once.
+    pub feed: Limit,
+    /// Health checks of an address, of whoever claims to make them. Default 2 per second,
+    /// 60 at once.
+    pub monitoring: Limit,
+    /// Webhooks of an address, of whoever claims to send them. Default 2 per second,
+    /// 120 at once.
+    pub webhook: Limit,
+    /// Revocation lists and proofs for certificates, of whoever of an address claims to need them. Default 0.5 per second,
+    /// 60 at once.
+    pub certificate: Limit,
+    /// Routes of apps, of all of an address that claim to be one. Default 5 per second,
+    /// 60 at once.
+    pub app: Limit,
+    /// Code and packages that all tools of an address ask for. Default 5 per second,
+    /// 120 at once.
+    pub tool: Limit,
     /// What differs for requests to some hosts. Cells are one for all hosts: only the limit that is looked at differs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostLimits>,
@@ -234,6 +258,13 @@ impl Default for RateLimitConfig {
             address_login: Limit::new(0.1, 40),
             network_login: Limit::new(0.4, 160),
             cross_site: Limit::new(5.0, 60),
+            preview: Limit::new(0.1, 20),
+            feed: Limit::new(0.2, 30),
+            monitoring: Limit::new(2.0, 60),
+            webhook: Limit::new(2.0, 120),
+            certificate: Limit::new(0.5, 60),
+            app: Limit::new(5.0, 60),
+            tool: Limit::new(5.0, 120),
             hosts: Vec::new(),
         }
     }
@@ -257,6 +288,13 @@ impl RateLimitConfig {
             LimitRule::AddressLogin => Some(self.address_login),
             LimitRule::NetworkLogin => Some(self.network_login),
             LimitRule::CrossSite => Some(self.cross_site),
+            LimitRule::Preview => Some(self.preview),
+            LimitRule::Feed => Some(self.feed),
+            LimitRule::Monitoring => Some(self.monitoring),
+            LimitRule::Webhook => Some(self.webhook),
+            LimitRule::Certificate => Some(self.certificate),
+            LimitRule::App => Some(self.app),
+            LimitRule::Tool => Some(self.tool),
         }
     }
 }

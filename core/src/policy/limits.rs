@@ -44,13 +44,30 @@ pub enum LimitRule {
     /// What other sites bring along of newcomers of an address, but for assets and links that are followed.
     #[serde(rename = "cross_site")]
     CrossSite = 13,
+    /// Previews of pages, of all of an address who claim to be for them.
+    Preview = 14,
+    /// Feeds, the same way.
+    Feed = 15,
+    /// Health checks, the same way.
+    Monitoring = 16,
+    /// Webhooks, the same way.
+    Webhook = 17,
+    /// Revocation lists and proofs for certificates, the same way.
+    Certificate = 18,
+    /// Routes of apps, the same way.
+    App = 19,
+    /// Code and packages, the same way.
+    Tool = 20,
 }
 
 /// So many replicas may owe a burst each.
 const MOST_REPLICAS: u64 = 16;
 
+/// How many budgets there are of those who say what they are for: the last rules.
+pub(crate) const OF_AGENTS: usize = 7;
+
 /// How many rules there are.
-const COUNT: usize = 14;
+const COUNT: usize = 21;
 
 impl LimitRule {
     /// All rules, in the order of their numbers.
@@ -69,6 +86,13 @@ impl LimitRule {
         Self::AddressLogin,
         Self::NetworkLogin,
         Self::CrossSite,
+        Self::Preview,
+        Self::Feed,
+        Self::Monitoring,
+        Self::Webhook,
+        Self::Certificate,
+        Self::App,
+        Self::Tool,
     ];
 
     /// The name in policy, header and events.
@@ -88,6 +112,13 @@ impl LimitRule {
             Self::AddressLogin => "address_login",
             Self::NetworkLogin => "network_login",
             Self::CrossSite => "cross_site",
+            Self::Preview => "preview",
+            Self::Feed => "feed",
+            Self::Monitoring => "monitoring",
+            Self::Webhook => "webhook",
+            Self::Certificate => "certificate",
+            Self::App => "app",
+            Self::Tool => "tool",
         }
     }
 
@@ -96,7 +127,12 @@ impl LimitRule {
         matches!(
             self,
             Self::Address | Self::Newcomers | Self::AddressPage | Self::AddressLogin | Self::CrossSite
-        )
+        ) || self.of_agents().is_some()
+    }
+
+    /// Which of the budgets it is that those share who say what they are for.
+    pub(crate) fn of_agents(self) -> Option<usize> {
+        (self as usize).checked_sub(Self::Preview as usize)
     }
 
     /// Whether all of a network are charged together.

@@ -1,5 +1,6 @@
 //! The policy: what an operator writes ([`PolicyConfig`]), checked as a whole, compiled for the hot path.
 
+mod agents;
 mod config;
 mod crawlers;
 mod host;
@@ -11,15 +12,16 @@ mod patterns;
 mod problems;
 mod routing;
 
+pub use agents::{AgentPolicy, AgentPreset, AgentsConfig};
 pub use config::{
     Consult, ConsultTtl, Enforcement, FailMode, HeaderPolicy, Limit, ListsConfig, LoginConfig, LoginRoute,
     ObserveRate, PolicyConfig, RateLimitConfig, Responses, Route, SessionsConfig, Thresholds,
 };
 pub use crawlers::{CrawlerCategory, CrawlerPolicy, CrawlersConfig};
 pub use host_limits::HostLimits;
-pub(crate) use limits::Limits;
 use limits::LimitsByHost;
 pub use limits::{CompiledLimit, LimitMode, LimitRule};
+pub(crate) use limits::{Limits, OF_AGENTS};
 pub use lists::{ListAction, ListEntry, ListTarget, Lists};
 pub use problems::Problem;
 
@@ -127,7 +129,7 @@ fn default_weight(check: Check) -> f32 {
     match check {
         Check::DatacenterIp => 0.8,
         Check::IpReputation => 1.5,
-        Check::UserAgent => 1.5,
+        Check::UserAgent => 3.5,
         Check::HeadersMismatch => 1.8,
         Check::Ja4Mismatch => 1.5,
         Check::FailedLogins => 3.0,

@@ -391,4 +391,4 @@ proptest! {
 }
 
 /// Records stay small: the design asks for well under 256 bytes.
-const _: () = assert!(ClientState::BYTES < 256 && AddressState::BYTES < 144);
+const _: () = assert!(ClientState::BYTES < 256 && AddressState::BYTES < 192);

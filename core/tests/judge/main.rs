@@ -13,3 +13,4 @@ mod records;
 mod sessions;
 mod softened;
 mod subjects;
+mod user_agents;
