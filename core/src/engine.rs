@@ -148,7 +148,7 @@ impl Engine {
         let features = Features::of(subjects.client, mismatch.headers.max(mismatch.ja4), asked.normal);
         let mut decision = self
             .listed(facts, &asked.path, features, now_ms)
-            .or_else(|| self.admitted(asked, subjects, (features, standing), now_ms))
+            .or_else(|| self.admitted(asked, subjects, standing, (features, mismatch), now_ms))
             .or_else(|| self.verified(subjects, features, (asked.limits, now_ms)))
             .unwrap_or_else(|| {
                 self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms)

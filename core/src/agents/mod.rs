@@ -15,11 +15,12 @@ pub(crate) use table::{Says, read};
 
 use crate::agent::category_of;
 use crate::asked::Asked;
-use crate::check::Check;
+use crate::check::{Check, Evidence};
 use crate::crawler::AgentVerdict;
 use crate::decision::{Action, Basis, Decision};
 use crate::engine::Engine;
 use crate::features::Features;
+use crate::headers::Mismatch;
 use crate::limiter::{Spent, Standing, spend, spend_one, spend_shared};
 use crate::policy::{AgentPolicy, Limits};
 use crate::subjects::Subjects;
@@ -30,7 +31,8 @@ impl Engine {
         &self,
         asked: &Asked<'_>,
         subjects: &mut Subjects<'_>,
-        (features, standing): (Features, Standing),
+        standing: Standing,
+        (features, mismatch): (Features, Mismatch),
         now_ms: u64,
     ) -> Option<Decision> {
         if asked.is_trap || asked.is_probe || asked.is_attempt {
@@ -39,7 +41,7 @@ impl Engine {
         let limits = self.policy().limits_at(asked.limits);
         if paths::is_well_known(asked) {
             let spent = as_anybody(limits, asked, standing, subjects, now_ms);
-            return Some(self.within(spent, features));
+            return Some(self.within(spent, features, &self.evidence(asked, subjects, standing, mismatch)));
         }
         let category = category_of(subjects.client)?;
         if matches!(
@@ -66,14 +68,22 @@ impl Engine {
             return None;
         }
         let budget = category.budget().filter(|_| policy == AgentPolicy::Limit);
-        Some(self.within(spend_one(limits, budget, subjects, now_ms), features))
+        let spent = spend_one(limits, budget, subjects, now_ms);
+        Some(self.within(spent, features, &self.evidence(asked, subjects, standing, mismatch)))
     }
 
-    fn within(&self, spent: Spent, features: Features) -> Decision {
+    /// Passes while there is budget, and is worth a look where it would not have passed elsewhere.
+    fn within(&self, spent: Spent, features: Features, evidence: &Evidence) -> Decision {
         let mut decision = match spent.wait_us {
             Some(wait_us) => self.over_limit(features, wait_us),
-            None => self.passed(features, Basis::Agent, Check::UserAgent),
+            None => self.score(&features, evidence),
         };
+        if spent.wait_us.is_none() {
+            decision.basis = Basis::Agent;
+            if decision.action.refuses() {
+                decision.action = Action::Monitor;
+            }
+        }
         (decision.limit, decision.charges) = (spent.over, spent.charges);
         decision
     }
