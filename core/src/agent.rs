@@ -48,8 +48,17 @@ const READ_BYTES: usize = 512;
 const DAY_MS: u64 = 86_400_000;
 /// A browser that cannot be updated is at most so suspicious for its age.
 const MOST_OF_DEVICES: f32 = 0.3;
+/// A name that is no browser's and in no list: some program.
+const UNKNOWN_PROGRAM: f32 = 0.8;
 /// No browser sends so little: programs whose authors were told to send something.
-const BARE: [&[u8]; 4] = [b"Mozilla", b"Mozilla/4.0", b"Mozilla/5.0", b"Mozilla/5.0 (compatible)"];
+const BARE: [&[u8]; 6] = [
+    b"Mozilla",
+    b"Mozilla/4.0",
+    b"Mozilla/4.0 (compatible;)",
+    b"Mozilla/5.0",
+    b"Mozilla/5.0 (compatible)",
+    b"Mozilla/5.0 (compatible;)",
+];
 /// Firefox ESR: systems that get no newer one, and offices, stay on these (Mozilla's release calendar).
 const LONG_SUPPORTED: [u32; 9] = [52, 60, 68, 78, 91, 102, 115, 128, 140];
 
@@ -93,7 +102,7 @@ impl Agent {
                     if is_internet_explorer(text) && now_ms < EXPLORER_RETIRED_MS { 0.0 } else { 0.3 };
                 Self { kind: AgentKind::Browser, suspicion }
             }
-            None => Self { kind: AgentKind::Other, suspicion: 0.6 },
+            None => Self { kind: AgentKind::Other, suspicion: UNKNOWN_PROGRAM },
             Some(claim) => Self::of_claim(claim, now_ms),
         }
     }

@@ -307,7 +307,7 @@ impl ClientState {
         self.probe_hits += match probe {
             Probe::None => 0.0,
             Probe::Served => 1.0,
-            Probe::Secret => 3.0,
+            Probe::Secret => 4.0,
         };
         if matches!(visit.class, PathClass::Page | PathClass::Login) {
             self.served_probe = u8::from(probe == Probe::Served);

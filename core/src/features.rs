@@ -150,7 +150,7 @@ fn burst(client: &ClientState) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Visit;
+    use crate::client::{Probe, Visit};
     use crate::path::PathClass;
 
     /// A client's requests: milliseconds since the one before, class, path, whether a referer came along.
@@ -185,10 +185,10 @@ mod tests {
         let loaded = |has_referer| {
             let mut visits = vec![page];
             visits.extend((0..6).map(|_| (50, PathClass::Asset, "/a.css", has_referer)));
-            endpoint_pattern(&after(&visits))
+            endpoint_pattern(&after(&visits), Normal::default())
         };
-        let crawl = endpoint_pattern(&after(&[page, (9_000, PathClass::Page, "/a", false)]));
-        let first = endpoint_pattern(&after(&[page]));
+        let crawl = endpoint_pattern(&after(&[page, (9_000, PathClass::Page, "/a", false)]), Normal::default());
+        let first = endpoint_pattern(&after(&[page]), Normal::default());
         assert!(loaded(true) < 0.1 && loaded(true) <= loaded(false), "{}", loaded(true));
         assert!(loaded(false) < 0.15 && first > 0.4 && crawl > first, "{first} {crawl}");
     }
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn assets_out_of_nowhere_count_and_linked_ones_do_not() {
         let images =
-            |has_referer| endpoint_pattern(&after(&[(4_000, PathClass::Asset, "/a.png", has_referer); 8]));
+            |has_referer| endpoint_pattern(&after(&[(4_000, PathClass::Asset, "/a.png", has_referer); 8]), Normal::default());
         assert_eq!(images(true), 0.0);
         assert!(images(false) > 0.5, "{}", images(false));
     }
@@ -211,7 +211,7 @@ mod tests {
             (100, PathClass::Asset, "/b.js", true),
             (8_800, PathClass::Page, "/a", false),
         ]);
-        let found = *Features::of(&client, 0.5).values();
+        let found = *Features::of(&client, 0.5, Normal::default()).values();
         let p60 = 1.0 + (-9.0_f32 / 60.0).exp();
         let (pages, assets) = (0.95_f32.powi(3) + 1.0, 0.95_f32.powi(2) + 0.95);
         let no_assets = (1.0 - assets / (0.8 * pages + 0.5)) * pages / (pages + 1.0);

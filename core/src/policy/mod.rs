@@ -129,7 +129,7 @@ fn default_weight(check: Check) -> f32 {
     match check {
         Check::DatacenterIp => 0.8,
         Check::IpReputation => 1.5,
-        Check::UserAgent => 3.5,
+        Check::UserAgent => 4.0,
         Check::HeadersMismatch => 1.8,
         Check::Ja4Mismatch => 1.5,
         Check::FailedLogins => 3.0,
