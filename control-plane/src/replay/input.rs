@@ -1,4 +1,4 @@
-//! Where log lines come from: files, standard input, gzip told by its first bytes. Lines have a bounded length.
+//! Where log lines come from: files, standard input, gzip and zstd told by their first bytes. Lines have a bounded length.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// The longest line that is judged, bytes. A longer one is passed over and counted as broken.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
@@ -49,24 +51,52 @@ impl Input {
 
     fn new(source: Box<dyn Read>) -> io::Result<Self> {
         let read = Arc::new(AtomicU64::new(0));
-        let mut plain = BufReader::with_capacity(SAMPLE, Counted { source, read: Arc::clone(&read) });
-        let zipped = plain.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-        let reader: Box<dyn BufRead> = if zipped {
-            Box::new(BufReader::with_capacity(SAMPLE, MultiGzDecoder::new(plain)))
-        } else {
-            Box::new(plain)
+        let plain = BufReader::with_capacity(SAMPLE, Counted { source, read: Arc::clone(&read) });
+        let (magic, plain) = looked_at(plain)?;
+        let mut reader: Box<dyn BufRead> = match magic {
+            [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(SAMPLE, MultiGzDecoder::new(plain))),
+            // A frame, or one to be passed over.
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
+                Box::new(BufReader::with_capacity(SAMPLE, Frames::new(plain)))
+            }
+            [b'B', b'Z', b'h', b'1'..=b'9'] => return Err(packed_otherwise("bzip2", "bzcat")),
+            [0xfd, b'7', b'z', b'X'] => return Err(packed_otherwise("xz", "xzcat")),
+            _ => Box::new(plain),
         };
+        skip_marks(&mut reader)?;
         Ok(Self { reader, line: Vec::new(), number: 0, read })
     }
 
-    /// The first lines, to find the format from, without consuming them.
+    /// The first lines, `lines` of them or what [`SAMPLE`] holds, to find the format from, without consuming them. They are
+    /// the same however many bytes the source gives at a time.
     ///
     /// # Errors
     /// If they cannot be read.
-    pub(crate) fn sample(&mut self) -> io::Result<&[u8]> {
-        let bytes = self.reader.fill_buf()?;
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(bytes.len());
-        Ok(bytes.get(..whole).unwrap_or_default())
+    pub(crate) fn sample(&mut self, lines: usize) -> io::Result<&[u8]> {
+        let mut sample = Vec::new();
+        let mut failed = None;
+        for _ in 0..lines {
+            let room = SAMPLE.saturating_sub(sample.len()) as u64;
+            match (&mut self.reader).take(room).read_until(b'\n', &mut sample) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let mut reader = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        if failed.is_some() {
+            reader = Box::new(BufReader::new(Failed(failed)));
+        }
+        self.reader = Box::new(Looked { bytes: sample, at: 0, reader });
+        let sample = self.reader.fill_buf()?;
+        let end = match sample.len() {
+            SAMPLE.. => sample.iter().rposition(|&byte| byte == b'\n').unwrap_or(sample.len()),
+            short => short,
+        };
+        Ok(sample.get(..end).unwrap_or_default())
     }
 
     /// How many bytes were read from the file itself, before unpacking.
@@ -98,6 +128,136 @@ impl Input {
         }
         self.line.pop_if(|byte| *byte == b'\r');
         Ok(Some(RawLine { number: self.number, bytes: &self.line, cut }))
+    }
+}
+
+/// The first four bytes, where there are as many, and a reader that gives them again.
+fn looked_at(mut reader: impl BufRead + 'static) -> io::Result<([u8; 4], Looked)> {
+    let mut bytes = Vec::new();
+    (&mut reader).take(4).read_to_end(&mut bytes)?;
+    let mut magic = [0; 4];
+    magic.iter_mut().zip(&bytes).for_each(|(place, byte)| *place = *byte);
+    Ok((magic, Looked { bytes, at: 0, reader: Box::new(reader) }))
+}
+
+/// Passes over a byte order mark, and over the NULs that a log begins with where it was emptied while it was written to.
+fn skip_marks(reader: &mut impl BufRead) -> io::Result<()> {
+    let mut is_first = true;
+    loop {
+        let bytes = reader.fill_buf()?;
+        let marks = bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len());
+        let bom = [0xef, 0xbb, 0xbf];
+        let is_bom = marks == 0 && is_first && bytes.first() == bom.first();
+        if is_bom {
+            for expected in bom {
+                if reader.fill_buf()?.first() == Some(&expected) {
+                    reader.consume(1);
+                }
+            }
+        } else if marks == 0 {
+            return Ok(());
+        } else {
+            reader.consume(marks);
+        }
+        is_first &= !is_bom;
+    }
+}
+
+fn packed_otherwise(name: &str, program: &str) -> io::Error {
+    io::Error::other(format!("it is packed by {name}: `{program} FILE | sallyport replay -` reads it"))
+}
+
+/// Bytes that were looked at already, and what comes after them.
+struct Looked {
+    bytes: Vec<u8>,
+    at: usize,
+    reader: Box<dyn BufRead>,
+}
+
+impl Read for Looked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Looked {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self.bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
+            Some(_) => Ok(self.bytes.get(self.at..).unwrap_or_default()),
+            None => self.reader.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        if self.at < self.bytes.len() {
+            self.at += count;
+        } else {
+            self.reader.consume(count);
+        }
+    }
+}
+
+/// Where a file cannot be read on.
+struct Failed(Option<io::Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+/// The frames of a zstd stream, one after the other.
+struct Frames {
+    source: Looked,
+    decoder: FrameDecoder,
+    /// Whether a frame is being read.
+    is_open: bool,
+}
+
+impl Frames {
+    fn new(source: Looked) -> Self {
+        Self { source, decoder: FrameDecoder::new(), is_open: false }
+    }
+
+    /// Begins the next frame; whether there is one.
+    fn open(&mut self) -> io::Result<bool> {
+        while !self.source.fill_buf()?.is_empty() {
+            match self.decoder.reset(&mut self.source) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    io::copy(&mut (&mut self.source).take(length.into()), &mut io::sink())?;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Read for Frames {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !self.is_open {
+                self.is_open = self.open()?;
+                if !self.is_open {
+                    return Ok(0);
+                }
+            }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let blocks = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut self.source, blocks).map_err(io::Error::other)?;
+            }
+            let count = self.decoder.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            self.is_open = false;
+        }
     }
 }
 
@@ -156,8 +316,62 @@ mod tests {
     }
 
     #[test]
+    fn zstd_in_several_frames_is_unpacked_and_other_packers_are_named() {
+        let pack = |text: &[u8]| {
+            ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+        };
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9];
+        for parts in [vec![pack(b"one\ntw"), pack(b"o\n")], vec![skipped.to_vec(), pack(b"one\ntwo")]] {
+            assert_eq!(lines(parts.concat()), [(1, 3, false), (2, 3, false)]);
+        }
+        let long: String = (0..50_000).map(|n| format!("line {n}\n")).collect();
+        let mut cut = pack(long.as_bytes());
+        cut.truncate(cut.len() - 3);
+        let mut input = Input::new(Box::new(io::Cursor::new(cut))).unwrap();
+        assert!(
+            std::iter::from_fn(|| input.next_line().map(|line| line.map(drop)).transpose())
+                .any(|l| l.is_err())
+        );
+        let error = Input::new(Box::new(io::Cursor::new(b"BZh91AY&SY".to_vec()))).err().expect("not read");
+        assert!(error.to_string().contains("bzcat"), "{error}");
+    }
+
+    #[test]
+    fn marks_before_the_first_line_are_passed_over() {
+        for marks in [&b""[..], b"\xef\xbb\xbf", b"\0\0\0", b"\0\xef\xbb\xbf", &[0; 300_000]] {
+            assert_eq!(lines([marks, b"one\ntwo"].concat()), [(1, 3, false), (2, 3, false)]);
+        }
+    }
+
+    /// Gives one byte at a time, and fails at its end.
+    struct Trickle(io::Cursor<Vec<u8>>);
+
+    impl Read for Trickle {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer.get_mut(..1).unwrap_or_default()) {
+                Ok(0) => Err(io::Error::other("cut off")),
+                other => other,
+            }
+        }
+    }
+
+    #[test]
+    fn the_sample_does_not_depend_on_how_the_source_gives_it() {
+        let text = b"\xef\xbb\xbfone\ntwo\nthree\nfour\nfi".to_vec();
+        let mut slow = Input::new(Box::new(Trickle(io::Cursor::new(text.clone())))).unwrap();
+        assert_eq!(slow.sample(3).unwrap(), b"one\ntwo\nthree\n");
+        assert_eq!(slow.sample(9).unwrap(), b"one\ntwo\nthree\nfour\nfi", "what failed is told later");
+        for _ in 0..4 {
+            assert!(slow.next_line().unwrap().is_some());
+        }
+        assert!(slow.next_line().is_err());
+        let mut fast = Input::new(Box::new(io::Cursor::new(text))).unwrap();
+        assert_eq!(fast.sample(3).unwrap(), b"one\ntwo\nthree\n");
+        assert_eq!(fast.next_line().unwrap().unwrap().bytes, b"one");
+    }
+
+    #[test]
     fn a_broken_gzip_stream_is_an_error() {
-        let mut input = Input::new(Box::new(io::Cursor::new(vec![0x1f, 0x8b, 8, 0, 1, 2, 3]))).unwrap();
-        assert!(input.next_line().is_err());
+        assert!(Input::new(Box::new(io::Cursor::new(vec![0x1f, 0x8b, 8, 0, 1, 2, 3]))).is_err());
     }
 }

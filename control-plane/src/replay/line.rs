@@ -8,7 +8,8 @@ use sallyport_core::{BrowserHeaders, RequestFacts, Unknown, strip_query};
 /// A field of a log line: borrowed where the log has it verbatim, owned where an escape was undone.
 pub(crate) type Text<'a> = Cow<'a, [u8]>;
 
-/// What a log line says about one request. Fields the format does not carry are empty.
+/// What a log line says about one request. Fields the format does not carry are empty; of the two that tell most, `unknown` says
+/// whether it has a place for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LogLine<'a> {
     /// The client's address; `None` where the format carries none.
@@ -17,6 +18,8 @@ pub(crate) struct LogLine<'a> {
     pub(crate) time_ms: u64,
     /// The method, such as `GET`.
     pub(crate) method: Text<'a>,
+    /// Whether the log names the client's host instead: then the address is made of the name.
+    pub(crate) by_name: bool,
     /// Path and query.
     pub(crate) target: Text<'a>,
     /// Host name asked for.
@@ -25,12 +28,16 @@ pub(crate) struct LogLine<'a> {
     pub(crate) user_agent: Text<'a>,
     /// `Referer` header.
     pub(crate) referer: Text<'a>,
+    /// What the format has no place for, so that empty text says nothing.
+    pub(crate) unknown: Unknown,
     /// JA4 fingerprint of the TLS hello.
     pub ja4: Text<'a>,
     /// `Location` header of the answer.
     pub(crate) location: Text<'a>,
     /// Status of the answer.
     pub(crate) status: Option<u16>,
+    /// Whether a gate before the site gave the answer, as Sallyport does where it refuses.
+    pub(crate) by_gate: bool,
     /// The headers that tell browsers from tools, where the log carries any of them.
     pub(crate) headers: Option<Box<LoggedHeaders<'a>>>,
 }
@@ -79,7 +86,7 @@ impl LogLine<'_> {
             session: b"",
             other_session: b"",
             unanswered: false,
-            unknown: Unknown::default(),
+            unknown: self.unknown,
             fingerprint: b"",
             headers: self.headers.as_deref().map(LoggedHeaders::borrow),
         }
@@ -116,11 +123,17 @@ pub(crate) enum LineError {
     /// A quoted or bracketed field never ends.
     #[error("{0} has no end")]
     Unclosed(&'static str),
+    /// A client wrote what ends a field, so that the fields after it cannot be told from its own text.
+    #[error("a client wrote what ends a field: whose word the rest is cannot be told")]
+    Forged,
+    /// The log does not say which column is which.
+    #[error("no `#Fields:` line before it says what the columns are")]
+    Columns,
     /// The time is in none of the known forms.
     #[error("the time is not `15/Dec/2018:10:18:31 +0000`, RFC 3339, or seconds or milliseconds since 1970")]
     Time,
-    /// The first field is not an IP address.
-    #[error("the client is not an IP address")]
+    /// The client is not an IP address, nor a host name where the log may have one.
+    #[error("the client is neither an IP address nor a host name")]
     Address,
     /// The request line is not one: a scan with another protocol, or a connection without a request.
     #[error("not an HTTP request")]

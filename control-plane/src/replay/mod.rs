@@ -26,7 +26,7 @@ pub use run::run;
 /// What to replay, and what to write.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Access logs, oldest first; `-` is standard input. Gzip is unpacked.
+    /// Access logs, oldest first; `-` is standard input. Gzip and zstd are unpacked.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -34,9 +34,15 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub format: Option<Format>,
 
-    /// Where a JSON log keeps a field: `ip=remote_addr,ts=time,user_agent=request.headers.ua`.
+    /// Where a JSON log keeps a field: `ip=remote_addr,ts=time,user_agent=request.headers.ua`; and which of the headers that
+    /// HAProxy captures it is: `user_agent=capture.2`.
     #[arg(long, value_name = "FIELD=KEY", value_delimiter = ',')]
     pub map: Vec<Mapping>,
+
+    /// How many addresses at the end of a request's way are your own proxies: the way is X-Forwarded-For, then the address that
+    /// the log's server saw. 1 behind one balancer whose address the log shows.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub trusted_hops: usize,
 
     /// Judge by these weights instead of the built-in ones.
     #[arg(long, value_name = "FILE")]

@@ -12,7 +12,7 @@ use super::format::KeyMap;
 use super::judge::Judge;
 use super::labels::Labels;
 use super::progress::Progress;
-use super::reader::Read;
+use super::reader::{Read, Reading};
 use super::summary::Style;
 use super::tally::Tally;
 use super::{Args, decisions, html, reader, summary};
@@ -66,7 +66,11 @@ fn replay(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<(
         judge: Judge::new(engine(args, policy, ranges)?, args.max_clients),
         tally: Tally::new(args.max_clients),
         measure: None,
-        keys: KeyMap::new(&args.map),
+        reading: Reading {
+            format: args.format,
+            keys: KeyMap::new(&args.map),
+            trusted_hops: args.trusted_hops,
+        },
         progress: Progress::over(args.files.iter().map(AsRef::as_ref)),
         decisions: args.json.then(|| BufWriter::new(io::stdout().lock())),
     };
@@ -127,7 +131,7 @@ struct Replay {
     judge: Judge,
     tally: Tally,
     measure: Option<Measure>,
-    keys: KeyMap,
+    reading: Reading,
     progress: Progress,
     decisions: Option<BufWriter<io::StdoutLock<'static>>>,
 }
@@ -139,8 +143,8 @@ impl Replay {
         }
         let name = (args.files.len() > 1).then(|| path.display().to_string());
         let name = name.as_deref();
-        let Self { judge, tally, measure, keys, progress, decisions } = self;
-        let lines = reader::read(path, args.format, keys, progress, |number, read| {
+        let Self { judge, tally, measure, reading, progress, decisions } = self;
+        let lines = reader::read(path, reading, progress, |number, read| {
             let line = match read {
                 Read::Request(line) => line,
                 Read::Broken(why, bytes) => {

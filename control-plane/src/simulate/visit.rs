@@ -213,6 +213,7 @@ impl<'w> Visit<'w> {
             location: ask.location.into_bytes().into(),
             status: Some(ask.status),
             headers: self.face.headers(self.transport, ask.purpose, origin),
+            ..LogLine::default()
         };
         let besides = Besides { origin: named, sec_purpose: sent.sec_purpose };
         let place = Place { kind: self.site.kind, traits: self.site.traits, seen: self.transport };

@@ -1,51 +1,79 @@
-//! The common and combined log formats of nginx and Apache; `vhost_combined` and fields after the user agent are fine too.
+//! The common and combined log formats of nginx and Apache; `vhost_combined`, times as in ISO 8601, a list of addresses or a host
+//! name for the client, and fields after the user agent are fine too.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
+use sallyport_core::Unknown;
+
+use super::client::{Way, address};
 use super::scan::{Scan, unescape};
-use super::{address, dash, request, status, time};
+use super::{dash, request, status, time};
 use crate::replay::line::{LineError, LogLine};
 
-/// `ADDRESS IDENT USER [TIME] "REQUEST" STATUS BYTES ["REFERER" "USER AGENT" ...]`.
-pub(super) fn parse(line: &[u8]) -> Result<LogLine<'_>, LineError> {
+/// `ADDRESS IDENT USER [TIME] "REQUEST" STATUS BYTES ["REFERER" "USER AGENT" ["X-FORWARDED-FOR"] ...]`.
+pub(super) fn parse(line: &[u8], trusted_hops: usize) -> Result<LogLine<'_>, LineError> {
     let mut scan = Scan::new(line);
-    let (authority, address) = who(scan.until_bracket("the time")?)?;
-    let time_ms = time::common(scan.bracketed("the time")?).ok_or(LineError::Time)?;
+    let (who, time_ms) = scan.until_time(|text| time::common(text).or_else(|| time::rfc3339(text)))?;
+    let (authority, mut way) = way(who)?;
     let text = scan.escaped_quote("the request")?;
     let status = status(scan.word("the status")?)?;
-    let referer = scan.word("the size").and_then(|_| scan.escaped_quote("the referer"));
-    let user_agent = scan.escaped_quote("the user agent");
+    let referer = optional(scan.word("the size").and_then(|_| scan.escaped_quote("the referer")))?;
+    let user_agent = optional(scan.escaped_quote("the user agent"))?;
+    if trusted_hops > 0 && way.forwarded.is_empty() {
+        way.forwarded = optional(scan.escaped_quote("x-forwarded-for"))?.unwrap_or_default();
+    }
+    let client = way.client(trusted_hops)?;
     let request = request(unescape(text))?;
     Ok(LogLine {
-        address: Some(address),
+        address: client.address,
+        by_name: client.by_name,
         time_ms,
         method: request.method,
         target: request.target,
         authority: if request.authority.is_empty() { Cow::Borrowed(authority) } else { request.authority },
-        user_agent: closed(user_agent)?,
-        referer: closed(referer)?,
+        user_agent: unescape(dash(user_agent.unwrap_or_default())),
+        referer: unescape(dash(referer.unwrap_or_default())),
+        unknown: Unknown { user_agent: user_agent.is_none(), referer: referer.is_none() },
         status: Some(status),
         ..LogLine::default()
     })
 }
 
-/// The virtual host, where it comes first, and the client's address.
-fn who(text: &[u8]) -> Result<(&[u8], IpAddr), LineError> {
-    let mut words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-    let first = words.next().ok_or(LineError::Missing("the client address"))?;
-    if let Some(address) = address(first) {
-        return Ok((b"", address));
+/// The virtual host, where it comes first, and how the request came.
+fn way(text: &[u8]) -> Result<(&[u8], Way<'_>), LineError> {
+    let (first, rest) = list(text);
+    let (second, after) = list(rest);
+    let last = second.rsplit(|&byte| byte == b',').next().unwrap_or_default();
+    let is_host_first = !first.contains(&b',') && address(last.trim_ascii()).is_some();
+    let (host, entries, rest) =
+        if is_host_first { (first, second, after) } else { (b"".as_slice(), first, rest) };
+    if entries.is_empty() {
+        return Err(LineError::Missing("the client address"));
     }
-    let second = words.next().and_then(address).ok_or(LineError::Address)?;
-    Ok((first, second))
+    // What looks like the end of a list after its end: a client wrote spaces into the list.
+    let words = rest.split(|&byte| byte == b' ').collect::<Vec<_>>();
+    if words.windows(2).any(|pair| pair[0].ends_with(b",") && address(pair[1]).is_some()) {
+        return Err(LineError::Forged);
+    }
+    let way = match entries.contains(&b',') {
+        true => Way { forwarded: entries, peer: b"" },
+        false => Way { forwarded: b"", peer: entries },
+    };
+    Ok((host, way))
+}
+
+/// Words up to one that no comma ends, and what comes after them.
+fn list(text: &[u8]) -> (&[u8], &[u8]) {
+    let text = text.trim_ascii();
+    let ends = |at: &usize| text.get(*at) == Some(&b' ') && text.get(at.wrapping_sub(1)) != Some(&b',');
+    text.split_at((0..text.len()).find(ends).unwrap_or(text.len()))
 }
 
 /// A field that may be missing, but must be whole where it is there.
-fn closed(field: Result<&[u8], LineError>) -> Result<Cow<'_, [u8]>, LineError> {
+fn optional(field: Result<&[u8], LineError>) -> Result<Option<&[u8]>, LineError> {
     match field {
-        Ok(text) => Ok(unescape(dash(text))),
-        Err(LineError::Missing(_)) => Ok(Cow::Borrowed(b"")),
+        Ok(text) => Ok(Some(text)),
+        Err(LineError::Missing(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

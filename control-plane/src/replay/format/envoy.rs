@@ -1,46 +1,70 @@
-//! Envoy's default text access log.
+//! Envoy's default text access log, and Istio's, which has more fields. Neither escapes anything.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
+use sallyport_core::Unknown;
+
+use super::client::Way;
 use super::scan::Scan;
-use super::{address, dash, request, status, time};
+use super::{dash, is_of_gate, request, status, time};
 use crate::replay::line::{LineError, LogLine};
 
-/// `[TIME] "METHOD PATH PROTOCOL" STATUS FLAGS RECEIVED SENT DURATION UPSTREAM_TIME "X-FORWARDED-FOR" "USER AGENT"
-/// "REQUEST ID" "AUTHORITY" "UPSTREAM"`.
-pub(super) fn parse(line: &[u8]) -> Result<LogLine<'_>, LineError> {
+/// `[TIME] "METHOD PATH PROTOCOL" STATUS FLAGS [DETAILS TERMINATION "FAILURE"] RECEIVED SENT DURATION UPSTREAM_TIME
+/// "X-FORWARDED-FOR" "USER AGENT" "REQUEST ID" "AUTHORITY" "UPSTREAM" [CLUSTER LOCAL DOWNSTREAM_LOCAL DOWNSTREAM_REMOTE ...]`.
+pub(super) fn parse(line: &[u8], trusted_hops: usize) -> Result<LogLine<'_>, LineError> {
     let mut scan = Scan::new(line);
     let time_ms = time::rfc3339(scan.bracketed("the time")?).ok_or(LineError::Time)?;
-    let text = scan.plain_quote("the request")?;
+    let text = scan.plain_request()?;
     let status = status(scan.word("the status")?)?;
-    for field in
-        ["the response flags", "the bytes received", "the bytes sent", "the duration", "the upstream time"]
-    {
+    let flags = scan.word("the response flags")?;
+    let mut details: &[u8] = b"";
+    let next = scan.word("the bytes received")?;
+    if !next.iter().all(u8::is_ascii_digit) {
+        details = dash(next);
+        scan.word("the connection termination details")?;
+        scan.plain_quote("the upstream transport failure")?;
+        scan.word("the bytes received")?;
+    }
+    for field in ["the bytes sent", "the duration", "the upstream time"] {
         scan.word(field)?;
     }
-    let forwarded = scan.plain_quote("x-forwarded-for")?;
-    let user_agent = scan.plain_quote("the user agent")?;
-    scan.plain_quote("the request id")?;
-    let authority = scan.plain_quote("the authority")?;
+    let ([forwarded, user_agent, authority, upstream], after) = quoted(scan.rest())?;
+    let peer = after.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).nth(3).unwrap_or_default();
+    let client = Way { forwarded, peer }.client(trusted_hops)?;
     let request = request(Cow::Borrowed(text))?;
     Ok(LogLine {
-        address: nearest(dash(forwarded))?,
+        address: client.address,
         time_ms,
         method: request.method,
         target: request.target,
         authority: Cow::Borrowed(dash(authority)),
         user_agent: Cow::Borrowed(dash(user_agent)),
+        unknown: Unknown { user_agent: false, referer: true },
         status: Some(status),
+        by_gate: is_of_gate(status, flags, details, dash(upstream)),
         ..LogLine::default()
     })
 }
 
-/// The last entry of X-Forwarded-For is the peer Envoy itself added; those before it are the client's word.
-/// `None` where Envoy does not use the header.
-pub(super) fn nearest(forwarded: &[u8]) -> Result<Option<IpAddr>, LineError> {
-    match forwarded.rsplit(|&byte| byte == b',').next().map(<[u8]>::trim_ascii) {
-        None | Some(b"") => Ok(None),
-        Some(entry) => address(entry).map(Some).ok_or(LineError::Address),
+/// X-Forwarded-For, user agent, authority and upstream of the five quoted fields, and what comes after them.
+///
+/// # Errors
+/// If there are more: then a client wrote a quote and a space into one.
+fn quoted(rest: &[u8]) -> Result<([&[u8]; 4], &[u8]), LineError> {
+    let missing = LineError::Missing("a quoted field");
+    let inside = rest.trim_ascii_start().strip_prefix(b"\"").ok_or(missing.clone())?;
+    let end = inside.iter().rposition(|&byte| byte == b'"').ok_or(LineError::Unclosed("x-forwarded-for"))?;
+    let (mut inside, after) = inside.split_at(end);
+    let mut fields = Vec::with_capacity(5);
+    while let Some(at) = inside.windows(3).position(|bytes| bytes == b"\" \"").filter(|_| fields.len() < 5) {
+        fields.push(inside.get(..at).unwrap_or_default());
+        inside = inside.get(at + 3..).unwrap_or_default();
+    }
+    match fields.as_slice() {
+        [forwarded, user_agent, id, authority] if ![*id, authority, inside].concat().contains(&b'"') => {
+            Ok(([forwarded, user_agent, authority, inside], after.get(1..).unwrap_or_default()))
+        }
+        [_, _, _, _, ..] => Err(LineError::Forged),
+        _ => Err(missing),
     }
 }

@@ -1,4 +1,4 @@
-//! Which JSON keys hold what: the names nginx, Envoy, Caddy, Traefik, Cloudflare and Google use, and the operator's own.
+//! Which JSON keys hold what: the names nginx, Envoy, Caddy, Traefik, Cloudflare, Google, GitLab and Nextcloud use, and the operator's own.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[value(rename_all = "snake_case")]
 pub(super) enum Field {
     Ip,
-    /// A list of addresses of which the last is the peer of the proxy that wrote the log.
+    /// A list of addresses, the last being the nearest to the server.
     ForwardedFor,
     #[value(alias = "time")]
     Ts,
@@ -25,6 +25,13 @@ pub(super) enum Field {
     Status,
     Location,
     Scheme,
+    /// `%RESPONSE_FLAGS%` and `%RESPONSE_CODE_DETAILS%` of Envoy.
+    ResponseFlags,
+    ResponseDetails,
+    /// Whom the proxy asked.
+    UpstreamHost,
+    /// The header `x-sallyport`.
+    Sallyport,
     Accept,
     AcceptLanguage,
     AcceptEncoding,
@@ -57,6 +64,7 @@ const KNOWN: &[(Field, &[&str])] = &[
             "source_ip",
             "httprequest.remoteip",
             "request.remote_addr",
+            "remoteaddr",
         ],
     ),
     (Field::ForwardedFor, &["x_forwarded_for", "http_x_forwarded_for", "forwarded_for"]),
@@ -82,6 +90,7 @@ const KNOWN: &[(Field, &[&str])] = &[
         Field::Method,
         &[
             "method",
+            ":method",
             "request_method",
             "request.method",
             "requestmethod",
@@ -94,7 +103,10 @@ const KNOWN: &[(Field, &[&str])] = &[
     (
         Field::Path,
         &[
+            "x_envoy_original_path",
+            "x_envoy_origin_path",
             "path",
+            ":path",
             "request_uri",
             "request.uri",
             "requestpath",
@@ -110,6 +122,7 @@ const KNOWN: &[(Field, &[&str])] = &[
         Field::Authority,
         &[
             "authority",
+            ":authority",
             "host",
             "http_host",
             "request.host",
@@ -119,7 +132,7 @@ const KNOWN: &[(Field, &[&str])] = &[
             "clientrequesthost",
         ],
     ),
-    (Field::UserAgent, &["useragent", "agent", "clientrequestuseragent", "httprequest.useragent"]),
+    (Field::UserAgent, &["useragent", "agent", "ua", "clientrequestuseragent", "httprequest.useragent"]),
     (Field::Referer, &["referrer", "http_referrer", "clientrequestreferer", "httprequest.referer"]),
     (Field::Ja4, &["ja4", "http_x_ja4", "tls_ja4", "ja4_fingerprint", "tls_ja4_fingerprint"]),
     (
@@ -135,6 +148,10 @@ const KNOWN: &[(Field, &[&str])] = &[
         ],
     ),
     (Field::Location, &["location", "sent_http_location", "resp_headers.location", "downstream_location"]),
+    (Field::ResponseFlags, &["response_flags"]),
+    (Field::ResponseDetails, &["response_code_details"]),
+    (Field::UpstreamHost, &["upstream_host"]),
+    (Field::Sallyport, &["x_sallyport", "http_x_sallyport", "request.headers.x_sallyport"]),
     (
         Field::Scheme,
         &["scheme", "http_x_forwarded_proto", "x_forwarded_proto", "requestscheme", "clientrequestscheme"],

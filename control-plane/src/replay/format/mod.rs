@@ -1,17 +1,22 @@
 //! The log formats: how a file's format is found, and what their parsers share. Every parser is total: any bytes give
 //! a line or an error.
 
+mod aws;
+mod client;
 mod combined;
 mod envoy;
+mod haproxy;
 mod json;
 mod keys;
+mod prefix;
+mod proxy_manager;
 mod scan;
 mod time;
+mod w3c;
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
-use sallyport_core::canonical;
+use sallyport_core::Unknown;
 
 pub(crate) use keys::KeyMap;
 pub use keys::Mapping;
@@ -24,39 +29,116 @@ pub enum Format {
     /// nginx's and Apache's default, and the common log format, which is the same without its last two fields.
     #[value(alias = "common", alias = "nginx", alias = "apache")]
     Combined,
-    /// Envoy's default text format.
+    /// Envoy's default text format, and Istio's.
+    #[value(alias = "istio")]
     Envoy,
-    /// One JSON object a line, as nginx, Envoy, Caddy and Traefik can write.
+    /// One JSON object a line, as nginx, Envoy, Caddy, Traefik, GitLab and Nextcloud write.
     #[value(alias = "jsonl", alias = "caddy")]
     Json,
+    /// The W3C extended format of IIS and CloudFront, with its `#Fields:`.
+    #[value(alias = "iis", alias = "cloudfront")]
+    W3c,
+    /// Amazon's load balancers, application and classic.
+    #[value(alias = "alb", alias = "elb")]
+    Aws,
+    /// HAProxy's HTTP log.
+    Haproxy,
+    /// nginx-proxy-manager.
+    #[value(alias = "npm")]
+    NginxProxyManager,
 }
 
 impl Format {
-    /// The format that fits most of the first lines of a file, or `None` if none fits any.
+    /// All of them; of two that fit as many lines the first is taken.
+    const ALL: [Self; 7] = [
+        Self::Combined,
+        Self::Envoy,
+        Self::Json,
+        Self::W3c,
+        Self::Aws,
+        Self::Haproxy,
+        Self::NginxProxyManager,
+    ];
+
+    /// The format that fits most of the first lines of a file, or `None` if none fits any. A line that is one of the format but
+    /// for its request, as of a scan by another protocol, fits.
     pub(crate) fn detect(sample: &[u8], keys: &KeyMap) -> Option<Self> {
-        let lines =
-            || sample.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(50);
-        let fits = |format: &Self| lines().filter(|line| format.parse(line, keys).is_ok()).count();
-        let best = [Self::Combined, Self::Envoy, Self::Json].into_iter().rev().max_by_key(fits)?;
+        let lines = || {
+            sample
+                .split(|&byte| byte == b'\n')
+                .filter(|line| !line.trim_ascii().is_empty())
+                .take(SAMPLE_LINES)
+        };
+        let fits = |format: &Self| {
+            let mut parser = Parser::new(*format, keys, 0);
+            lines().filter(|line| matches!(parser.parse(line), Ok(Some(_)) | Err(LineError::Request))).count()
+        };
+        let (best, count) = Self::ALL
+            .into_iter()
+            .rev()
+            .map(|format| (format, fits(&format)))
+            .max_by_key(|(_, fits)| *fits)?;
         // JSON whose keys are not known is still JSON: each line will say which key it lacks.
-        let looks_like_json = || lines().all(|line| line.trim_ascii_start().starts_with(b"{"));
-        match fits(&best) {
+        let looks_like_json = || lines().all(|line| prefix::strip(line).trim_ascii_start().starts_with(b"{"));
+        match count {
             0 => (lines().next().is_some() && looks_like_json()).then_some(Self::Json),
             _ => Some(best),
         }
     }
+}
 
-    /// Reads one line without its line break.
+/// How many lines the format is found from.
+pub(crate) const SAMPLE_LINES: usize = 200;
+
+/// Reads the lines of one file.
+pub(crate) struct Parser<'k> {
+    format: Format,
+    keys: &'k KeyMap,
+    trusted_hops: usize,
+    columns: w3c::Columns,
+    /// What no line had a key for so far: some writers leave out keys without a value.
+    never_seen: Unknown,
+}
+
+impl<'k> Parser<'k> {
+    /// A parser; the client is the address before this many trusted proxies.
+    pub(crate) fn new(format: Format, keys: &'k KeyMap, trusted_hops: usize) -> Self {
+        let never_seen = Unknown { user_agent: true, referer: true };
+        Self { format, keys, trusted_hops, columns: w3c::Columns::default(), never_seen }
+    }
+
+    /// Reads one line without its line break; `None` for one that only says how to read those after it.
     ///
     /// # Errors
     /// Says which field is wrong.
-    pub(crate) fn parse<'a>(self, line: &'a [u8], keys: &KeyMap) -> Result<LogLine<'a>, LineError> {
-        match self {
-            Self::Combined => combined::parse(line),
-            Self::Envoy => envoy::parse(line),
-            Self::Json => json::parse(line, keys),
-        }
+    pub(crate) fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Option<LogLine<'a>>, LineError> {
+        let (line, hops) = (prefix::strip(line), self.trusted_hops);
+        let parsed = match self.format {
+            Format::Combined => combined::parse(line, hops),
+            Format::Envoy => envoy::parse(line, hops),
+            Format::Json => json::parse(line, self.keys, hops).map(|line| self.of_known_keys(line)),
+            Format::W3c if self.columns.directive(line) => return Ok(None),
+            Format::W3c => self.columns.parse(line, hops),
+            Format::Aws => aws::parse(line, hops),
+            Format::Haproxy => haproxy::parse(line, self.keys, hops),
+            Format::NginxProxyManager => proxy_manager::parse(line, hops),
+        };
+        parsed.map(Some)
     }
+
+    /// A key that another line had is empty where it is not there.
+    fn of_known_keys<'a>(&mut self, mut line: LogLine<'a>) -> LogLine<'a> {
+        self.never_seen.user_agent &= line.unknown.user_agent;
+        self.never_seen.referer &= line.unknown.referer;
+        line.unknown = self.never_seen;
+        line
+    }
+}
+
+/// Whether a gate before the site gave an answer: one of those that Sallyport gives, without an upstream and without a flag or a
+/// detail of Envoy's own reasons.
+fn is_of_gate(status: u16, flags: &[u8], details: &[u8], upstream: &[u8]) -> bool {
+    matches!(status, 403 | 429 | 503) && dash(flags).is_empty() && details.is_empty() && upstream.is_empty()
 }
 
 /// A request line, taken apart.
@@ -106,17 +188,6 @@ fn slice<'a>(text: &Text<'a>, range: std::ops::Range<usize>) -> Text<'a> {
         Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(range).unwrap_or_default()),
         Cow::Owned(bytes) => Cow::Owned(bytes.get(range).unwrap_or_default().to_vec()),
     }
-}
-
-/// An address, with or without port, brackets or an IPv4 mapping.
-fn address(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
-    let bare =
-        text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(inside, _)| inside);
-    let parsed = bare.parse::<IpAddr>().ok().or_else(|| {
-        bare.rsplit_once(':').and_then(|(host, _)| host.parse::<std::net::Ipv4Addr>().ok()).map(IpAddr::V4)
-    });
-    parsed.map(canonical)
 }
 
 /// A status of three digits.

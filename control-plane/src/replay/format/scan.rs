@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use crate::replay::line::{LineError, Text};
 
+/// How far a time is looked for the end of, bytes.
+const LONGEST_TIME: usize = 40;
+
 /// What is still unread of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scan<'a> {
@@ -27,24 +30,55 @@ impl<'a> Scan<'a> {
         Ok(word)
     }
 
-    /// The bytes before the next ` [`, so that a user name with spaces does no harm.
-    pub(super) fn until_bracket(&mut self, what: &'static str) -> Result<&'a [u8], LineError> {
-        let at = self.rest.windows(2).position(|pair| pair == b" [").ok_or(LineError::Missing(what))?;
-        let (before, after) = self.rest.split_at(at);
-        self.rest = after;
-        Ok(before)
+    /// What is still unread.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The bytes before the first ` [TIME] "` and the time: a user name may hold spaces and brackets, but no quote.
+    pub(super) fn until_time(
+        &mut self,
+        time: impl Fn(&[u8]) -> Option<u64>,
+    ) -> Result<(&'a [u8], u64), LineError> {
+        let mut error = LineError::Missing("the time");
+        for (at, _) in self.rest.windows(2).enumerate().filter(|(_, pair)| pair == b" [") {
+            let (before, after) = self.rest.split_at(at);
+            let inside = after.get(2..).unwrap_or_default();
+            let Some(end) = inside.iter().take(LONGEST_TIME).position(|&byte| byte == b']') else { continue };
+            let (text, after) = inside.split_at(end);
+            let after = after.get(1..).unwrap_or_default();
+            match time(text) {
+                Some(time_ms) if after.trim_ascii_start().starts_with(b"\"") => {
+                    self.rest = after;
+                    return Ok((before, time_ms));
+                }
+                Some(_) => error = LineError::Missing("the request"),
+                None => error = LineError::Time,
+            }
+        }
+        Err(error)
     }
 
     /// The inside of the next `[...]`.
     pub(super) fn bracketed(&mut self, what: &'static str) -> Result<&'a [u8], LineError> {
-        let inside = self.rest.trim_ascii_start().strip_prefix(b"[").ok_or(LineError::Missing(what))?;
-        let end = position(inside, b']').ok_or(LineError::Unclosed(what))?;
+        self.between(b'[', b']', what)
+    }
+
+    /// The inside of the next `{...}`.
+    pub(super) fn braced(&mut self, what: &'static str) -> Result<&'a [u8], LineError> {
+        self.between(b'{', b'}', what)
+    }
+
+    fn between(&mut self, open: u8, close: u8, what: &'static str) -> Result<&'a [u8], LineError> {
+        let inside = self.rest.trim_ascii_start().strip_prefix(&[open]).ok_or(LineError::Missing(what))?;
+        let end = position(inside, close).ok_or(LineError::Unclosed(what))?;
         let (text, after) = inside.split_at(end);
         self.rest = after.get(1..).unwrap_or_default();
         Ok(text)
     }
 
-    /// The inside of the next `"..."`, in which `\"` is a quote. Escapes are left as they are.
+    /// The inside of the next `"..."`, in which `\"` is a quote. Escapes are left as they are. A quote that neither a space nor
+    /// the end follows was written by a client to a server that escapes none.
     pub(super) fn escaped_quote(&mut self, what: &'static str) -> Result<&'a [u8], LineError> {
         let inside = self.open_quote(what)?;
         let mut escaped = false;
@@ -53,17 +87,44 @@ impl<'a> Scan<'a> {
             escaped = byte == b'\\' && !escaped;
             closes
         });
+        if end.is_some_and(|end| !matches!(inside.get(end + 1), None | Some(b' '))) {
+            return Err(LineError::Forged);
+        }
         self.close_quote(inside, end, what)
     }
 
     /// The inside of the next `"..."` of a writer that escapes nothing: it ends at a quote before a space or the end.
     pub(super) fn plain_quote(&mut self, what: &'static str) -> Result<&'a [u8], LineError> {
+        self.plain_quote_of(what, |_| true)
+    }
+
+    /// The same, of a request: only a quote after a protocol ends it.
+    pub(super) fn plain_request(&mut self) -> Result<&'a [u8], LineError> {
+        self.plain_quote_of("the request", |text| {
+            let last = text.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+            last == b"-" || last.starts_with(b"HTTP/")
+        })
+    }
+
+    fn plain_quote_of(
+        &mut self,
+        what: &'static str,
+        is_whole: impl Fn(&[u8]) -> bool,
+    ) -> Result<&'a [u8], LineError> {
         let inside = self.open_quote(what)?;
-        let end = inside
-            .iter()
-            .enumerate()
-            .position(|(at, &byte)| byte == b'"' && matches!(inside.get(at + 1), None | Some(b' ')));
+        let ends = |at: usize| matches!(inside.get(at + 1), None | Some(b' '));
+        let end = inside.iter().enumerate().position(|(at, &byte)| {
+            byte == b'"' && ends(at) && is_whole(inside.get(..at).unwrap_or_default())
+        });
         self.close_quote(inside, end, what)
+    }
+
+    /// The bytes before the next quote.
+    pub(super) fn until_quote(&mut self, what: &'static str) -> Result<&'a [u8], LineError> {
+        let at = position(self.rest, b'"').ok_or(LineError::Missing(what))?;
+        let (before, after) = self.rest.split_at(at);
+        self.rest = after;
+        Ok(before)
     }
 
     fn open_quote(&self, what: &'static str) -> Result<&'a [u8], LineError> {
@@ -110,6 +171,26 @@ fn escape(after: &[u8]) -> (u8, usize) {
         [byte @ (b'"' | b'\\'), ..] => (*byte, 1),
         _ => (b'\\', 0),
     }
+}
+
+/// Undoes HAProxy's escapes, `#HH`.
+pub(super) fn unhash(text: &[u8]) -> Text<'_> {
+    if text.contains(&b'#') { Cow::Owned(decode(text, b'#')) } else { Cow::Borrowed(text) }
+}
+
+/// Undoes escapes of two hexadecimal digits behind a mark; a mark before anything else stays.
+pub(super) fn decode(text: &[u8], mark: u8) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let value = match after {
+            [high, low, ..] if byte == mark => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        out.push(value.unwrap_or(byte));
+        rest = after.get(if value.is_some() { 2 } else { 0 }..).unwrap_or_default();
+    }
+    out
 }
 
 fn hex(digit: u8) -> Option<u8> {

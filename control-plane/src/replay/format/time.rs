@@ -28,6 +28,24 @@ pub(super) fn common(text: &[u8]) -> Option<u64> {
     unix_ms([year, month, day], clock, 0, offset)
 }
 
+/// `15/Dec/2018:10:18:31.655`, as HAProxy writes it: in the zone of its machine, taken for UTC.
+pub(super) fn local(text: &[u8]) -> Option<u64> {
+    let (whole, fraction) = text.split_at_checked(20)?;
+    let mut fraction = Digits(fraction);
+    let ms = fraction.fraction_ms();
+    fraction.end()?;
+    let whole = [whole, b" +0000"].concat();
+    Some(common(&whole)? + u64::try_from(ms).ok()?)
+}
+
+/// A time as syslog has it, `Jul 12 09:00:00`, without a year.
+pub(super) fn is_of_syslog(text: &[u8]) -> bool {
+    let mut digits = Digits(text);
+    let month = digits.take(3).is_some_and(|name| MONTHS.contains(&name));
+    let day = matches!(digits.take(3), Some([b' ', b' ' | b'0'..=b'9', b'0'..=b'9']));
+    month && day && digits.literal(b" ").and_then(|()| digits.clock()).is_some()
+}
+
 /// `2018-12-15T10:18:31.250Z`, or with an offset, or a space instead of the `T`; a comma may stand for the point.
 pub(super) fn rfc3339(text: &[u8]) -> Option<u64> {
     let mut digits = Digits(text);

@@ -6,12 +6,11 @@ use anyhow::Context as _;
 use sallyport_core::{Basis, Engine};
 
 use super::name_of;
-use crate::replay::format::KeyMap;
 use crate::replay::judge::{Judge, Judged};
 use crate::replay::labels::Labels;
 use crate::replay::line::LogLine;
 use crate::replay::progress::Progress;
-use crate::replay::reader::{Read, read};
+use crate::replay::reader::{Read, Reading, read};
 use crate::training::{Dataset, Example};
 
 /// How many clients of a log are remembered at a time.
@@ -71,7 +70,7 @@ pub(crate) fn judged(
 ) -> anyhow::Result<Option<u64>> {
     let mut judge = Judge::new(engine.clone(), MOST_CLIENTS);
     let mut progress = Progress::over(std::iter::once(log));
-    let lines = read(log, None, &KeyMap::new(&[]), &mut progress, |number, read| {
+    let lines = read(log, &Reading::default(), &mut progress, |number, read| {
         if let Read::Request(line) = read {
             let judged = judge.judge(&line);
             if judged.decision.basis != Basis::Ignored {

@@ -34,7 +34,8 @@ pub fn rows(log: &Path, engine: &Engine) -> anyhow::Result<Dataset> {
     let mut requests: Vec<(Features, u64)> = Vec::new();
     judged(log, engine, |_, line, judged| {
         if requests.len() < MOST_ROWS {
-            let new = || Client::new(Agent::judge(&line.user_agent, line.time_ms));
+            let told = !line.unknown.user_agent;
+            let new = || Client::new(told.then(|| Agent::judge(&line.user_agent, line.time_ms)));
             clients.entry(judged.client).or_insert_with(new).add(line, judged);
             requests.push((judged.decision.features, judged.client));
         }
@@ -51,7 +52,8 @@ pub fn rows(log: &Path, engine: &Engine) -> anyhow::Result<Dataset> {
 
 /// What a client did.
 struct Client {
-    agent: Agent,
+    /// `None` where the log does not tell.
+    agent: Option<Agent>,
     pages: u32,
     /// Assets asked for with a referer.
     assets: u32,
@@ -62,7 +64,7 @@ struct Client {
 }
 
 impl Client {
-    fn new(agent: Agent) -> Self {
+    fn new(agent: Option<Agent>) -> Self {
         Self { agent, pages: 0, assets: 0, errors: 0, heads: 0, asked_for_robots: false, probed: false }
     }
 
@@ -83,12 +85,16 @@ impl Client {
 
     /// Whether it is a bot; `None` where that is in doubt.
     fn is_bot(&self) -> Option<bool> {
-        let declared =
-            matches!(self.agent.kind, AgentKind::Declared | AgentKind::Empty | AgentKind::Impossible);
+        let declared = self.agent.as_ref().is_some_and(|agent| {
+            matches!(agent.kind, AgentKind::Declared | AgentKind::Empty | AgentKind::Impossible)
+        });
         if declared || self.probed || self.asked_for_robots {
             return Some(true);
         }
-        let claims_browser = self.agent.kind == AgentKind::Browser && self.agent.suspicion <= MOST_SUSPICION;
+        let claims_browser = self
+            .agent
+            .as_ref()
+            .is_some_and(|agent| agent.kind == AgentKind::Browser && agent.suspicion <= MOST_SUSPICION);
         let loads_pages = self.pages > 0 && self.assets >= LEAST_ASSETS.max(self.pages);
         let person = claims_browser && loads_pages && self.heads == 0 && self.errors <= MOST_ERRORS;
         person.then_some(false)
