@@ -160,6 +160,7 @@ impl Visit<'_> {
         let site = self.site;
         self.cached.extend(site.shared.iter().map(|asset| asset.path.clone()));
         self.cached.insert("icon".to_owned());
+        self.has_worker = site.has(Trait::Worker) && self.runs_scripts;
     }
 
     /// As a browser that has seen these pages before: their images are cached, too, and nothing is asked about.

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long)]
     pub list: bool,
 
-    /// Judge the traffic and show the mean features of each scenario instead of writing it.
+    /// Judge the traffic and show the mean features of each scenario and kind of site instead of writing it.
     #[arg(long)]
     pub census: bool,
 
@@ -62,7 +62,7 @@ pub fn run(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<
     } else if args.census {
         let policy = Policy::compile(policy).map_err(|_| anyhow::anyhow!("the policy is invalid"))?;
         let key = HashKey::from_bytes(*b"sallyport census");
-        census::table(&census::count(&settings, &Engine::new(policy, Model::built_in()?, ranges, key, 0)))
+        census::count(&settings, &Engine::new(policy, Model::built_in()?, ranges, key, 0)).table()
     } else {
         return write(args, &settings).or_else(unless_pipe_closed);
     };

@@ -29,6 +29,8 @@ mod site;
 mod visit;
 
 #[cfg(test)]
+mod site_tests;
+#[cfg(test)]
 mod tests;
 
 use sallyport_core::Engine;
@@ -89,6 +91,8 @@ pub(crate) struct Besides {
     pub(crate) origin: String,
     /// `Sec-Purpose`; empty if there was none.
     pub(crate) sec_purpose: &'static str,
+    /// `Upgrade`; empty if there was none.
+    pub(crate) upgrade: &'static str,
 }
 
 /// The requests of all scenarios in order of time. They are made while they are read, so memory holds only those of

@@ -31,6 +31,8 @@ struct Row<'a> {
     origin: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     sec_purpose: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    upgrade: &'static str,
     kind: &'static str,
     traits: &'static str,
     scenario: &'static str,
@@ -59,6 +61,7 @@ pub(super) fn request(out: &mut impl Write, request: &Request) -> io::Result<()>
     let line = &request.line;
     let text = |bytes| String::from_utf8_lossy(bytes);
     let [(_, kind), (_, traits), _] = request.place.names();
+    let is_told = line.headers.is_some();
     let row = Row {
         ts: timestamp(line.time_ms).to_string(),
         ip: line.address,
@@ -71,8 +74,9 @@ pub(super) fn request(out: &mut impl Write, request: &Request) -> io::Result<()>
         location: text(&line.location),
         ja4: text(&line.ja4),
         headers: line.headers.as_deref().map(headers),
-        origin: if line.headers.is_some() { &request.besides.origin } else { "" },
-        sec_purpose: if line.headers.is_some() { request.besides.sec_purpose } else { "" },
+        origin: if is_told { &request.besides.origin } else { "" },
+        sec_purpose: if is_told { request.besides.sec_purpose } else { "" },
+        upgrade: if is_told { request.besides.upgrade } else { "" },
         kind,
         traits,
         scenario: request.scenario.name(),

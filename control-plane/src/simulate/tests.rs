@@ -115,7 +115,7 @@ proptest! {
 }
 
 static CENSUS: LazyLock<BTreeMap<Scenario, Count>> =
-    LazyLock::new(|| census::count(&settings(11, 0.25), &engine()));
+    LazyLock::new(|| census::count(&settings(11, 0.25), &engine()).by_scenario);
 
 const RATE: usize = 0;
 const AGENT: usize = 1;

@@ -187,7 +187,9 @@ impl<'w> Visit<'w> {
         };
         let sent = ask.purpose.sent();
         let is_secret = self.site.has(Trait::NoReferrer) && matches!(ask.from, From::Link);
-        let tells = self.sends_referer && !is_secret && sent.referer;
+        // From https to http no browser says where it was.
+        let is_weaker = self.site.has(Trait::HttpOnly) && origin == Origin::Elsewhere;
+        let tells = self.sends_referer && !is_secret && !is_weaker && sent.referer;
         let named = match sent.origin {
             _ if !self.face.names_origin(ask.purpose, origin) => String::new(),
             NamesOrigin::UnlessSecret if is_secret => "null".to_owned(),
@@ -215,7 +217,8 @@ impl<'w> Visit<'w> {
             headers: self.face.headers(self.transport, ask.purpose, origin),
             ..LogLine::default()
         };
-        let besides = Besides { origin: named, sec_purpose: sent.sec_purpose };
+        let upgrade = if ask.purpose == Purpose::Handshake { "websocket" } else { "" };
+        let besides = Besides { origin: named, sec_purpose: sent.sec_purpose, upgrade };
         let place = Place { kind: self.site.kind, traits: self.site.traits, seen: self.transport };
         self.out.push(Request { line, besides, scenario: self.scenario, visitor: self.number, place });
     }

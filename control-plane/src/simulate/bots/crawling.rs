@@ -55,7 +55,7 @@ pub(super) fn for_a_model(v: &mut Visit<'_>) {
 /// A crawl that takes a few pages from each of many addresses, with long pauses.
 pub(super) fn low_and_slow(v: &mut Visit<'_>) {
     let referers = manners(v);
-    for _ in 0..v.dice.between(25, 70) {
+    for _ in 0..v.dice.between(9, 24) {
         v.move_on();
         for _ in 0..v.dice.geometric(2.2, 12) {
             let page = v.dice.below(v.site.pages.len());

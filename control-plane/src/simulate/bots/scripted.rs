@@ -30,7 +30,7 @@ pub(super) fn in_a_browser(v: &mut Visit<'_>) {
 pub(super) fn under_many_names(v: &mut Visit<'_>, disguise: Disguise) {
     let pause_s = v.dice.log_normal(5.0, 0.8);
     let each = v.dice.between(1, 4);
-    for number in 0..v.dice.between(60, 160) {
+    for number in 0..v.dice.between(24, 60) {
         if number % each == 0 {
             v.face = Face::bot(&mut v.dice, Role::Library, disguise);
         }

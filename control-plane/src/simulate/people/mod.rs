@@ -20,7 +20,7 @@ const OFFICES: u64 = 1 << 35;
 pub(super) fn household(scenario: Scenario) -> u32 {
     match scenario {
         Scenario::MobileReader => 5,
-        Scenario::Office => 200,
+        Scenario::Office => 50,
         _ => 1,
     }
 }

@@ -1,21 +1,21 @@
 //! The scenarios of bots.
 
 use super::super::site::Kind::{App, Blog, Docs, Files, Forum, Service, Shop, Wiki, WordPress};
-use super::{Cast, READ, Scenario};
+use super::{Cast, Scenario};
 
 pub(super) static BOTS: [Cast; 29] = [
     Cast::new(
         Scenario::FixedScraper,
         "fixed-scraper",
         70,
-        READ,
+        &[],
         "fetches page after page at a fixed interval",
     ),
     Cast::new(
         Scenario::JitteredScraper,
         "jittered-scraper",
         100,
-        READ,
+        &[],
         "fetches page after page at an interval made irregular",
     ),
     Cast::new(
@@ -28,15 +28,15 @@ pub(super) static BOTS: [Cast; 29] = [
     Cast::new(
         Scenario::RotatingAgents,
         "rotating-agents",
-        6,
-        READ,
+        16,
+        &[],
         "one address that changes its user agent every few requests",
     ),
     Cast::new(
         Scenario::AiCrawler,
         "ai-crawler",
         30,
-        READ,
+        &[],
         "takes whole sites quickly, several pages at once, from a few addresses",
     ),
     Cast::new(Scenario::Scanner, "scanner", 150, &[], "tries paths that leak secrets or have holes"),
@@ -51,8 +51,8 @@ pub(super) static BOTS: [Cast; 29] = [
     Cast::new(
         Scenario::LowAndSlow,
         "low-and-slow",
-        7,
-        READ,
+        20,
+        &[],
         "a crawl spread over many addresses, a few pages from each",
     ),
     Cast::new(
@@ -101,14 +101,14 @@ pub(super) static BOTS: [Cast; 29] = [
         Scenario::LinkChecker,
         "link-checker",
         24,
-        READ,
+        &[],
         "asks for the heads of all pages that are linked",
     ),
     Cast::new(
         Scenario::SiteCopier,
         "site-copier",
         12,
-        READ,
+        &[],
         "copies pages with their assets, one after the other",
     ),
     Cast::new(Scenario::OneShot, "one-shot", 900, &[], "a single fetch, or the same again after a redirect"),
@@ -116,7 +116,7 @@ pub(super) static BOTS: [Cast; 29] = [
         Scenario::PreviewFetcher,
         "preview-fetcher",
         160,
-        READ,
+        &[],
         "fetches one page, perhaps an image, to show a preview",
     ),
     Cast::new(
@@ -144,15 +144,15 @@ pub(super) static BOTS: [Cast; 29] = [
         Scenario::RefererCrawler,
         "referer-crawler",
         60,
-        READ,
+        &[],
         "a crawler of no list that says each time which page led it on, and loads no assets",
     ),
-    Cast::new(Scenario::BareMozilla, "bare-mozilla", 50, READ, "calls itself Mozilla/5.0 and no more"),
+    Cast::new(Scenario::BareMozilla, "bare-mozilla", 50, &[], "calls itself Mozilla/5.0 and no more"),
     Cast::new(
         Scenario::OneAssetBot,
         "one-asset-bot",
         60,
-        READ,
+        &[],
         "loads one thing that the page links to, so that it looks like a browser",
     ),
     Cast::new(

@@ -78,12 +78,6 @@ pub enum Scenario {
 
 const COUNT: usize = PEOPLE.len() + BOTS.len();
 
-/// Kinds of sites that people read.
-const READ: &[Kind] = {
-    use Kind::{Blog, Docs, Files, Forum, Service, Shop, Wiki, WordPress};
-    &[Blog, Docs, Wiki, Shop, Files, WordPress, Forum, Service]
-};
-
 /// What is known of a scenario besides its visitors' behaviour.
 #[derive(Debug)]
 pub(super) struct Cast {
@@ -92,7 +86,7 @@ pub(super) struct Cast {
     description: &'static str,
     /// Visitors at scale 1.
     pub(super) visitors: u32,
-    /// The sites visited; all where empty.
+    /// The kinds of sites visited; all where empty.
     pub(super) kinds: &'static [Kind],
 }
 

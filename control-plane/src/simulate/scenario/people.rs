@@ -1,28 +1,28 @@
 //! The scenarios of people.
 
 use super::super::site::Kind::{App, Blog, Docs, Files, Forum, Service, Shop, Wiki, WordPress};
-use super::{Cast, READ, Scenario};
+use super::{Cast, Scenario};
 
 pub(super) static PEOPLE: [Cast; 34] = [
     Cast::new(
         Scenario::DesktopReader,
         "desktop-reader",
         300,
-        READ,
+        &[],
         "reads a few pages at a desk, each with what it loads",
     ),
     Cast::new(
         Scenario::MobileReader,
         "mobile-reader",
         260,
-        READ,
+        &[],
         "reads on a phone, forth and back, behind a carrier's address",
     ),
     Cast::new(
         Scenario::TabOpener,
         "tab-opener",
         40,
-        READ,
+        &[],
         "opens several links at once in tabs, then reads them",
     ),
     Cast::new(
@@ -30,7 +30,7 @@ pub(super) static PEOPLE: [Cast; 34] = [
         "office",
         200,
         &[],
-        "200 people behind one address, all with the same few browsers",
+        "50 people behind one address, all with the same few browsers",
     ),
     Cast::new(
         Scenario::SinglePageApp,
@@ -43,7 +43,7 @@ pub(super) static PEOPLE: [Cast; 34] = [
         Scenario::SlowReader,
         "slow-reader",
         70,
-        READ,
+        &[],
         "comes back over hours and days, most of it cached",
     ),
     Cast::new(
@@ -57,14 +57,14 @@ pub(super) static PEOPLE: [Cast; 34] = [
         Scenario::AssistiveReader,
         "assistive-reader",
         60,
-        READ,
+        &[],
         "reads by screen reader or keyboard, some without images or scripts",
     ),
     Cast::new(
         Scenario::SearchLander,
         "search-lander",
         480,
-        READ,
+        &[],
         "comes from a search, reads one page and is gone",
     ),
     Cast::new(
@@ -92,16 +92,16 @@ pub(super) static PEOPLE: [Cast; 34] = [
         Scenario::PrivateBrowser,
         "private-browser",
         90,
-        READ,
+        &[],
         "a browser that sends no referer and hides what it can",
     ),
-    Cast::new(Scenario::OldSafari, "old-safari", 50, READ, "an old Safari, which sends no Sec-Fetch headers"),
-    Cast::new(Scenario::Reloader, "reloader", 60, READ, "reloads the same page again and again to see news"),
+    Cast::new(Scenario::OldSafari, "old-safari", 50, &[], "an old Safari, which sends no Sec-Fetch headers"),
+    Cast::new(Scenario::Reloader, "reloader", 60, &[], "reloads the same page again and again to see news"),
     Cast::new(
         Scenario::Regular,
         "regular",
         90,
-        READ,
+        &[],
         "knows the site: goes to a few pages, everything shared cached",
     ),
     Cast::new(
@@ -115,7 +115,7 @@ pub(super) static PEOPLE: [Cast; 34] = [
         Scenario::RareBrowser,
         "rare-browser",
         300,
-        READ,
+        &[],
         "the browser view of an app, an old phone or a rare browser, by whose name little is known",
     ),
     Cast::new(
@@ -129,70 +129,70 @@ pub(super) static PEOPLE: [Cast; 34] = [
         Scenario::DailyReader,
         "daily-reader",
         70,
-        READ,
+        &[],
         "comes once a day for a week, everything cached",
     ),
     Cast::new(
         Scenario::WarmReturner,
         "warm-returner",
         130,
-        READ,
+        &[],
         "reads again what it read yesterday: all of it is cached",
     ),
     Cast::new(
         Scenario::WebViewReader,
         "web-view-reader",
         130,
-        READ,
+        &[],
         "reads in the view of web pages that an app shows",
     ),
     Cast::new(
         Scenario::Television,
         "television",
         70,
-        READ,
+        &[],
         "a television's, a console's or a car's browser, which is never updated",
     ),
     Cast::new(
         Scenario::TextBrowser,
         "text-browser",
         70,
-        READ,
+        &[],
         "Lynx or w3m: no images, styles or scripts, as some blind people read",
     ),
     Cast::new(
         Scenario::Roamer,
         "roamer",
         60,
-        READ,
+        &[],
         "reads on while its address changes, from Wi-Fi to mobile and back",
     ),
     Cast::new(
         Scenario::ExtensionUser,
         "extension-user",
         90,
-        READ,
+        &[],
         "a browser with extensions that leave out much of what pages load",
     ),
     Cast::new(
         Scenario::Prefetcher,
         "prefetcher",
         60,
-        READ,
+        &[],
         "its browser fetches ahead what may be opened next",
     ),
     Cast::new(
         Scenario::Refresher,
         "refresher",
         70,
-        READ,
+        &[],
         "reloads a page three times, 6 s apart, and the next days again",
     ),
     Cast::new(
         Scenario::TabParent,
         "tab-parent",
         50,
-        READ,
+        &[],
         "a parent whose browser opens a dozen tabs of one site at once, every day",
     ),
     Cast::new(
