@@ -100,8 +100,8 @@ impl Browsers {
     }
 }
 
-/// The engine that a user agent of the file names; what names none is built on Safari's, as all browsers of iOS.
-fn engine(user_agent: &str) -> Engine {
+/// The engine that a user agent names; what names none is built on Safari's, as all browsers of iOS.
+pub(super) fn engine(user_agent: &str) -> Engine {
     if user_agent.contains("Firefox/") {
         Engine::Firefox
     } else if user_agent.contains("Chrome/") {
@@ -112,7 +112,7 @@ fn engine(user_agent: &str) -> Engine {
 }
 
 /// The digits behind `Chrome/`.
-fn version(user_agent: &'static str) -> &'static str {
+pub(super) fn version(user_agent: &'static str) -> &'static str {
     let rest = user_agent.split("Chrome/").nth(1).unwrap_or_default();
     rest.split('.').next().unwrap_or_default()
 }

@@ -185,7 +185,7 @@ impl<'w> Visit<'w> {
             From::Elsewhere(url) => ((*url).to_owned(), Origin::Elsewhere),
             From::Said(url) => (url.clone(), Origin::SameSite),
         };
-        let sent = ask.purpose.sent();
+        let sent = self.face.sent(ask.purpose);
         let is_secret = self.site.has(Trait::NoReferrer) && matches!(ask.from, From::Link);
         // From https to http no browser says where it was.
         let is_weaker = self.site.has(Trait::HttpOnly) && origin == Origin::Elsewhere;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::browsers::{Browsers, Engine, platform};
-use super::super::purpose::{Accepts, NamesOrigin, Purpose};
+use super::super::purpose::{Accepts, NamesOrigin, Purpose, Sent};
 use super::{Face, Manner, Transport};
 use crate::replay::line::LoggedHeaders;
 
@@ -44,7 +44,7 @@ impl Face {
                 return Some(Box::new(headers));
             }
         };
-        let sent = purpose.sent();
+        let sent = self.sent(purpose);
         let (page, encoding) = Browsers::known().accept(engine);
         headers.accept = text(match sent.accepts {
             Accepts::Unsaid => "",
@@ -66,11 +66,19 @@ impl Face {
         Some(Box::new(headers))
     }
 
+    /// What goes along with a request of this purpose; programs that are no browsers copy Chromium, if anything.
+    pub(in super::super) fn sent(&self, purpose: Purpose) -> Sent {
+        purpose.sent(match self.manner {
+            Manner::Browser { engine, .. } => engine,
+            _ => Engine::Chromium,
+        })
+    }
+
     /// Whether a request of this purpose has `Origin`; programs that are no browsers send none.
     pub(in super::super) fn names_origin(&self, purpose: Purpose, origin: Origin) -> bool {
         let is_browser = matches!(self.manner, Manner::Browser { .. } | Manner::Headless);
         is_browser
-            && match purpose.sent().origin {
+            && match self.sent(purpose).origin {
                 NamesOrigin::Never => false,
                 NamesOrigin::Always | NamesOrigin::UnlessSecret => true,
                 NamesOrigin::Across => origin == Origin::Elsewhere,

@@ -3,7 +3,7 @@
 mod headers;
 
 use super::agents::{self, Role};
-use super::browsers::{Browser, Browsers, Device, Engine};
+use super::browsers::{Browser, Browsers, Device, Engine, engine, version};
 use super::dice::Dice;
 
 pub(super) use headers::Origin;
@@ -103,33 +103,24 @@ impl Face {
 
     /// A Safari from before Sec-Fetch-* (16.4).
     pub(super) fn old_safari(dice: &mut Dice) -> Self {
-        Self::named(dice, &agents::OLD_SAFARIS, Engine::Safari, false)
+        Self::named(dice, &agents::OLD_SAFARIS, false)
     }
 
     /// The browser view of an app, an outdated phone, a rare browser: nothing that a version table would know.
     pub(super) fn rare(dice: &mut Dice) -> Self {
         let is_app = dice.chance(0.6);
-        Self::named(
-            dice,
-            if is_app { &agents::IN_APPS } else { &agents::OLD_BROWSERS },
-            Engine::Safari,
-            is_app,
-        )
+        Self::named(dice, if is_app { &agents::IN_APPS } else { &agents::OLD_BROWSERS }, is_app)
     }
 
     /// The view of web pages that apps of Android and iOS show.
     pub(super) fn web_view(dice: &mut Dice) -> Self {
-        if dice.chance(0.35) {
-            return Self::named(dice, &agents::IN_APPS, Engine::Safari, true);
-        }
-        let mut face = Self::named(dice, &agents::WEB_VIEWS, Engine::Chromium, true);
-        face.manner = Manner::Browser { engine: Engine::Chromium, fetch_metadata: true, hints: true };
-        face
+        let is_ios = dice.chance(0.35);
+        Self::named(dice, if is_ios { &agents::IN_APPS } else { &agents::WEB_VIEWS }, true)
     }
 
-    /// A television's or a car's browser, which nobody can update.
+    /// A television's, a console's or a car's browser, which nobody can update.
     pub(super) fn television(dice: &mut Dice) -> Self {
-        Self::named(dice, &agents::TELEVISIONS, Engine::Chromium, true)
+        Self::named(dice, &agents::TELEVISIONS, false)
     }
 
     /// A text browser.
@@ -144,10 +135,17 @@ impl Face {
         Self { user_agent, ja4, manner: Manner::Native, language: *dice.pick(&LANGUAGES) }
     }
 
-    fn named(dice: &mut Dice, names: &[&'static str], engine: Engine, fetch_metadata: bool) -> Self {
-        let ja4 = if engine == Engine::Chromium { JA4_CHROMIUM } else { JA4_SAFARI };
-        let manner = Manner::Browser { engine, fetch_metadata, hints: false };
-        Self { user_agent: *dice.pick(names), ja4, manner, language: *dice.pick(&LANGUAGES) }
+    /// A browser of one of these names; Chromium sends Sec-Fetch-* since 80 and hints since 89, others the former or not.
+    fn named(dice: &mut Dice, names: &[&'static str], fetch_metadata: bool) -> Self {
+        let user_agent = *dice.pick(names);
+        let engine = engine(user_agent);
+        let chromium = version(user_agent).parse().unwrap_or(0);
+        let manner = Manner::Browser {
+            engine,
+            fetch_metadata: if engine == Engine::Chromium { chromium >= 80 } else { fetch_metadata },
+            hints: engine == Engine::Chromium && chromium >= 89,
+        };
+        Self { user_agent, ja4: ja4(engine), manner, language: *dice.pick(&LANGUAGES) }
     }
 
     /// A browser that tells as little as it can.
@@ -187,16 +185,19 @@ impl Face {
         let weight = |browser: &Browser| if fits(browser) { browser.weight } else { 0 };
         let browser = dice.weighted(&Browsers::known().people, weight);
         let chromium = browser.engine == Engine::Chromium;
-        let ja4 = match browser.engine {
-            Engine::Chromium => JA4_CHROMIUM,
-            Engine::Firefox => JA4_FIREFOX,
-            Engine::Safari => JA4_SAFARI,
-        };
         Self {
             user_agent: browser.user_agent,
-            ja4,
+            ja4: ja4(browser.engine),
             manner: Manner::Browser { engine: browser.engine, fetch_metadata: true, hints: chromium },
             language: *dice.pick(&LANGUAGES),
         }
+    }
+}
+
+fn ja4(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Chromium => JA4_CHROMIUM,
+        Engine::Firefox => JA4_FIREFOX,
+        Engine::Safari => JA4_SAFARI,
     }
 }
