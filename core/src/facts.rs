@@ -68,8 +68,19 @@ pub struct BrowserHeaders<'a> {
     pub origin: &'a [u8],
     pub upgrade: &'a [u8],
     pub sec_purpose: &'a [u8],
+    pub content_type: &'a [u8],
     /// Whether the client spoke https: browsers send Sec-Fetch-* and Sec-CH-UA only to trustworthy origins.
     pub secure: bool,
+}
+
+impl BrowserHeaders<'_> {
+    /// What a browser's network stack sends by itself, a WebSocket's handshake or a report: it says little of itself there
+    /// (Chromium 156 sends neither `Accept` nor `Sec-Fetch-*`).
+    pub(crate) fn is_by_itself(&self) -> bool {
+        self.upgrade.eq_ignore_ascii_case(b"websocket")
+            || self.content_type.starts_with(b"application/reports+json")
+            || self.sec_fetch_dest == b"report"
+    }
 }
 
 /// The address with an IPv4-mapped IPv6 one (`::ffff:192.0.2.1`) turned into its IPv4 form.

@@ -11,7 +11,7 @@ use crate::site::Normal;
 pub const FEATURE_COUNT: usize = 7;
 
 /// Version of the formulas; weights trained on another version are refused.
-pub const FEATURE_VERSION: u16 = 2;
+pub const FEATURE_VERSION: u16 = 3;
 
 /// The names, in the order of the numbers.
 pub const FEATURE_NAMES: [&str; FEATURE_COUNT] = [

@@ -28,11 +28,12 @@ impl Mismatch {
 }
 
 fn headers_mismatch(facts: &RequestFacts<'_>, headers: &BrowserHeaders<'_>, claim: Claim) -> f32 {
+    let is_by_itself = headers.is_by_itself();
     let signs = [
-        (headers.accept.is_empty(), 0.4),
+        (headers.accept.is_empty() && !is_by_itself, 0.4),
         (headers.accept_language.is_empty(), 0.5),
         (headers.accept_encoding.is_empty(), 0.5),
-        (lacks_fetch_metadata(headers, claim), 0.6),
+        (lacks_fetch_metadata(headers, claim) && !is_by_itself, 0.6),
         (contradicting_hints(facts, headers, claim), 0.8),
         (contains(headers.sec_ch_ua, b"Headless"), 1.0),
         (headers.sec_fetch_mode == b"navigate" && !contains(headers.accept, b"text/html"), 0.6),

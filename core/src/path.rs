@@ -91,7 +91,7 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
         return PathClass::Asset;
     }
     let fetched_by_script = facts.headers.is_some_and(|h| {
-        matches!(h.sec_fetch_dest, b"empty" | b"report") || h.upgrade.eq_ignore_ascii_case(b"websocket")
+        h.sec_fetch_dest == b"empty" || h.is_by_itself()
     });
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
 }

@@ -74,6 +74,7 @@ pub fn gather<'a>(
             "accept" => browser.accept = value,
             "accept-encoding" => browser.accept_encoding = value,
             "accept-language" => browser.accept_language = value,
+            "content-type" => browser.content_type = value,
             "cookie" if !sources.session_cookie.is_empty() => {
                 // Which of several the site reads cannot be told: the first two count.
                 for session in cookies(value, sources.session_cookie.as_bytes()) {

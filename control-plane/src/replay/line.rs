@@ -63,6 +63,14 @@ pub(crate) struct LoggedHeaders<'a> {
     pub(crate) sec_ch_ua_mobile: Text<'a>,
     /// `Sec-CH-UA-Platform`.
     pub(crate) sec_ch_ua_platform: Text<'a>,
+    /// `Origin`.
+    pub(crate) origin: Text<'a>,
+    /// `Upgrade`.
+    pub(crate) upgrade: Text<'a>,
+    /// `Sec-Purpose`.
+    pub(crate) sec_purpose: Text<'a>,
+    /// `Content-Type` of the request.
+    pub(crate) content_type: Text<'a>,
     /// Whether the request came over TLS.
     pub(crate) secure: bool,
 }
@@ -105,8 +113,11 @@ impl LoggedHeaders<'_> {
             sec_ch_ua: &self.sec_ch_ua,
             sec_ch_ua_mobile: &self.sec_ch_ua_mobile,
             sec_ch_ua_platform: &self.sec_ch_ua_platform,
+            origin: &self.origin,
+            upgrade: &self.upgrade,
+            sec_purpose: &self.sec_purpose,
+            content_type: &self.content_type,
             secure: self.secure,
-            ..BrowserHeaders::default()
         }
     }
 }

@@ -203,6 +203,16 @@ impl<'w> Visit<'w> {
         };
         let time_ms = if self.transport == Transport::Log { logged_ms / 1000 * 1000 } else { time_ms };
         let secure = self.transport == Transport::Https;
+        let mut headers = self.face.headers(self.transport, ask.purpose, origin);
+        if let Some(headers) = headers.as_deref_mut() {
+            headers.origin = named.clone().into_bytes().into();
+            headers.sec_purpose = sent.sec_purpose.as_bytes().into();
+            match ask.purpose {
+                Purpose::Handshake => headers.upgrade = b"websocket".into(),
+                Purpose::Report => headers.content_type = b"application/reports+json".into(),
+                _ => {}
+            }
+        }
         let line = LogLine {
             address: Some(self.address),
             time_ms,
@@ -214,7 +224,7 @@ impl<'w> Visit<'w> {
             ja4: if secure { self.face.ja4.as_bytes().into() } else { b"".into() },
             location: ask.location.into_bytes().into(),
             status: Some(ask.status),
-            headers: self.face.headers(self.transport, ask.purpose, origin),
+            headers,
             ..LogLine::default()
         };
         let upgrade = if ask.purpose == Purpose::Handshake { "websocket" } else { "" };

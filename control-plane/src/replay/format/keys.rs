@@ -38,6 +38,14 @@ pub(super) enum Field {
     SecFetchSite,
     SecFetchMode,
     SecFetchDest,
+    /// `Origin`.
+    Origin,
+    /// `Upgrade`.
+    Upgrade,
+    /// `Sec-Purpose`.
+    SecPurpose,
+    /// `Content-Type` of the request.
+    ContentType,
     SecChUa,
     SecChUaMobile,
     SecChUaPlatform,
@@ -168,6 +176,9 @@ const HEADERS: &[(Field, &str)] = &[
     (Field::SecFetchSite, "sec_fetch_site"),
     (Field::SecFetchMode, "sec_fetch_mode"),
     (Field::SecFetchDest, "sec_fetch_dest"),
+    (Field::Origin, "origin"),
+    (Field::Upgrade, "upgrade"),
+    (Field::SecPurpose, "sec_purpose"),
     (Field::SecChUa, "sec_ch_ua"),
     (Field::SecChUaMobile, "sec_ch_ua_mobile"),
     (Field::SecChUaPlatform, "sec_ch_ua_platform"),
