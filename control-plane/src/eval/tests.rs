@@ -189,6 +189,12 @@ fn simulated_sites_are_told_by_kind_and_traits() {
     {
         assert!(text.contains(told), "{told} in {text}");
     }
+    let held_out = evaluate("--simulate --scale 0.02 --kind random-forest", folder.path()).expect("figures");
+    for standing in &held_out.views[0].standings {
+        let of_kind = standing.sites.iter().filter(|site| site.sort == "kind");
+        let clients: u64 = of_kind.map(|site| site.people + site.bots).sum();
+        assert_eq!(clients, held_out.clients as u64, "a split keeps rows with their sites");
+    }
     let log = evaluate("--model builtin --log DIR/site.log --labels DIR/site.tsv", folder.path());
     assert!(!log.expect("figures").text(false).contains("by kind of site"));
 }
