@@ -126,7 +126,7 @@ impl Model {
         }
         let short = ModelError::Damaged("cut short");
         let version = reader.u16().ok_or(short)?;
-        if version != FEATURE_VERSION && version != 2 {
+        if version != FEATURE_VERSION {
             return Err(ModelError::FeatureVersion(version));
         }
         let (content, sum) = bytes.split_last_chunk::<8>().ok_or(short)?;
