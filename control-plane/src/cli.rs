@@ -181,10 +181,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(ranges::command::run(command, &loaded))
         }
-        Command::Replay(args) => {
-            let Loaded { config, ranges, .. } = sources.load()?;
-            replay::run(args, config.policy, ranges.compile())
-        }
+        Command::Replay(args) => replay::run(args, sources.load()?),
         Command::Simulate(args) => {
             let Loaded { config, ranges, .. } = sources.load()?;
             simulate::run(&args, config.policy, ranges.compile())

@@ -20,6 +20,9 @@ struct Row<'a> {
     score: f32,
     ml_probability: f32,
     action: Action,
+    /// The crawler that it claims to be, where nobody has looked into that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_be_verified: Option<&'static str>,
     features: &'a [f32; FEATURE_COUNT],
     reasons: Vec<Reason>,
 }
@@ -51,6 +54,10 @@ pub(crate) fn write(
         score: rounded(decision.score, 100.0),
         ml_probability: rounded(decision.ml_probability, 10_000.0),
         action: decision.action,
+        would_be_verified: judged
+            .claim
+            .filter(|(_, verdict)| verdict.is_none())
+            .map(|(crawler, _)| crawler.name),
         features: decision.features.values(),
         reasons: decision
             .reasons

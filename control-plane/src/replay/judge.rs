@@ -3,14 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sallyport_core::{AddressState, Answer, ClientState, Decision, Engine, Marks, NetworkState, SiteLearner, Subjects};
+use sallyport_core::{
+    AddressState, AgentVerdict, Answer, ClientState, Decision, Engine, KnownCrawler, Marks, NetworkState,
+    SiteLearner, Subjects,
+};
 
 use super::line::LogLine;
 use super::recent::Recent;
 
+/// How far a line is ahead of the one before it to be taken for a mistake, ms: 30 days.
+const FAR_MS: u64 = 30 * 86_400_000;
+/// As many lines in a row that are as far ahead are none.
+const LINES_AHEAD: u32 = 3;
+
 /// Judges one line after the other.
 pub(crate) struct Judge {
     engine: Engine,
+    capacity: usize,
     clients: Recent<ClientState>,
     addresses: Recent<AddressState>,
     networks: Recent<NetworkState>,
@@ -19,7 +28,11 @@ pub(crate) struct Judge {
     /// Lessons that the engine's profile rests on.
     learned: u64,
     now_ms: u64,
+    lines: u64,
     late: u64,
+    /// A time far ahead, and how many lines in a row were about it.
+    ahead: (u64, u32),
+    astray: u64,
     busy: Duration,
 }
 
@@ -29,6 +42,8 @@ pub(crate) struct Judged {
     pub(crate) client: u64,
     /// What core decided.
     pub(crate) decision: Decision,
+    /// The crawler that it claims to be, and what came of verifying that, if anybody did.
+    pub(crate) claim: Option<(&'static KnownCrawler, Option<AgentVerdict>)>,
 }
 
 impl Judge {
@@ -37,24 +52,30 @@ impl Judge {
         engine.learned(Arc::default());
         Self {
             engine,
+            capacity,
             clients: Recent::new(capacity),
             addresses: Recent::new(capacity),
             networks: Recent::new(capacity),
             learner: SiteLearner::new(),
             learned: 0,
             now_ms: 0,
+            lines: 0,
             late: 0,
+            ahead: (0, 0),
+            astray: 0,
             busy: Duration::ZERO,
         }
     }
 
     /// Judges a request and feeds its answer back, as the filter does.
     pub(crate) fn judge(&mut self, line: &LogLine<'_>) -> Judged {
+        self.judge_known(line, None)
+    }
+
+    /// The same, of a client of which it is known whether it is the crawler that it claims to be.
+    pub(crate) fn judge_known(&mut self, line: &LogLine<'_>, verdict: Option<AgentVerdict>) -> Judged {
         let started = Instant::now();
-        if line.time_ms < self.now_ms {
-            self.late += 1;
-        }
-        self.now_ms = self.now_ms.max(line.time_ms);
+        self.go_on_to(line.time_ms);
         if self.learner.is_due(self.learned) {
             self.learned = self.learner.lessons();
             self.engine.learned(Arc::new(self.learner.profile()));
@@ -73,19 +94,58 @@ impl Judge {
             sessions: &mut [],
             network_key,
         };
+        if let Some(verdict) = verdict {
+            self.engine.remember_agent(verdict, u32::MAX, subjects.client, self.now_ms);
+        }
         let asked = self.engine.ask(&facts);
         let decision = self.engine.decide(&asked, &mut subjects, (Marks::default(), false), self.now_ms);
         if let Some(lesson) = &decision.lesson {
             self.learner.learn(lesson, self.now_ms);
         }
-        if let (Some(watch), Some(status)) = (decision.watch, line.status) {
+        if let (Some(watch), Some(status)) = (decision.watch, line.status.filter(|_| !line.by_gate)) {
             // Logs tell no content type: an asset is what was answered to the name of one.
             let (path, referer) = (line.path(), facts.referer);
             let answer = Answer { path, status, location: &line.location, referer, ..Answer::default() };
             self.engine.answered(watch, answer, &mut subjects, self.now_ms);
         }
         self.busy += started.elapsed();
-        Judged { client: client_key, decision }
+        Judged { client: client_key, decision, claim: None }
+    }
+
+    /// Sets the clock to a line's time. It never goes back, and does not follow a line or two that are far ahead.
+    fn go_on_to(&mut self, time_ms: u64) {
+        self.lines += 1;
+        if self.lines == 2 && time_ms.saturating_add(FAR_MS) < self.now_ms {
+            // The first line was the one that is far ahead.
+            self.clients = Recent::new(self.capacity);
+            self.addresses = Recent::new(self.capacity);
+            self.networks = Recent::new(self.capacity);
+            self.learner = SiteLearner::new();
+            self.learned = 0;
+            self.engine.learned(Arc::default());
+            self.now_ms = time_ms;
+            self.astray += 1;
+        }
+        if self.lines > 1 && time_ms > self.now_ms.saturating_add(FAR_MS) {
+            let (ahead_ms, count) = self.ahead;
+            let count = if time_ms.abs_diff(ahead_ms) <= FAR_MS { count + 1 } else { 1 };
+            self.ahead = (time_ms, count);
+            if count < LINES_AHEAD {
+                self.astray += 1;
+                return;
+            }
+            // Time has passed, and nobody came.
+            self.astray = self.astray.saturating_sub(u64::from(LINES_AHEAD - 1));
+        } else if time_ms < self.now_ms {
+            self.late += 1;
+        }
+        self.ahead = (0, 0);
+        self.now_ms = self.now_ms.max(time_ms);
+    }
+
+    /// Lines that were far ahead of those around them and were judged at the time of the one before.
+    pub(crate) fn astray(&self) -> u64 {
+        self.astray
     }
 
     /// Lines that were older than one before them and were judged at that one's time.
@@ -109,6 +169,30 @@ mod tests {
     use sallyport_core::{Action, HashKey, Model, Policy, PolicyConfig, Ranges};
 
     use super::*;
+
+    fn judge() -> Judge {
+        let policy = Policy::compile(PolicyConfig::default()).expect("valid");
+        let (model, key) = (Model::built_in().expect("weights"), HashKey::from_bytes([3; 16]));
+        Judge::new(Engine::new(policy, model, Ranges::default(), key, 1), 100)
+    }
+
+    #[test]
+    fn a_line_of_2038_does_not_move_the_clock_and_a_silence_does() {
+        let (start, year_2038, day) = (1_720_774_800_000_u64, 2_147_483_647_000, 86_400_000);
+        let after = |times: &[u64]| {
+            let mut judge = judge();
+            for time_ms in times {
+                judge.judge(&LogLine { time_ms: *time_ms, ..LogLine::default() });
+            }
+            (judge.now_ms, judge.late(), judge.astray())
+        };
+        assert_eq!(after(&[start, year_2038, start + 1000]), (start + 1000, 0, 1));
+        assert_eq!(after(&[year_2038, start, start + 1000]), (start + 1000, 0, 1));
+        assert_eq!(after(&[start, year_2038, year_2038, start + 1000]), (start + 1000, 0, 2));
+        let later = start + 90 * day;
+        assert_eq!(after(&[start, later, later + 1, later + 2, later + 3]), (later + 3, 0, 0));
+        assert_eq!(after(&[start, start - 5, start + day]), (start + day, 1, 0));
+    }
 
     #[test]
     fn a_logged_redirect_back_to_the_referer_is_a_failure_where_the_form_is_shown_again() {

@@ -17,6 +17,7 @@ mod recent;
 mod run;
 mod summary;
 mod tally;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,11 @@ pub struct Args {
     /// Judge by these weights instead of the built-in ones.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+
+    /// Ask name servers and published ranges whether crawlers are who they claim to be: each address once, and for at most so
+    /// many seconds in all.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "60")]
+    pub verify: Option<u32>,
 
     /// Labels of the lines, one file per log: tab-separated, a header `line label …`, then `bot`, `human` or
     /// anything else for unknown.

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use sallyport_core::{Engine, HashKey, Model, Policy, PolicyConfig, Ranges};
+use sallyport_core::{Engine, HashKey, Model, Policy, PolicyConfig, Ranges, claimed_crawler};
 
 use super::accuracy::{Measure, Report};
 use super::format::KeyMap;
@@ -15,7 +15,10 @@ use super::progress::Progress;
 use super::reader::{Read, Reading};
 use super::summary::Style;
 use super::tally::Tally;
+use super::verify::Verification;
 use super::{Args, decisions, html, reader, summary};
+use crate::config::Loaded;
+use crate::crawlers::CrawlerRanges;
 
 /// The key of a replay: nothing that is keyed by it leaves the process but as a name within one output, and the
 /// same log gives the same output every time.
@@ -28,6 +31,10 @@ pub(super) struct Outcome {
     pub(super) accuracy: Vec<Report>,
     /// Lines judged at a later time than their own.
     pub(super) late: u64,
+    /// Lines far ahead of those around them.
+    pub(super) astray: u64,
+    /// Requests of claimed crawlers that there was no time to verify.
+    pub(super) unasked: u64,
     /// Client records dropped for lack of room.
     pub(super) forgotten: u64,
     /// The whole run and core's part in it, seconds.
@@ -35,13 +42,13 @@ pub(super) struct Outcome {
     pub(super) core_seconds: f64,
 }
 
-/// Replays the logs under a policy and address ranges, and writes what was asked for.
+/// Replays the logs under a configuration's policy and address ranges, and writes what was asked for.
 ///
 /// # Errors
 /// If a file cannot be read or written, its format is not known, or labels or weights are malformed. Broken lines
 /// are counted, not fatal; a reader that closes the pipe ends the run quietly.
-pub fn run(args: Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<()> {
-    match replay(&args, policy, ranges) {
+pub fn run(args: Args, loaded: Loaded) -> anyhow::Result<()> {
+    match replay(&args, loaded) {
         Err(error) if is_closed_pipe(&error) => Ok(()),
         result => result,
     }
@@ -54,7 +61,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn replay(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<()> {
+fn replay(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     ensure!(
         args.labels.is_empty() || args.labels.len() == args.files.len(),
         "--labels must be given once for each log: {} given for {} logs",
@@ -62,8 +69,14 @@ fn replay(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<(
         args.files.len(),
     );
     let started = Instant::now();
+    let verify = |seconds: u32| {
+        let ranges = CrawlerRanges::new(loaded.ranges.crawlers());
+        Verification::new(&loaded.config.crawlers, ranges, Duration::from_secs(seconds.into()))
+    };
+    let verification = args.verify.map(verify).transpose()?;
     let mut replay = Replay {
-        judge: Judge::new(engine(args, policy, ranges)?, args.max_clients),
+        verification,
+        judge: Judge::new(engine(args, loaded.config.policy, loaded.ranges.compile())?, args.max_clients),
         tally: Tally::new(args.max_clients),
         measure: None,
         reading: Reading {
@@ -86,6 +99,8 @@ fn replay(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<(
         files: args.files.iter().map(|file| file.display().to_string()).collect(),
         accuracy: replay.measure.map(Measure::reports).unwrap_or_default(),
         late: replay.judge.late(),
+        astray: replay.judge.astray(),
+        unasked: replay.verification.as_ref().map_or(0, Verification::unasked),
         forgotten: replay.judge.forgotten(),
         core_seconds: replay.judge.busy().as_secs_f64(),
         seconds: started.elapsed().as_secs_f64(),
@@ -128,6 +143,7 @@ fn engine(args: &Args, policy: PolicyConfig, ranges: Ranges) -> anyhow::Result<E
 
 /// One run in progress.
 struct Replay {
+    verification: Option<Verification>,
     judge: Judge,
     tally: Tally,
     measure: Option<Measure>,
@@ -143,7 +159,7 @@ impl Replay {
         }
         let name = (args.files.len() > 1).then(|| path.display().to_string());
         let name = name.as_deref();
-        let Self { judge, tally, measure, reading, progress, decisions } = self;
+        let Self { verification, judge, tally, measure, reading, progress, decisions } = self;
         let lines = reader::read(path, reading, progress, |number, read| {
             let line = match read {
                 Read::Request(line) => line,
@@ -156,7 +172,15 @@ impl Replay {
                     return Ok(());
                 }
             };
-            let judged = judge.judge(&line);
+            let crawler = claimed_crawler(&line.user_agent);
+            let verdict = match (verification.as_mut(), crawler, line.address) {
+                (Some(verification), Some(crawler), Some(address)) if !line.by_name => {
+                    verification.verdict(crawler, &line.user_agent, address)
+                }
+                _ => None,
+            };
+            let mut judged = judge.judge_known(&line, verdict);
+            judged.claim = crawler.map(|crawler| (crawler, verdict));
             tally.judged(&line, &judged);
             if let (Some(measure), Some(labels)) = (measure.as_mut(), labels) {
                 measure.add(labels, number, &judged);

@@ -26,6 +26,7 @@ mod ranges;
 #[path = "../redis_server/mod.rs"]
 mod redis_server;
 mod reload;
+mod replay;
 mod replicas;
 mod reputation;
 mod sessions;

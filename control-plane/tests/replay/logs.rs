@@ -143,3 +143,54 @@ fn own_keys_are_mapped() {
     assert_eq!(decisions[0]["ip"], "192.0.2.9");
     assert!(replay.fails(&["--map", "colour=red", text(&log)]).contains("the fields are"));
 }
+
+#[test]
+fn a_log_without_user_agents_refuses_nobody_for_that() {
+    let log = testdata("good").into_iter().find(|log| log.ends_with("common.log")).expect("it is there");
+    let replay = Replay::new();
+    for decision in replay.decisions(&[text(&log)]) {
+        let reasons = decision["reasons"].as_array().expect("reasons");
+        assert!(reasons.iter().all(|reason| reason["check"] != "user_agent"), "{decision}");
+    }
+    let summary = replay.succeeds(&[text(&log)]);
+    assert!(summary.contains("of a format without user agents"), "{summary}");
+}
+
+#[test]
+fn rubbish_before_the_first_line_does_not_hide_the_format() {
+    let line = r#"192.0.2.7 - - [15/Dec/2018:10:18:31 +0000] "GET / HTTP/1.1" 200 334 "-" "curl/8""#;
+    let scan = r#"192.0.2.9 - - [15/Dec/2018:10:18:30 +0000] "\x16\x03\x01\x02" 400 157 "-" "-""#;
+    let replay = Replay::new();
+    for start in ["\u{feff}".to_owned(), "\0".repeat(200_000), format!("{scan}\n").repeat(300)] {
+        let log = format!("{start}{line}\n");
+        let decisions = parse(&replay.succeeds_reading(log.as_bytes(), &["-", "--json"]));
+        assert_eq!(decisions.len(), 1);
+        assert_eq!(decisions[0]["ip"], "192.0.2.7");
+    }
+}
+
+#[test]
+fn a_line_of_2038_does_not_age_those_after_it() {
+    let line = |date: &str, path: &str| {
+        format!("192.0.2.7 - - [{date} +0000] \"GET {path} HTTP/1.1\" 200 334 \"-\" \"curl/8\"\n")
+    };
+    let replay = Replay::new();
+    let log = replay.file(
+        "astray.log",
+        line("15/Dec/2018:10:18:31", "/")
+            + &line("19/Jan/2038:03:14:07", "/")
+            + &line("15/Dec/2018:10:18:33", "/"),
+    );
+    let summary = replay.succeeds(&[text(&log)]);
+    assert!(summary.contains("Note: 1 line more than a month ahead"), "{summary}");
+    assert!(!summary.contains("older than one before"), "{summary}");
+}
+
+#[test]
+fn what_a_client_forged_is_counted_apart() {
+    let replay = Replay::new();
+    let line = r#"[2024-07-12T09:00:00Z] "GET / HTTP/1.1" 200 - 0 0 4 3 "6.6.6.6" "Mozilla/5.0, 192.0.2.7" "curl/8" "id" "shop.example" "10.0.0.5:80""#;
+    let log = replay.file("forged.log", line);
+    let summary = replay.succeeds(&["--format", "envoy", text(&log)]);
+    assert!(summary.contains("Note: 1 line in which a client wrote what ends a field"), "{summary}");
+}

@@ -125,3 +125,62 @@ fn weights_of_another_kind_are_refused() {
     let weights = replay.file("weights.bin", "not weights");
     assert!(replay.fails(&[text(&log), "--model", text(&weights)]).contains("not a Sallyport model"));
 }
+
+/// 40 readings of one page, each by another visitor.
+fn visitors(client: impl Fn(u32) -> String, forwarded: impl Fn(u32) -> String) -> String {
+    let line = |n| combined(n, &client(n), "/", &format!("agent {n}"));
+    (0..40).map(|n| format!("{} \"{}\"\n", line(n).trim_end(), forwarded(n))).collect()
+}
+
+#[test]
+fn a_log_behind_a_balancer_says_so() {
+    let replay = Replay::new();
+    let balancers = |n: u32| format!("203.0.113.{}", n % 2);
+    let log = replay.file("behind.log", visitors(balancers, |n| format!("6.6.6.6, 192.0.2.{n}")));
+    let summary = replay.succeeds(&[text(&log), "--html", "report.html"]);
+    let beware = "Beware: this log stands behind a balancer: 100.0 % of its lines come from 203.0.113.";
+    assert!(summary.contains(beware), "{summary}");
+    let page =
+        std::fs::read_to_string(replay.folder.path().join("report.html")).expect("the page is written");
+    assert!(page.contains(beware), "{page}");
+    let summary = replay.succeeds(&[text(&log), "--trusted-hops", "1"]);
+    assert!(summary.starts_with("40 requests of 40 clients") && !summary.contains("Beware"), "{summary}");
+    let decisions = replay.decisions(&[text(&log), "--trusted-hops", "1"]);
+    assert_eq!(decisions[7]["ip"], "192.0.2.7", "not what the client says");
+
+    let pods = replay.file("private.log", visitors(|n| format!("10.1.{n}.1"), |_| "-".to_owned()));
+    assert!(replay.succeeds(&[text(&pods)]).contains("come from private addresses"));
+}
+
+#[test]
+fn a_log_that_is_newest_first_says_so() {
+    let replay = Replay::new();
+    let log = (0..40).rev().map(|n| combined(n, &format!("192.0.2.{n}"), "/", "curl/8")).collect::<String>();
+    let summary = replay.succeeds(&[text(&replay.file("turned.log", log))]);
+    assert!(summary.contains("Beware: this log is newest first"), "{summary}");
+}
+
+#[test]
+fn claimed_crawlers_are_shown_apart() {
+    let replay = Replay::new();
+    let googlebot = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+    let log = combined(0, "192.0.2.1", "/of-a-crawler", googlebot) + &combined(1, "192.0.2.2", "/", "curl/8");
+    let log = replay.file("crawlers.log", log);
+    let summary = replay.succeeds(&[text(&log)]);
+    assert!(summary.contains("Claimed crawlers: 1 request, of which 1 would be verified"), "{summary}");
+    assert!(
+        !summary.contains("192.0.2.1 ") && !summary.contains("/of-a-crawler"),
+        "not among the refused: {summary}"
+    );
+    let decisions = replay.decisions(&[text(&log)]);
+    assert_eq!(decisions[0]["would_be_verified"], "googlebot");
+    assert!(decisions[1].get("would_be_verified").is_none());
+}
+
+#[test]
+fn a_gate_s_own_refusals_are_counted() {
+    let replay = Replay::new();
+    let line = r#"[2024-07-12T09:00:00Z] "GET / HTTP/2" 403 - 0 512 4 - "192.0.2.7" "curl/8" "id" "shop.example" "-""#;
+    let summary = replay.succeeds(&[text(&replay.file("own.log", line))]);
+    assert!(summary.contains("Note: 1 request refused by a gate before the site"), "{summary}");
+}

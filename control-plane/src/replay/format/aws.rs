@@ -2,7 +2,7 @@
 
 use sallyport_core::Unknown;
 
-use super::client::Way;
+use super::client::{Way, without_port};
 use super::scan::{Scan, unescape};
 use super::{dash, request, status, time};
 use crate::replay::line::{LineError, LogLine};
@@ -15,7 +15,7 @@ pub(super) fn parse(line: &[u8], trusted_hops: usize) -> Result<LogLine<'_>, Lin
     let time = if is_typed { scan.word("the time")? } else { first };
     let time_ms = time::rfc3339(time).ok_or(LineError::Time)?;
     scan.word("the balancer")?;
-    let peer = scan.word("the client address")?;
+    let peer = without_port(scan.word("the client address")?);
     for field in ["the target", "a time", "a time", "a time"] {
         scan.word(field)?;
     }

@@ -60,6 +60,14 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     parsed.map(canonical)
 }
 
+/// What stands before the port of a writer that always adds one, to IPv6 addresses without brackets too.
+pub(super) fn without_port(text: &[u8]) -> &[u8] {
+    match text.iter().rposition(|&byte| byte == b':') {
+        Some(at) => text.get(..at).unwrap_or_default(),
+        None => text,
+    }
+}
+
 fn is_host(text: &[u8]) -> bool {
     let of_a_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
     text.len() <= 253 && text.iter().all(of_a_name) && text.iter().any(u8::is_ascii_alphabetic)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sallyport_core::Unknown;
 
-use super::client::Way;
+use super::client::{Way, without_port};
 use super::keys::{Field, KeyMap};
 use super::scan::{Scan, unhash};
 use super::{dash, request, status, time};
@@ -18,7 +18,7 @@ pub(super) fn parse<'a>(
     trusted_hops: usize,
 ) -> Result<LogLine<'a>, LineError> {
     let mut scan = Scan::new(line);
-    let peer = scan.word("the client address")?;
+    let peer = without_port(scan.word("the client address")?);
     let time_ms = time::local(scan.bracketed("the time")?).ok_or(LineError::Time)?;
     for field in ["the frontend", "the backend", "the timers"] {
         scan.word(field)?;

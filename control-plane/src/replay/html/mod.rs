@@ -8,7 +8,9 @@ use sallyport_core::{Action, Check};
 
 use super::accuracy::{Accuracy, LEVELS, Report};
 use super::run::Outcome;
-use super::summary::{address_of, auc, false_positives, grouped, minute, named_reasons, percent};
+use super::summary::{
+    address_of, auc, false_positives, grouped, minute, named_reasons, notes, percent, warnings,
+};
 use super::tally::{ClientTally, Tally, excerpt};
 
 /// How many clients are listed per action, and how many paths.
@@ -44,9 +46,9 @@ pub(super) fn page(outcome: &Outcome) -> anyhow::Result<String> {
             broken_lines => tally.shown_broken.iter().map(|line| context! {
                 place => line.place(), why => &line.why, excerpt => &line.excerpt,
             }).collect::<Vec<_>>(),
-            late => (outcome.late > 0).then(|| grouped(outcome.late)),
-            without_address => (tally.without_address > 0).then(|| grouped(tally.without_address)),
-            left_out => (tally.clients.left_out() > 0).then(|| grouped(tally.clients.left_out())),
+            warnings => warnings(outcome),
+            notes => notes(outcome),
+            unverified => (tally.crawlers.unverified() > 0).then(|| grouped(tally.crawlers.unverified())),
             version => env!("CARGO_PKG_VERSION"),
         },
     )?;

@@ -1,5 +1,6 @@
 //! The summary that a person reads in a terminal, or finds in a file when it was piped.
 
+mod notes;
 mod words;
 
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use super::accuracy::{LEVELS, Report};
 use super::run::Outcome;
 use super::tally::{ClientTally, Tally, excerpt};
 use crate::table::Table;
+pub(super) use notes::{notes, warnings};
 pub(super) use words::{auc, count, false_positives, grouped, minute, percent};
 
 /// How many clients and paths are listed.
@@ -60,9 +62,13 @@ impl Style {
 /// The whole summary, ending in a line break.
 pub(super) fn text(outcome: &Outcome, style: &Style) -> String {
     let mut text = head(outcome, style);
+    for warning in warnings(outcome) {
+        let _ = writeln!(text, "\n{}", style.bold(&format!("Beware: {warning}.")));
+    }
     if outcome.tally.requests > 0 {
         text.push_str(&actions(&outcome.tally, style));
         text.push_str(&reasons(&outcome.tally, style));
+        text.push_str(&crawlers(&outcome.tally, style));
         text.push_str(&clients(&outcome.tally, style));
         text.push_str(&paths(&outcome.tally, style));
     }
@@ -70,7 +76,13 @@ pub(super) fn text(outcome: &Outcome, style: &Style) -> String {
         text.push_str(&accuracy(report, style));
     }
     text.push_str(&broken(&outcome.tally, style));
-    text.push_str(&notes(outcome, style));
+    let notes = notes(outcome);
+    for note in &notes {
+        let _ = write!(text, "\n{}", style.faint(&format!("Note: {note}")));
+    }
+    if !notes.is_empty() {
+        text.push('\n');
+    }
     text
 }
 
@@ -215,22 +227,36 @@ fn broken(tally: &Tally, style: &Style) -> String {
     section(&title, &table, style)
 }
 
-fn notes(outcome: &Outcome, style: &Style) -> String {
-    let tally = &outcome.tally;
-    let notes = [
-        (outcome.late, "line", "older than one before and judged at its time: give the oldest log first"),
-        (tally.without_address, "line", "without a client address: told apart by user agent alone"),
-        (outcome.forgotten, "client record", "dropped for lack of room: raise --max-clients"),
-        (tally.clients.left_out(), "client", "not listed for lack of room: raise --max-clients"),
-    ];
-    let mut text = String::new();
-    for (number, what, note) in notes.into_iter().filter(|(number, ..)| *number > 0) {
-        let _ = write!(text, "\n{}", style.faint(&format!("Note: {} {note}.", count(number, what))));
+fn crawlers(tally: &Tally, style: &Style) -> String {
+    let mut table = Table::new([Left, Left, Right, Right, Right, Right]);
+    let head = ["crawler", "category", "would be verified", "verified", "false", "cannot be told"];
+    table.row(head.map(str::to_owned));
+    let mut all = 0;
+    for (crawler, claims) in tally.crawlers.rows() {
+        let counts = [claims.unverified, claims.verified, claims.false_ones, claims.unsure];
+        all += counts.iter().sum::<u64>();
+        let [unverified, verified, false_ones, unsure] = counts.map(grouped);
+        table.row([
+            crawler.name.to_owned(),
+            crawler.category.name().to_owned(),
+            unverified,
+            verified,
+            false_ones,
+            unsure,
+        ]);
     }
-    if !text.is_empty() {
-        text.push('\n');
+    if all == 0 {
+        return String::new();
     }
-    text
+    let title = format!("Claimed crawlers: {}", count(all, "request"));
+    let title = match tally.crawlers.unverified() {
+        0 => title,
+        unverified => format!(
+            "{title}, of which {} would be verified by DNS and published ranges, and are in no other table (--verify asks now)",
+            grouped(unverified)
+        ),
+    };
+    section(&title, &table, style)
 }
 
 fn section(title: &str, table: &Table, style: &Style) -> String {

@@ -17,6 +17,10 @@ const MAX_AGENT: usize = 160;
 pub(crate) struct ClientTally {
     /// Its address, of the first request.
     pub(crate) address: Option<IpAddr>,
+    /// Whether the address is made of a host name.
+    by_name: bool,
+    /// Whether it claims to be a crawler and nobody has looked into that.
+    is_unverified: bool,
     /// Its user agent, fit to be shown.
     pub(crate) user_agent: String,
     /// Requests by action.
@@ -31,9 +35,15 @@ pub(crate) struct ClientTally {
 
 impl ClientTally {
     fn new(line: &LogLine<'_>) -> Self {
+        let user_agent = match line.unknown.user_agent {
+            true => "(not logged)".to_owned(),
+            false => excerpt(&line.user_agent, MAX_AGENT),
+        };
         Self {
             address: line.address,
-            user_agent: excerpt(&line.user_agent, MAX_AGENT),
+            by_name: line.by_name,
+            is_unverified: false,
+            user_agent,
             actions: PerAction::default(),
             max_score: 0.0,
             suspicious: 0,
@@ -86,6 +96,29 @@ impl ClientTally {
     }
 }
 
+/// The share of requests that is nearly all.
+const NEARLY_ALL: f64 = 0.95;
+
+/// Where nearly all requests of a log come from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Crowded {
+    /// One address or two.
+    Addresses(Vec<IpAddr>),
+    /// Addresses that no visitor comes from over the Internet.
+    Private,
+}
+
+/// RFC 1918, 4193 and 6598, link-local and loopback.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 /// All clients, by key.
 pub(crate) struct Clients {
     max: usize,
@@ -105,6 +138,7 @@ impl Clients {
             self.make_room();
         }
         let client = self.tallies.entry(judged.client).or_insert_with(|| ClientTally::new(line));
+        client.is_unverified = matches!(judged.claim, Some((_, None)));
         let decision = &judged.decision;
         client.actions[decision.action as usize] += 1;
         client.max_score = client.max_score.max(decision.score);
@@ -140,10 +174,35 @@ impl Clients {
     /// Clients by the gravest action they got.
     pub(crate) fn by_worst_action(&self) -> PerAction {
         let mut counts = PerAction::default();
-        for client in self.tallies.values() {
+        for client in self.tallies.values().filter(|client| !client.is_unverified) {
             counts[client.worst() as usize] += 1;
         }
         counts
+    }
+
+    /// Where nearly all requests come from, and their share, if that is one or two addresses, or private ones.
+    pub(crate) fn crowded(&self) -> Option<(f64, Crowded)> {
+        let mut by_address: HashMap<IpAddr, u64> = HashMap::new();
+        for client in self.tallies.values().filter(|client| !client.by_name) {
+            if let Some(address) = client.address {
+                *by_address.entry(address).or_default() += client.requests();
+            }
+        }
+        let all: u64 = self.tallies.values().map(ClientTally::requests).sum();
+        let share = |requests: u64| requests as f64 / all.max(1) as f64;
+        let mut addresses: Vec<_> =
+            by_address.iter().map(|(address, requests)| (*requests, *address)).collect();
+        addresses.sort_unstable_by(|a, b| b.cmp(a));
+        for few in 1..=addresses.len().min(2) {
+            let of_few = share(addresses.iter().take(few).map(|(requests, _)| requests).sum());
+            if of_few >= NEARLY_ALL {
+                let few = addresses.iter().take(few).map(|(_, address)| *address).collect();
+                return Some((of_few, Crowded::Addresses(few)));
+            }
+        }
+        let private =
+            share(addresses.iter().filter(|(_, address)| is_private(*address)).map(|(n, _)| n).sum());
+        (private >= NEARLY_ALL).then_some((private, Crowded::Private))
     }
 
     /// The clients with most refused requests, at most `count`; none without any.
@@ -157,7 +216,8 @@ impl Clients {
     }
 
     fn top(&self, count: usize, by: impl Fn(&ClientTally) -> u64) -> Vec<&ClientTally> {
-        let mut clients: Vec<_> = self.tallies.values().filter(|client| by(client) > 0).collect();
+        let mut clients: Vec<_> =
+            self.tallies.values().filter(|client| !client.is_unverified && by(client) > 0).collect();
         clients.sort_by(|a, b| {
             let order = by(b).cmp(&by(a)).then(b.requests().cmp(&a.requests()));
             order

@@ -1,12 +1,14 @@
 //! What is counted over all judged lines: actions, clients, reasons, paths, and how it went over time.
 
 mod clients;
+mod crawlers;
 mod paths;
 mod timeline;
 
 use sallyport_core::{Action, Check, Decision};
 
-pub(crate) use clients::{ClientTally, Clients};
+pub(crate) use clients::{ClientTally, Clients, Crowded};
+pub(crate) use crawlers::Crawlers;
 pub(crate) use paths::Paths;
 pub(crate) use timeline::Timeline;
 
@@ -61,7 +63,7 @@ pub(crate) struct ReasonTally {
 pub(crate) struct Tally {
     /// Requests judged.
     pub(crate) requests: u64,
-    /// Requests by the action they would get under `enforce`.
+    /// Requests by the action they would get under `enforce`, but for claimed crawlers that nobody has verified.
     pub(crate) actions: PerAction,
     /// Lines that could not be judged.
     pub(crate) broken: u64,
@@ -69,6 +71,16 @@ pub(crate) struct Tally {
     pub(crate) shown_broken: Vec<Broken>,
     /// Requests whose line names no client address.
     pub(crate) without_address: u64,
+    /// Requests whose client is named by its host name.
+    pub(crate) by_name: u64,
+    /// Requests of a format without user agents.
+    pub(crate) without_agent: u64,
+    /// Requests that a gate refused before the site.
+    pub(crate) by_gate: u64,
+    /// Lines in which a client wrote what ends a field.
+    pub(crate) forged: u64,
+    /// What claims to be a crawler.
+    pub(crate) crawlers: Crawlers,
     /// Per client.
     pub(crate) clients: Clients,
     /// Paths of refused requests.
@@ -88,6 +100,11 @@ impl Tally {
             broken: 0,
             shown_broken: Vec::new(),
             without_address: 0,
+            by_name: 0,
+            without_agent: 0,
+            by_gate: 0,
+            forged: 0,
+            crawlers: Crawlers::default(),
             clients: Clients::new(max_clients),
             refused_paths: Paths::new(MAX_PATHS),
             reasons: [ReasonTally::default(); Check::ALL.len()],
@@ -99,9 +116,18 @@ impl Tally {
     pub(crate) fn judged(&mut self, line: &LogLine<'_>, judged: &Judged) {
         let action = judged.decision.action;
         self.requests += 1;
-        self.actions[action as usize] += 1;
         self.without_address += u64::from(line.address.is_none());
+        self.by_name += u64::from(line.by_name);
+        self.without_agent += u64::from(line.unknown.user_agent);
+        self.by_gate += u64::from(line.by_gate);
         self.clients.add(line, judged);
+        if let Some((crawler, verdict)) = judged.claim {
+            self.crawlers.add(crawler, verdict);
+            if verdict.is_none() {
+                return;
+            }
+        }
+        self.actions[action as usize] += 1;
         self.timeline.add(line.time_ms, action);
         if action.refuses() {
             self.refused_paths.add(line.path());
@@ -120,6 +146,7 @@ impl Tally {
     /// Counts a line that cannot be judged.
     pub(crate) fn broken_line(&mut self, file: Option<&str>, line: u64, why: &LineError, bytes: &[u8]) {
         self.broken += 1;
+        self.forged += u64::from(*why == LineError::Forged);
         if self.shown_broken.len() < SHOWN_BROKEN {
             self.shown_broken.push(Broken {
                 file: file.map(str::to_owned),

@@ -59,7 +59,8 @@ pub(crate) fn labelled(
 }
 
 /// Judges the requests of a log and hands each to `each` with the number of its line. Returns how many lines there are, `None`
-/// if the log could not be read to its end. Broken lines are passed over: replay tells of them.
+/// if the log could not be read to its end. Broken lines are passed over, as are requests that a gate refused: replay tells of
+/// them.
 ///
 /// # Errors
 /// If the log cannot be opened or its format is not recognised.
@@ -73,7 +74,8 @@ pub(crate) fn judged(
     let lines = read(log, &Reading::default(), &mut progress, |number, read| {
         if let Read::Request(line) = read {
             let judged = judge.judge(&line);
-            if judged.decision.basis != Basis::Ignored {
+            // What a gate answered is its own doing, and no bot must be taught by what refused it.
+            if judged.decision.basis != Basis::Ignored && !line.by_gate {
                 each(number, &line, &judged);
             }
         }
@@ -81,4 +83,36 @@ pub(crate) fn judged(
     })?;
     progress.done();
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use sallyport_core::{Model, PolicyConfig, Ranges};
+
+    use super::*;
+    use crate::training::sources::engine;
+
+    #[test]
+    fn our_own_refusals_teach_nothing() {
+        let mut log = tempfile::NamedTempFile::new().expect("a file");
+        let mut labels = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(labels, "line\tlabel").expect("a row");
+        let rest = r#""method":"GET","path":"/","ip":"192.0.2.1","ua":"curl/8","response_flags":"-""#;
+        for (number, answer) in (1..).zip([
+            r#""status":200,"upstream_host":"10.0.0.5:80""#,
+            r#""status":403,"upstream_host":"10.0.0.5:80""#,
+            r#""status":403,"upstream_host":"-""#,
+            r#""status":429,"upstream_host":null"#,
+            r#""status":403,"x-sallyport":"action=BLOCK, score=99""#,
+        ]) {
+            writeln!(log, r#"{{"ts":172077480{number},{rest},{answer}}}"#).expect("a line");
+            writeln!(labels, "{number}\tbot").expect("a row");
+        }
+        let model = Model::built_in().expect("built-in model");
+        let engine = engine(model, PolicyConfig::default(), Ranges::default()).expect("an engine");
+        let data = rows(log.path(), labels.path(), None, &engine).expect("rows");
+        assert_eq!(data.len(), 2);
+    }
 }

@@ -91,6 +91,8 @@ fn amazon_s_balancers() {
         );
         assert_eq!(line.user_agent.as_ref(), FIREFOX.as_bytes());
         assert!(line.unknown.referer);
+        let v6 = text.replace("192.0.2.7:2817", "2001:db8::7:2817");
+        assert_eq!(read(Format::Aws, &v6).address, ip("2001:db8::7"));
         assert_eq!(Format::detect(text.as_bytes(), &KeyMap::new(&[])), Some(Format::Aws));
     }
 }
