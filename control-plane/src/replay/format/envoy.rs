@@ -17,10 +17,12 @@ pub(super) fn parse(line: &[u8], trusted_hops: usize) -> Result<LogLine<'_>, Lin
     let text = scan.plain_request()?;
     let status = status(scan.word("the status")?)?;
     let flags = scan.word("the response flags")?;
-    let mut details: &[u8] = b"";
-    let next = scan.word("the bytes received")?;
-    if !next.iter().all(u8::is_ascii_digit) {
-        details = dash(next);
+    // A filter that answers without a reason leaves nothing between two spaces.
+    let is_without = scan.rest().starts_with(b"  ");
+    let next = if is_without { b"" } else { scan.word("the bytes received")? };
+    let is_of_istio = is_without || !next.iter().all(u8::is_ascii_digit);
+    let details = if is_of_istio { dash(next) } else { b"" };
+    if is_of_istio {
         scan.word("the connection termination details")?;
         scan.plain_quote("the upstream transport failure")?;
         scan.word("the bytes received")?;

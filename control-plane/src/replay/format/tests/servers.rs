@@ -25,6 +25,7 @@ fn istio_names_the_peer_and_why_it_answered() {
     assert_eq!(passed.unknown, Unknown { user_agent: false, referer: true });
     assert!(!passed.by_gate && !read(Format::Envoy, &line("via_upstream", 403, "10.0.0.5:8080")).by_gate);
     assert!(read(Format::Envoy, &line("-", 403, "-")).by_gate);
+    assert!(read(Format::Envoy, &line("", 403, "-")).by_gate, "a filter's answer without details");
     assert!(!read(Format::Envoy, &line("direct_response", 403, "-")).by_gate, "the operator's own route");
 }
 
