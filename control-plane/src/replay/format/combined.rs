@@ -51,8 +51,12 @@ fn way(text: &[u8]) -> Result<(&[u8], Way<'_>), LineError> {
         return Err(LineError::Missing("the client address"));
     }
     // What looks like the end of a list after its end: a client wrote spaces into the list.
-    let words = rest.split(|&byte| byte == b' ').collect::<Vec<_>>();
-    if words.windows(2).any(|pair| pair[0].ends_with(b",") && address(pair[1]).is_some()) {
+    let ends = |at: usize| {
+        let next = rest.get(at + 2..).unwrap_or_default();
+        address(next.split(|&byte| byte == b' ').next().unwrap_or_default()).is_some()
+    };
+    let mut commas = rest.windows(2).enumerate().filter(|(_, pair)| pair == b", ");
+    if commas.any(|(at, _)| ends(at)) {
         return Err(LineError::Forged);
     }
     let way = match entries.contains(&b',') {

@@ -66,6 +66,7 @@ impl Format {
         let lines = || {
             sample
                 .split(|&byte| byte == b'\n')
+                .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
                 .filter(|line| !line.trim_ascii().is_empty())
                 .take(SAMPLE_LINES)
         };

@@ -87,7 +87,7 @@ impl<'a> Scan<'a> {
             escaped = byte == b'\\' && !escaped;
             closes
         });
-        if end.is_some_and(|end| !matches!(inside.get(end + 1), None | Some(b' '))) {
+        if end.is_some_and(|end| inside.get(end + 1).is_some_and(|byte| !byte.is_ascii_whitespace())) {
             return Err(LineError::Forged);
         }
         self.close_quote(inside, end, what)

@@ -21,15 +21,16 @@ pub(in crate::replay) fn warnings(outcome: &Outcome) -> Vec<String> {
         );
     }
     if let Some((share, who)) = outcome.tally.clients.crowded() {
-        let who = match who {
+        let (place, who) = match who {
             Crowded::Addresses(addresses) => {
-                addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                ("behind a balancer", addresses.join(" and "))
             }
-            Crowded::Private => "private addresses".to_owned(),
+            Crowded::Private => ("behind a balancer or in a private network", "private addresses".to_owned()),
         };
         warnings.push(format!(
-            "this log stands behind a balancer: {} of its lines come from {who}, which are not visitors. Log the visitor's address, \
-             or X-Forwarded-For and tell with --trusted-hops how many proxies are yours",
+            "this log stands {place}: {} of its lines come from {who}. Where these are no visitors, log the visitor's address, or \
+             X-Forwarded-For and tell with --trusted-hops how many proxies are yours",
             percent(Some(share))
         ));
     }

@@ -102,7 +102,7 @@ fn amazon_s_balancers() {
 fn iis_and_cloudfront_say_what_their_columns_are() {
     let keys = KeyMap::new(&[]);
     let iis = "#Software: Microsoft Internet Information Services 10.0\n#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) cs(Referer) sc-status sc-substatus sc-win32-status time-taken\n2024-07-12 09:00:00 10.0.0.1 GET /a b=c 443 - 192.0.2.7 Mozilla/5.0+(X11;+Linux+x86_64) - 200 0 0 12\n#Fields: date time c-ip cs-method cs-uri-stem sc-status\n2024-07-12 09:00:00 192.0.2.8 GET /d 404";
-    assert_eq!(Format::detect(iis.as_bytes(), &keys), Some(Format::W3c));
+    assert_eq!(Format::detect(iis.replace('\n', "\r\n").as_bytes(), &keys), Some(Format::W3c));
     let mut parser = Parser::new(Format::W3c, &keys, 0);
     let lines: Vec<_> = iis.lines().filter_map(|line| parser.parse(line.as_bytes()).expect(line)).collect();
     assert_eq!(lines.len(), 2);
@@ -299,6 +299,6 @@ fn a_client_cannot_write_the_fields_after_its_own() {
 #[test]
 fn the_format_is_found_behind_scans_by_other_protocols() {
     let scan = r#"192.0.2.9 - - [12/Jul/2024:09:00:00 +0000] "\x16\x03\x01" 400 157 "-" "-""#;
-    let lines = [scan; 60].join("\n");
+    let lines = [scan; 60].join("\r\n");
     assert_eq!(Format::detect(lines.as_bytes(), &KeyMap::new(&[])), Some(Format::Combined));
 }
