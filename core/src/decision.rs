@@ -150,7 +150,7 @@ pub struct OverLimit {
 
 /// The rate cells that a request was added to, as far as they are worth sharing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Charges([Option<Charge>; 8]);
+pub struct Charges([Option<Charge>; 9]);
 
 /// What a rate cell took, for those who share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -188,16 +188,28 @@ fn still_weighs_us(interval_us: u64, elapsed_ms: u64) -> u64 {
     if elapsed_us <= ANSWERED_WITHIN_US { interval_us } else { interval_us.saturating_sub(elapsed_us) }
 }
 
-/// Counts a request for all of its address, and for one rule of its own, if any.
-pub(crate) fn spend_one(
+/// Counts a request of somebody who has business there by its name, for that budget, and at once as what it shares with
+/// others. Who calls is counted for its address besides; who reads, as anybody who does: a name's budget is a part of what
+/// newcomers have, and comes to nothing on top.
+pub(crate) fn spend_named(
     limits: &Limits,
-    rule: Option<LimitRule>,
+    (asked, reads): (&Asked<'_>, bool),
+    budget: Option<LimitRule>,
+    standing: Standing,
     subjects: &mut Subjects<'_>,
     now_ms: u64,
 ) -> Spent {
     let mut spent = Spent::default();
-    for rule in [Some(LimitRule::Address), rule].into_iter().flatten() {
+    if reads {
+        spent = spend(limits, asked, standing, false, subjects, now_ms);
+    } else {
+        spent.take(limits, LimitRule::Address, subjects, now_ms);
+    }
+    if let Some(rule) = budget {
         spent.take(limits, rule, subjects, now_ms);
+    }
+    if reads && spent.wait_us.is_none() {
+        spend_shared(limits, asked, standing, subjects, (now_ms, &mut spent.charges));
     }
     spent
 }

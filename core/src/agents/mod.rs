@@ -21,8 +21,8 @@ use crate::decision::{Action, Basis, Decision};
 use crate::engine::Engine;
 use crate::features::Features;
 use crate::headers::Mismatch;
-use crate::limiter::{Spent, Standing, spend, spend_one, spend_shared};
-use crate::policy::{AgentPolicy, Limits};
+use crate::limiter::{Spent, Standing, spend_named};
+use crate::policy::AgentPolicy;
 use crate::subjects::Subjects;
 
 impl Engine {
@@ -40,7 +40,7 @@ impl Engine {
         }
         let limits = self.policy().limits_at(asked.limits);
         if paths::is_well_known(asked) {
-            let spent = as_anybody(limits, asked, standing, subjects, now_ms);
+            let spent = spend_named(limits, (asked, true), None, standing, subjects, now_ms);
             return Some(self.within(spent, features, &self.evidence(asked, subjects, standing, mismatch)));
         }
         let category = category_of(subjects.client)?;
@@ -68,7 +68,8 @@ impl Engine {
             return None;
         }
         let budget = category.budget().filter(|_| policy == AgentPolicy::Limit);
-        let spent = spend_one(limits, budget, subjects, now_ms);
+        let reads = matches!(category, AgentCategory::Preview | AgentCategory::Feed);
+        let spent = spend_named(limits, (asked, reads), budget, standing, subjects, now_ms);
         Some(self.within(spent, features, &self.evidence(asked, subjects, standing, mismatch)))
     }
 
@@ -87,19 +88,4 @@ impl Engine {
         (decision.limit, decision.charges) = (spent.over, spent.charges);
         decision
     }
-}
-
-/// Charges a request for all that it would be charged for by anybody.
-fn as_anybody(
-    limits: &Limits,
-    asked: &Asked<'_>,
-    standing: Standing,
-    subjects: &mut Subjects<'_>,
-    now_ms: u64,
-) -> Spent {
-    let mut spent = spend(limits, asked, standing, false, subjects, now_ms);
-    if spent.wait_us.is_none() {
-        spend_shared(limits, asked, standing, subjects, (now_ms, &mut spent.charges));
-    }
-    spent
 }

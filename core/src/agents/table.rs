@@ -40,11 +40,26 @@ pub(crate) enum Says {
 /// Whether a name makes its bearer suspicious where it has no business; an app's own calls do not.
 pub(crate) type IsDeclared = bool;
 
+impl Says {
+    /// What somebody is for tells more than what it is built with, and who looks for weaknesses does so under any name.
+    fn closeness(self) -> u8 {
+        use AgentCategory::{App, Library, Other, Scanner, Tool};
+        match self {
+            Self::Device => 0,
+            Self::Person | Self::Is(App | Library | Tool | Other, _) => 1,
+            Self::Is(Scanner, _) => 3,
+            Self::Is(..) => 2,
+        }
+    }
+}
+
 /// A line of the table. Small, since there are many.
 #[derive(Clone, Copy)]
 struct Literal {
     line: &'static str,
     says: Says,
+    /// Whether somebody wrote it down for what it is for, and it was not derived.
+    is_by_hand: bool,
 }
 
 struct Table {
@@ -62,23 +77,24 @@ pub fn named_agents() -> impl Iterator<Item = NamedAgent> {
     })
 }
 
-/// What the longest literal in a user agent says; browsers that stay behind come last.
+/// What the closest literal in a user agent says, of equally close ones what was written by hand, then the longest.
 pub(crate) fn read(user_agent: &[u8]) -> Option<Says> {
     let text = user_agent.get(..READ_BYTES).unwrap_or(user_agent);
     let Table { literals, found } = table();
     let (found, input) = (found.as_ref()?, Input::new(text).anchored(Anchored::No));
-    let (mut state, mut longest) = (OverlappingState::start(), None::<(bool, usize, Says)>);
+    let (mut state, mut longest) = (OverlappingState::start(), None::<((u8, bool, usize), Says)>);
     loop {
         found.try_find_overlapping(&input, &mut state).ok()?;
         let Some(hit) = state.get_match() else { break };
         let Some(literal) = literals.get(hit.pattern().as_usize()) else { continue };
-        let rank = (literal.says != Says::Device, hit.len());
-        let is_more = longest.is_none_or(|(is_name, length, _)| (is_name, length) < rank);
+        let closeness = literal.says.closeness();
+        let rank = (closeness, closeness > 1 && literal.is_by_hand, hit.len());
+        let is_more = longest.is_none_or(|(held, _)| held < rank);
         if is_more && literal.fits(text, hit.start(), hit.end()) {
-            longest = Some((rank.0, rank.1, literal.says));
+            longest = Some((rank, literal.says));
         }
     }
-    longest.map(|(.., says)| says)
+    longest.map(|(_, says)| says)
 }
 
 fn table() -> &'static Table {
@@ -86,11 +102,12 @@ fn table() -> &'static Table {
         let files = [include_str!("../../data/agents.txt"), include_str!("../../data/crawlers.txt")];
         let mut says = Says::Person;
         let mut literals = Vec::new();
-        for line in files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty()) {
-            match line.strip_prefix('[') {
-                Some(section) => says = section_of(section.trim_end_matches(']')),
-                None if line.starts_with('#') => {}
-                None => literals.push(Literal { line, says }),
+        for (is_by_hand, file) in [true, false].into_iter().zip(files) {
+            for line in file.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                match line.strip_prefix('[') {
+                    Some(section) => says = section_of(section.trim_end_matches(']')),
+                    None => literals.push(Literal { line, says, is_by_hand }),
+                }
             }
         }
         let found = literal_set(literals.iter().map(Literal::text)).ok();

@@ -1,5 +1,6 @@
 //! What is wrong with a policy: everything, in one report.
 
+use super::agents::AgentPolicy;
 use super::config::{Limit, PolicyConfig, SessionsConfig};
 use super::host;
 use super::host_limits::HostLimits;
@@ -19,6 +20,8 @@ pub struct Problem {
 
 const MOST_ROUTES: usize = 256;
 const MOST_ENTRIES: usize = 10_000;
+/// Every request of a named agent is compared with all of its category.
+const MOST_AGENT_PATHS: usize = 64;
 const MOST_USER_AGENTS: usize = 64;
 /// Longest path and part of a user agent, in bytes.
 const LONGEST_TEXT: usize = 1024;
@@ -59,6 +62,7 @@ impl PolicyConfig {
         self.check_weights(&mut report);
         self.check_lists(&mut report);
         self.check_paths(&mut report);
+        self.check_agents(&mut report);
         report.0
     }
 
@@ -144,6 +148,41 @@ impl PolicyConfig {
             report.check(good, &format!("lists.allow_user_agents[{i}]"), || {
                 format!("'{part}': write 4 to {LONGEST_TEXT} characters of the user agent")
             });
+        }
+    }
+
+    fn check_agents(&self, report: &mut Report) {
+        for (category, policy) in &self.agents.may {
+            let key = format!("agents.may.{}", category.name());
+            report.check(*policy != AgentPolicy::Limit || category.budget().is_some(), &key, || {
+                "has no budget of its own: write allow, score, challenge or block".to_owned()
+            });
+        }
+        for (category, paths) in &self.agents.paths {
+            let key = format!("agents.paths.{}", category.name());
+            report.check(paths.len() <= MOST_AGENT_PATHS, &key, || {
+                format!("more than {MOST_AGENT_PATHS} paths")
+            });
+            for (i, path) in paths.iter().enumerate().take(MOST_AGENT_PATHS) {
+                let key = format!("{key}[{i}]");
+                let inner = path.strip_prefix('*').unwrap_or(path);
+                let inner = inner.strip_suffix('*').unwrap_or(inner);
+                let begins = path.starts_with(['/', '*']) && path.len() <= LONGEST_TEXT;
+                report.check(begins, &key, || {
+                    format!("'{path}' must begin with / or * and have at most {LONGEST_TEXT} characters")
+                });
+                report.check(!inner.trim_matches('/').is_empty(), &key, || {
+                    format!(
+                        "'{path}' would be every path: name those that {} has business at",
+                        category.name()
+                    )
+                });
+                let longer = format!("/{}x", inner.trim_start_matches('/'));
+                let is_plain = *plain(longer.as_bytes()) == *longer.as_bytes() && !inner.contains(['?', '*']);
+                report.check(is_plain || !begins, &key, || {
+                    format!("'{path}' never fits: write it decoded, without %, ;, ?, // or dot segments, * only at its ends")
+                });
+            }
         }
     }
 
@@ -240,6 +279,23 @@ mod tests {
                 "login.routes[1].failing_statuses",
             ]
         );
+    }
+
+    #[test]
+    fn what_agents_may_is_checked() {
+        let config = r#"{ "agents": { "may": { "library": "limit", "feed": "block" }, "paths": {
+            "webhook": ["/hooks/*", "*/hook", "hooks", "/", "*", "/a//b", "/a*b", "/a%20"] } } }"#;
+        let problems = PolicyConfig::from_json(config.as_bytes()).expect("reads").problems();
+        let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+        let paths = [2, 3, 4, 5, 6, 7].map(|place| format!("agents.paths.webhook[{place}]"));
+        let right: Vec<_> =
+            std::iter::once("agents.may.library").chain(paths.iter().map(String::as_str)).collect();
+        assert_eq!(keys, right, "{problems:?}");
+        for unknown in
+            [r#"{ "agents": { "feed": "allow" } }"#, r#"{ "agents": { "may": { "bot": "allow" } } }"#]
+        {
+            assert!(PolicyConfig::from_json(unknown.as_bytes()).is_err(), "{unknown}");
+        }
     }
 
     #[test]

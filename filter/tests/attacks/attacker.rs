@@ -130,11 +130,18 @@ impl Attacker {
             Lever::NeighboursBrowser => ask.browser = browser_next_to_it(),
             Lever::Spellings => ask.path = respelled_path(&ask.path, number),
             Lever::CrawlerName => {
-                ask.browser.agent =
-                    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)".to_owned();
-                (ask.browser.hints, ask.browser.platform) = (String::new(), "");
-                (ask.fetch_site, ask.fetch_mode, ask.fetch_dest) = ("", "", "");
+                call(ask, "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)");
             }
+            Lever::PreviewName => call(ask, "WhatsApp/2.24.20.89 A"),
+            Lever::FeedName => {
+                call(ask, "Feedly/1.0 (+http://www.feedly.com/fetcher.html; 12 subscribers)");
+                ask.path += ".rss";
+            }
+            Lever::WebhookName => {
+                call(ask, "Stripe/1.0 (+https://stripe.com/docs/webhooks)");
+                ask.path = format!("/webhooks/..{}", ask.path);
+            }
+            Lever::WellKnown => ask.path = format!("/.well-known/acme-challenge/../..{}", ask.path),
             Lever::SameOrigin => {
                 ask.fetch_site = "same-origin";
                 ask.referer = format!("{ORIGIN}/");
@@ -206,6 +213,13 @@ fn respelled_session(token: &str, number: u64) -> String {
         }
         _ => format!("a={number}; sid={before} {after}"),
     }
+}
+
+/// Calls the visitor a program, which sends no more than such a one does.
+fn call(ask: &mut Ask, name: &str) {
+    ask.browser.agent = name.to_owned();
+    (ask.browser.hints, ask.browser.platform) = (String::new(), "");
+    (ask.fetch_site, ask.fetch_mode, ask.fetch_dest) = ("", "", "");
 }
 
 #[test]

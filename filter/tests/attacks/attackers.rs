@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::bounds::{honest_today, most};
+use crate::bounds::{honest_today, most, with_owners};
 use crate::goals::Goal;
 use crate::levers::{Lever, Mix, Price};
 use crate::runs::{Count, Span, run};
@@ -59,6 +59,10 @@ impl Attack {
         let honest = find(Who::Honest, self.goal, self.span).count;
         match self.who {
             Who::Honest => Some(honest_today(self.goal, self.span)),
+            Who::Mixed(_) if self.mix.has(Lever::StolenSession) => {
+                let most = most(self.mix.price(), self.goal, self.span, honest, self.count)?;
+                Some(with_owners(most, self.goal, self.span))
+            }
             _ => most(self.mix.price(), self.goal, self.span, honest, self.count),
         }
     }

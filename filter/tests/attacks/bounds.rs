@@ -72,3 +72,11 @@ pub(crate) fn most(price: Price, goal: Goal, span: Span, honest: Count, count: C
         of: count.of,
     })
 }
+
+/// The same beside what a session's owner may read, who is a client like any other.
+pub(crate) fn with_owners(most: Count, goal: Goal, span: Span) -> Count {
+    let reads = matches!(goal, Goal::Read | Goal::Probe | Goal::Harvest);
+    let owners = |ms| if reads { PAGES.within(ms) } else { 0 };
+    let haste_ms = span.haste_ms(goal, span.attempts(goal));
+    Count { hasty: most.hasty + owners(haste_ms), all: most.all + owners(span.ms()), ..most }
+}

@@ -32,6 +32,10 @@ pub(crate) enum Lever {
     NeighboursBrowser,
     Spellings,
     CrawlerName,
+    PreviewName,
+    FeedName,
+    WebhookName,
+    WellKnown,
     SameOrigin,
     Evenly,
     Pauses,
@@ -46,7 +50,7 @@ pub(crate) enum Lever {
 pub(crate) const GRADUATES: u64 = 10;
 
 impl Lever {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Agents,
         Self::Fingerprints,
         Self::MadeUpSessions,
@@ -62,6 +66,10 @@ impl Lever {
         Self::NeighboursBrowser,
         Self::Spellings,
         Self::CrawlerName,
+        Self::PreviewName,
+        Self::FeedName,
+        Self::WebhookName,
+        Self::WellKnown,
         Self::SameOrigin,
         Self::Evenly,
         Self::Pauses,
@@ -90,6 +98,10 @@ impl Lever {
             Self::NeighboursBrowser => "the user agent and JA4 of a neighbour",
             Self::Spellings => "another spelling of the path each request",
             Self::CrawlerName => "a crawler's name",
+            Self::PreviewName => "the name of a link preview",
+            Self::FeedName => "the name of a feed reader, and a feed's: `/item/12.rss`",
+            Self::WebhookName => "the name of a webhook, and its route: `/webhooks/../item/12`",
+            Self::WellKnown => "a well-known path: `/.well-known/acme-challenge/../../item/12`",
             Self::SameOrigin => "`Sec-Fetch-Site: same-origin` and a referer",
             Self::Evenly => "no haste: evenly from the beginning",
             Self::Pauses => "four requests, then 31 minutes of silence",

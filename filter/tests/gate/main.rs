@@ -7,6 +7,7 @@
     reason = "in a test a panic is the message"
 )]
 
+mod agents;
 mod agreement;
 mod answers;
 mod assets;
