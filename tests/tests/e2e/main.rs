@@ -1,5 +1,6 @@
 //! Scenarios against a real Envoy, one module per subject. Run by `cargo xtask test`.
 
+mod agents;
 mod attacks;
 mod consult;
 mod control_plane;
