@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use sallyport_core::Check;
-use sallyport_core::policy::RateLimitConfig;
+use sallyport_core::policy::{AgentsConfig, RateLimitConfig};
 use serde_json::Value;
 
 use super::*;
@@ -97,8 +97,12 @@ fn the_example_loads_and_shows_the_defaults() {
         hosts: Vec::new(),
         ..loaded.config.policy.rate_limit
     };
+    for (category, policy) in &loaded.config.policy.agents.may {
+        assert_eq!(AgentsConfig::default().of(*category), *policy, "{}", category.name());
+    }
     let without_samples = PolicyConfig {
         rate_limit: limits,
+        agents: Default::default(),
         weights: Default::default(),
         lists: Default::default(),
         login: Default::default(),
@@ -118,7 +122,12 @@ fn the_example_is_complete() {
     maps(&json, &mut Vec::new(), &mut places);
     assert!(places.len() > 12);
     let mut proven = 0;
-    for place in places.iter().filter(|place| !place.ends_with(&["weights".to_owned()])) {
+    // Checks have a test of their own, and of paths there are only examples.
+    let is_of_names = |place: &[String]| {
+        place.ends_with(&["weights".to_owned()])
+            || place.ends_with(&["agents".to_owned(), "paths".to_owned()])
+    };
+    for place in places.iter().filter(|place| !is_of_names(place)) {
         let mut probe = json.clone();
         let map = at(&mut probe, place).as_object_mut().expect("a map");
         map.insert("no-such-key".to_owned(), Value::Null);
