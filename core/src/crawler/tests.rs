@@ -184,7 +184,7 @@ fn while_it_is_looked_into_a_name_is_spared_and_nothing_else() {
     };
     assert!(first(b"/", AgentVerdict::Unverifiable).action.refuses(), "refused for its name");
     assert_eq!(first(b"/", AgentVerdict::Pending).action, Action::Allow);
-    for probe in [&b"/.env"[..], b"/wp-login.php", b"/xmlrpc.php"] {
+    for probe in [&b"/.env"[..], b"/.git/config", b"/backup.sql"] {
         let pending = first(probe, AgentVerdict::Pending);
         assert!(pending.action.refuses() && pending.basis == Basis::Score, "{pending:?}");
         let mut browser = Visitor::new();

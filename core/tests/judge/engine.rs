@@ -120,7 +120,7 @@ fn where_a_redirect_leads_is_no_further_page_but_redirects_alone_are_counted() {
     let mut crawler = Visitor::new(&engine, CHROME);
     let last = (0..40).map(|_| crawler.send("GET", "/old", 301, 3_000).0.features).last();
     let last = last.expect("forty requests");
-    assert!(last.values()[2] > 0.6 && last.values()[timing] > 0.5, "{last:?}");
+    assert!(last.values()[2] > 0.25 && last.values()[timing] > 0.5, "{last:?}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn the_points_add_up_to_the_score() {
 }
 
 #[test]
-fn a_scan_is_blocked() {
+fn a_scan_is_refused_from_its_first_secret_on() {
     let engine = engine(PolicyConfig::default());
     let mut scanner = Visitor::new(&engine, CHROME);
     let paths = [
@@ -164,8 +164,8 @@ fn a_scan_is_blocked() {
         "/.aws/credentials",
         "/admin.php",
     ];
-    let last = paths.map(|path| scanner.send("GET", path, 404, 300).0.action);
-    assert_eq!(last[6], Action::Block, "{last:?}");
+    let actions = paths.map(|path| scanner.send("GET", path, 404, 300).0.action);
+    assert!(actions.iter().all(|action| action.refuses()), "{actions:?}");
 }
 
 #[test]
