@@ -40,6 +40,8 @@ pub(crate) struct Judge {
 pub(crate) struct Judged {
     /// The client's key.
     pub(crate) client: u64,
+    /// The line's time, Unix ms; that of the line before it where it is far ahead.
+    pub(crate) time_ms: u64,
     /// What core decided.
     pub(crate) decision: Decision,
     /// The crawler that it claims to be, and what came of verifying that, if anybody did.
@@ -109,7 +111,7 @@ impl Judge {
             self.engine.answered(watch, answer, &mut subjects, self.now_ms);
         }
         self.busy += started.elapsed();
-        Judged { client: client_key, decision, claim: None }
+        Judged { client: client_key, time_ms: line.time_ms.min(self.now_ms), decision, claim: None }
     }
 
     /// Sets the clock to a line's time. It never goes back, and does not follow a line or two that are far ahead.

@@ -182,6 +182,7 @@ fn a_line_of_2038_does_not_age_those_after_it() {
             + &line("15/Dec/2018:10:18:33", "/"),
     );
     let summary = replay.succeeds(&[text(&log)]);
+    assert!(summary.starts_with("3 requests of 1 client, 2018-12-15 10:18 to 2018-12-15 10:18"), "{summary}");
     assert!(summary.contains("Note: 1 line more than a month ahead"), "{summary}");
     assert!(!summary.contains("older than one before"), "{summary}");
 }

@@ -128,7 +128,7 @@ impl Tally {
             }
         }
         self.actions[action as usize] += 1;
-        self.timeline.add(line.time_ms, action);
+        self.timeline.add(judged.time_ms, action);
         if action.refuses() {
             self.refused_paths.add(line.path());
             self.reasons_of(&judged.decision);
