@@ -17,6 +17,7 @@ mod recent;
 mod run;
 mod summary;
 mod tally;
+mod unpack;
 mod verify;
 
 use std::path::PathBuf;
