@@ -429,6 +429,7 @@ impl ClientState {
             return;
         }
         if self.comes_along(visit) {
+            self.awaits_proof = 1;
             self.pages_60s += COMES_ALONG;
             return;
         }

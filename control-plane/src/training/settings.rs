@@ -61,7 +61,7 @@ impl Default for Settings {
             person_weight: Some(1.0),
             client_power: 0.75,
             origin_power: 0.5,
-            people_per_bot: Some(20.0),
+            people_per_bot: Some(8.0),
             held_out: 0.2,
             patience: 0,
         }

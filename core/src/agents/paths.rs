@@ -15,9 +15,8 @@ pub(crate) fn is_well_known(asked: &Asked<'_>) -> bool {
 
 /// RFC 8615 and the files that were at the root before it. What is refused there is taken for an answer: a 403 for
 /// robots.txt means that everything may be crawled (RFC 9309, 2.3.1.3).
-const WELL_KNOWN: [&str; 22] = [
+const WELL_KNOWN: [&str; 21] = [
     "/robots.txt",
-    "/favicon.ico",
     "/ads.txt",
     "/app-ads.txt",
     "/humans.txt",

@@ -132,11 +132,11 @@ fn default_weight(check: Check) -> f32 {
         Check::UserAgent => 4.0,
         Check::HeadersMismatch => 3.0,
         Check::Ja4Mismatch => 2.5,
-        Check::FailedLogins => 4.5,
+        Check::FailedLogins => 3.0,
         Check::TrapPath => 5.0,
         Check::ProbePath => 5.0,
         Check::FormSpam => 5.0,
-        Check::AddressClients => 4.0,
+        Check::AddressClients => 2.6,
         Check::ControlPlane => 6.0,
         Check::Fingerprint
         | Check::SuspiciousSession

@@ -1,7 +1,8 @@
 //! What is usual on a site: what it does to all its visitors is no visitor's trait.
 //!
 //! A profile tells of each site (a host), and of its routes, what most visitors show there. It only ever takes weight from
-//! a finding: what is not known yet counts in part, what nobody shows counts nothing.
+//! a finding: as long as nothing is known it counts in full, and where nobody shows something, that somebody does not
+//! counts nothing.
 
 mod learner;
 mod lesson;
@@ -19,8 +20,8 @@ const MOST_SITES: usize = 64;
 const REFERERS: (f32, f32) = (0.3, 0.8);
 /// The same of assets: where they are seen at all browsers load them, and whoever does not is mostly none.
 const ASSETS: (f32, f32) = (0.15, 0.5);
-/// What is taken of a finding as long as nothing is known of the site.
-const NEUTRAL: f32 = 0.5;
+/// The weight of a finding as long as nothing is known of the site.
+const NEUTRAL: f32 = 1.0;
 
 /// How much a finding counts on a site, each in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq)]

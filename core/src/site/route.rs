@@ -9,7 +9,7 @@ const LONGEST: usize = 20;
 
 /// Keyed hashes of a request's site and route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub(crate) struct Places {
     /// The host, in any case.
     pub(crate) site: u64,
     /// The host and the path's shape: names and numbers are any.
