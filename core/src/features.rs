@@ -82,10 +82,11 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
     1.0 - (1.0 - client.agent_suspicion) * (1.0 - 0.8 * mismatch)
 }
 
-/// `max(0.9·robots, 1 − (1 − hard)(1 − 0.6·noreferer)(1 − 0.5·noassets))`, with
+/// `max(0.9·robots, bare, 1 − (1 − hard)(1 − 0.6·noreferer)(1 − 0.5·noassets))`, with
 /// `hard = min(1, (probe + 0.7·client_error + 0.3·login + 0.5·api + head) / (n + 3))`,
 /// `noreferer = w₁·(pages without referer + orphans) / (pages + assets + 1)`, and
 /// `noassets = w₂·max(0, 1 − assets / (0.3·pages + 0.5)) · pages / (pages + 1)`.
+/// `bare = min(noreferer, noassets) · m / (m + 3)`, m the pages of the visit: who reads on and on and shows neither.
 /// n and all counts are decayed ×0.95 per request, and at most five pages' worth of them outlives a visit. Login attempts and
 /// what is sent are no pages here. The first page of a visit that nothing led to counts 0.4. An orphan is an asset without
 /// referer beyond 12 assets a page; the page that a redirect led to is not counted. w₁ and w₂ say how usual a referer and
@@ -101,7 +102,9 @@ fn endpoint_pattern(client: &ClientState, normal: Normal) -> f32 {
     let no_assets = (1.0 - c.assets / (0.3 * c.pages + 0.5)).max(0.0) * c.pages / (c.pages + 1.0);
     let no_assets = no_assets * normal.without_assets;
     let pattern = 1.0 - (1.0 - hard.min(1.0)) * (1.0 - 0.6 * no_referer) * (1.0 - 0.5 * no_assets);
-    pattern.max(0.9 * f32::from(c.read_robots.min(1)))
+    let many = f32::from(c.visit_pages);
+    let bare = no_referer.min(no_assets) * many / (many + 3.0);
+    pattern.max(bare).max(0.9 * f32::from(c.read_robots.min(1)))
 }
 
 /// `1 − (1 − regular)(1 − fast)`: regular = max(0, 1 − CV) of the gaps between page events, from 5 gaps on;
