@@ -8,7 +8,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use sallyport_core::policy::{ListAction, ListEntry, ListTarget, Lists, ListsConfig};
 use sallyport_core::{
     AddressState, BrowserHeaders, ClientState, Engine, Features, HashKey, Marks, Model, NetworkState, Policy,
-    PolicyConfig, Provider, RangeKind, Ranges, RequestFacts, Unknown, Subjects, TreeNode, Trees, snapshot,
+    PolicyConfig, Provider, RangeKind, Ranges, RequestFacts, Subjects, TreeNode, Trees, Unknown, snapshot,
 };
 
 /// 28,000 /20 networks spread over the address space.

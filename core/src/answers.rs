@@ -75,7 +75,12 @@ impl Watch {
         let is_honoured = self.is_signed_in && (200..300).contains(&status);
         let is_of_page =
             self.class != PathClass::Asset && ((400..500).contains(&status) || is_redirect(status));
-        self.is_attempt || is_of_page || status == 101 || is_honoured || proves || self.got(answer).is_some_and(Got::is_none)
+        self.is_attempt
+            || is_of_page
+            || status == 101
+            || is_honoured
+            || proves
+            || self.got(answer).is_some_and(Got::is_none)
     }
 
     /// What somebody got who asked for an asset; `None` where it was something else that was asked for.

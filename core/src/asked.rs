@@ -65,7 +65,11 @@ impl Engine {
         let is_part = site.is_some_and(|site| site.is_part(places));
         let class = route.class.unwrap_or_else(|| match classify(facts, &path) {
             PathClass::Page if is_part => {
-                if is_sent { PathClass::Api } else { PathClass::Asset }
+                if is_sent {
+                    PathClass::Api
+                } else {
+                    PathClass::Asset
+                }
             }
             class => class,
         });

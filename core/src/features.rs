@@ -190,7 +190,8 @@ mod tests {
             visits.extend((0..6).map(|_| (50, PathClass::Asset, "/a.css", has_referer)));
             endpoint_pattern(&after(&visits), Normal::default())
         };
-        let crawl = endpoint_pattern(&after(&[page, (9_000, PathClass::Page, "/a", false)]), Normal::default());
+        let crawl =
+            endpoint_pattern(&after(&[page, (9_000, PathClass::Page, "/a", false)]), Normal::default());
         let first = endpoint_pattern(&after(&[page]), Normal::default());
         assert!(loaded(true) < 0.1 && loaded(true) <= loaded(false), "{}", loaded(true));
         assert!(loaded(false) < 0.15 && first > 0.3 && crawl > first, "{first} {crawl}");
@@ -198,8 +199,12 @@ mod tests {
 
     #[test]
     fn assets_out_of_nowhere_count_and_linked_ones_do_not() {
-        let images =
-            |has_referer| endpoint_pattern(&after(&[(4_000, PathClass::Asset, "/a.png", has_referer); 8]), Normal::default());
+        let images = |has_referer| {
+            endpoint_pattern(
+                &after(&[(4_000, PathClass::Asset, "/a.png", has_referer); 8]),
+                Normal::default(),
+            )
+        };
         assert_eq!(images(true), 0.0);
         assert!(images(false) > 0.4, "{}", images(false));
     }

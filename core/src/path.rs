@@ -90,9 +90,7 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     if !sends && (is_asset_name(last_segment(path)) || facts.headers.is_some_and(|h| asks_for_asset(&h))) {
         return PathClass::Asset;
     }
-    let fetched_by_script = facts.headers.is_some_and(|h| {
-        h.sec_fetch_dest == b"empty" || h.is_by_itself()
-    });
+    let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty" || h.is_by_itself());
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
 }
 
@@ -146,8 +144,18 @@ pub(crate) fn is_icon(path: &[u8]) -> bool {
 /// Where visitors write something for others to read, or register.
 pub(crate) fn is_form(path: &[u8]) -> bool {
     const NAMES: [&[u8]; 12] = [
-        b"comment", b"contact", b"register", b"signup", b"sign-up", b"sign_up", b"guestbook", b"reply", b"posting",
-        b"feedback", b"inquiry", b"trackback",
+        b"comment",
+        b"contact",
+        b"register",
+        b"signup",
+        b"sign-up",
+        b"sign_up",
+        b"guestbook",
+        b"reply",
+        b"posting",
+        b"feedback",
+        b"inquiry",
+        b"trackback",
     ];
     NAMES.iter().any(|name| contains_ignore_case(path, name))
 }
@@ -189,9 +197,8 @@ fn climbs(path: &[u8]) -> bool {
 }
 
 fn is_listed(path: &[u8]) -> bool {
-    static PROBES: LazyLock<Option<NFA>> = LazyLock::new(|| {
-        literal_set(listed().map(|line| line.trim_start_matches(SERVED))).ok()
-    });
+    static PROBES: LazyLock<Option<NFA>> =
+        LazyLock::new(|| literal_set(listed().map(|line| line.trim_start_matches(SERVED))).ok());
     PROBES.as_ref().is_some_and(|probes| holds_any(probes, path))
 }
 

@@ -78,7 +78,9 @@ impl SiteLearner {
     pub fn learn(&mut self, lesson: &Lesson, now_ms: u64) {
         self.pass_days(now_ms / 86_400_000);
         let Places { site, route } = lesson.places;
-        for (taught, thing, kind) in [(lesson.assets, site, 1), (lesson.referer, site, 2), (lesson.part, route, 3)] {
+        for (taught, thing, kind) in
+            [(lesson.assets, site, 1), (lesson.referer, site, 2), (lesson.part, route, 3)]
+        {
             let Some(yes) = taught else { continue };
             if !self.may_vote(lesson, thing ^ kind) {
                 continue;

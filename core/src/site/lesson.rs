@@ -19,7 +19,8 @@ impl Subjects<'_> {
             && client.trap + client.probe_hits == 0.0;
         let is_page = matches!(asked.class, PathClass::Page | PathClass::Login) && !asked.is_attempt;
         let reads = is_page && !asked.is_sent;
-        let is_part = reads || matches!(asked.class, PathClass::Asset | PathClass::Page) && !is_named_asset(&asked.path);
+        let is_part = reads
+            || matches!(asked.class, PathClass::Asset | PathClass::Page) && !is_named_asset(&asked.path);
         if !is_trusted || !is_part {
             return None;
         }

@@ -1,8 +1,8 @@
 //! People on sites that nobody has seen, and those who would pass for them: each was refused, or missed, once.
 
 use sallyport_core::{
-    Action, Answer, BrowserHeaders, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges, RequestFacts,
-    Unknown,
+    Action, Answer, BrowserHeaders, Engine, HashKey, Marks, Model, Policy, PolicyConfig, Ranges,
+    RequestFacts, Unknown,
 };
 
 use crate::records::Records;
@@ -96,7 +96,10 @@ fn a_daily_reader_with_a_warm_cache_is_never_refused() {
     assert!(reader.gets(0, &get("/", "")) && reader.loads("/"));
     for day in 0..30 {
         assert!(reader.gets(DAY, &get("/", "")), "day {day}");
-        assert!(reader.gets(40_000, &get("/news", "/")) && reader.gets(70_000, &get("/sport", "/news")), "day {day}");
+        assert!(
+            reader.gets(40_000, &get("/news", "/")) && reader.gets(70_000, &get("/sport", "/news")),
+            "day {day}"
+        );
     }
 }
 
@@ -183,7 +186,10 @@ fn a_header_that_the_door_does_not_see_is_not_an_empty_one() {
     for page in 0..10 {
         let path = format!("/page/{page}");
         let ask = |ask: Ask| Ask { unknown, ..ask };
-        assert!(person.gets(20_000, &ask(get(&path, ""))) && person.gets(300, &ask(get("/site.css", ""))), "{page}");
+        assert!(
+            person.gets(20_000, &ask(get(&path, ""))) && person.gets(300, &ask(get("/site.css", ""))),
+            "{page}"
+        );
     }
     let mut nameless = Visitor::new("");
     assert!(!nameless.gets(0, &get("/", "")), "an empty user agent is a program's");
@@ -202,7 +208,8 @@ fn the_owner_of_a_wordpress_site_signs_in_and_works() {
     }
     let mut scanner = Visitor::new(CHROME);
     let tried = ["/wp-login.php", "/administrator/", "/phpmyadmin/", "/xmlrpc.php", "/adminer.php", "/owa/"];
-    let passed = tried.into_iter().filter(|path| scanner.gets(1_000, &Ask { status: 404, ..get(path, "") })).count();
+    let passed =
+        tried.into_iter().filter(|path| scanner.gets(1_000, &Ask { status: 404, ..get(path, "") })).count();
     assert!(passed <= 3, "{passed}");
 }
 
@@ -216,5 +223,8 @@ fn a_form_that_nobody_read_is_spam() {
     assert!(person.gets(1_000, &post("/blog/entry/comment", "/blog/entry")), "it was shown the page");
     let mut text_browser = Visitor::new("Lynx/2.9.2 libwww-FM/2.14 SSL-MM/1.4.1");
     assert!(text_browser.gets(0, &get("/blog/entry", "/")));
-    assert!(text_browser.gets(50_000, &post("/blog/entry/comment", "/blog/entry")), "who takes time may have none");
+    assert!(
+        text_browser.gets(50_000, &post("/blog/entry/comment", "/blog/entry")),
+        "who takes time may have none"
+    );
 }

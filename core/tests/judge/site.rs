@@ -85,7 +85,8 @@ fn where_assets_live_elsewhere_nobody_is_held_to_load_them() {
 fn where_no_page_tells_where_it_led_from_nobody_is_held_to_say_so() {
     let mut site = Site::new();
     let silent = [(0, "/", ""), (300, "/site.css", ""), (40, "/logo.png", ""), (15_000, "/about", "")];
-    let pages = [(0, "/a", ""), (300, "/site.css", ""), (20_000, "/b", ""), (20_000, "/c", ""), (20_000, "/d", "")];
+    let pages =
+        [(0, "/a", ""), (300, "/site.css", ""), (20_000, "/b", ""), (20_000, "/c", ""), (20_000, "/d", "")];
     let before = site.visit([203, 0, 113, 9], NOW, &pages).features.values()[2];
     for visitor in 0..40 {
         site.visit([10, visitor, 0, 1], NOW, &silent);
@@ -139,7 +140,12 @@ fn three_of_ten_visitors_cannot_teach_in_a_week_that_nobody_loads_assets() {
 #[test]
 fn three_of_ten_visitors_cannot_teach_in_a_week_that_pages_are_parts_of_pages() {
     let mut site = Site::new();
-    let person = [(0, "/", ""), (300, "/site.css", "/"), (25_000, "/product/12", "/"), (300, "/site.js", "/product/12")];
+    let person = [
+        (0, "/", ""),
+        (300, "/site.css", "/"),
+        (25_000, "/product/12", "/"),
+        (300, "/site.js", "/product/12"),
+    ];
     let bot = [(0, "/", ""), (300, "/site.css", "/"), (100, "/product/12", "/"), (100, "/product/13", "/")];
     for day in 0..7 {
         for visitor in 0..140_u32 {
@@ -166,7 +172,8 @@ fn a_network_has_three_votes_a_day_and_a_profile_is_bounded() {
     }
     assert!(site.learner.lessons() <= 12, "{}", site.learner.lessons());
     let letter = |number: u32| char::from(97 + (number % 26) as u8);
-    let paths: Vec<_> = (0..676).map(|number| format!("/{}{}/x", letter(number), letter(number / 26))).collect();
+    let paths: Vec<_> =
+        (0..676).map(|number| format!("/{}{}/x", letter(number), letter(number / 26))).collect();
     for (number, path) in paths.iter().enumerate() {
         let [_, _, high, low] = (number as u32).to_be_bytes();
         let visit = [(0, "/", ""), (300, "/site.css", "/"), (100, path.as_str(), "/")];

@@ -67,7 +67,10 @@ fn of_200_wrong_passwords_no_choice_gets_more_to_the_site_than_newcomers_have() 
 fn of_400_pages_no_choice_reads_more_than_newcomers_have() {
     let page = |address, browser: &Browser, number| Ask::page(address, browser, format!("/item/{number}"));
     let honest = reached(PAGES, |number| page(home(), &build(0), number));
-    assert!((1..=2).contains(&honest), "1 of 400 before, since then a second at once: {honest}");
+    assert!(
+        (1..=24).contains(&honest),
+        "it takes some pages to tell a crawler from a quiet reader: {honest}"
+    );
     let images = reached(PAGES, |number| Ask {
         accept: "image/avif,image/webp,*/*;q=0.8",
         fetch_mode: "no-cors",

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use sallyport_core::{BrowserHeaders, Check, Evidence, FEATURE_COUNT, Features, RequestFacts, Unknown, strip_query};
+use sallyport_core::{
+    BrowserHeaders, Check, Evidence, FEATURE_COUNT, Features, RequestFacts, Unknown, strip_query,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
