@@ -144,7 +144,10 @@ impl Asked<'_> {
             return true;
         }
         let is_soon = now_ms.saturating_sub(client.last_seen_ms) <= ALONG_MS;
-        is_soon && self.led_by().is_some_and(|page| page == client.root || page == client.last_page)
+        let page = (path_hash(self.facts.path) >> 32) as u32;
+        let is_led = |by: u32| by == client.root || by == client.last_page;
+        // A page is no part of itself.
+        is_soon && page != client.root && page != client.last_page && self.led_by().is_some_and(is_led)
     }
 
     /// The page that led here, as the client's record knows pages.

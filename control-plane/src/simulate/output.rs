@@ -26,13 +26,15 @@ struct Row<'a> {
     ja4: Cow<'a, str>,
     #[serde(flatten)]
     headers: Option<Headers<'a>>,
-    /// Not read by replay, as all that follows: headers that it does not judge, the truth about the visitor.
     #[serde(skip_serializing_if = "str::is_empty")]
     origin: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     sec_purpose: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     upgrade: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    http_content_type: Cow<'a, str>,
+    /// Not read by replay, as all that follows: the truth about the visitor.
     kind: &'static str,
     traits: &'static str,
     scenario: &'static str,
@@ -77,6 +79,7 @@ pub(super) fn request(out: &mut impl Write, request: &Request) -> io::Result<()>
         origin: if is_told { &request.besides.origin } else { "" },
         sec_purpose: if is_told { request.besides.sec_purpose } else { "" },
         upgrade: if is_told { request.besides.upgrade } else { "" },
+        http_content_type: line.headers.as_deref().map_or_else(Cow::default, |told| text(&told.content_type)),
         kind,
         traits,
         scenario: request.scenario.name(),

@@ -146,7 +146,7 @@ fn scenarios_behave_as_described() {
         (Scenario::Flood, RATE, 0.6..1.0),
         (Scenario::LowAndSlow, RATE, 0.0..0.25),
         (Scenario::UptimeMonitor, TIMING, 0.6..1.0),
-        (Scenario::UptimeMonitor, ENTROPY, 0.8..1.0),
+        (Scenario::UptimeMonitor, ENTROPY, 0.6..1.0),
         (Scenario::FeedFetcher, ENTROPY, 0.8..1.0),
         (Scenario::LinkChecker, ENDPOINT, 0.8..1.0),
         (Scenario::OneShot, TIMING, 0.0..0.1),

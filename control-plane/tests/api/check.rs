@@ -135,7 +135,7 @@ async fn a_made_up_session_or_browser_per_call_lets_no_more_through_than_newcome
     let agents = passing(&plane, "203.0.113.1", agents).await;
     let prefixes = passing(&plane, "::", |n| json!({ "ip": format!("2001:db8:7:{n:x}::1") })).await;
     let seconds = begun.elapsed().as_secs() as usize + 1;
-    assert!((1..=10).contains(&honest), "2 of 200 before: {honest}");
+    assert!((1..=24).contains(&honest), "it takes some pages to tell: {honest}");
     // By the real clock: a slower run sees a page more.
     assert!(sessions <= honest + 2, "60 of 200 before, where without {honest} passed: {sessions}");
     assert!(agents <= 60 + 5 * seconds, "{agents} in {seconds} s");

@@ -155,6 +155,7 @@ const KNOWN: &[(Field, &[&str])] = &[
             "httprequest.status",
         ],
     ),
+    (Field::ContentType, &["http_content_type", "request_content_type"]),
     (Field::Location, &["location", "sent_http_location", "resp_headers.location", "downstream_location"]),
     (Field::ResponseFlags, &["response_flags"]),
     (Field::ResponseDetails, &["response_code_details"]),
