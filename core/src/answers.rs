@@ -94,6 +94,7 @@ impl Watch {
         };
         (self.class == PathClass::Asset).then(|| match status {
             200 | 206 if is_asset() => Got::Asset,
+            200 | 206 if answer.type_unknown => Got::Unclear,
             200 | 206 => Got::Other,
             304 => Got::Asset,
             301 | 302 | 303 | 307 | 308 if leads_to_asset(location) => Got::Unclear,
@@ -136,6 +137,8 @@ pub struct Answer<'a> {
     pub referer: &'a [u8],
     /// `content-type`; only read for assets; empty where it is not known.
     pub content_type: &'a [u8],
+    /// Whether the door cannot tell the type: a log, for one.
+    pub type_unknown: bool,
     /// Whether most who ask for this asset get none: [`crate::UsualAnswers::note`] says so.
     pub is_usual: bool,
 }
@@ -172,6 +175,9 @@ impl Engine {
             let has_failed =
                 self.policy().login_failed(watch.login, answer) || (watch.is_led_on && !is_redirect(status));
             let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
+            if !has_failed && is_redirect(status) {
+                subjects.client.at_home = 1;
+            }
             let charges = self.login_ended(
                 SignIn {
                     outcome,

@@ -15,6 +15,8 @@ const ONE_EVENT_MS: u64 = 2_000;
 const FOLLOWED_MS: u64 = 10_000;
 /// How much the first page of a visit counts that nothing led to.
 const ENTRY: f32 = 0.4;
+/// How much of a probe a page is that some sites have.
+const SERVED: f32 = 0.4;
 /// How much of a page's rate what comes along with one is.
 const COMES_ALONG: f32 = 0.2;
 /// At most so many requests come along with a page before they are pages themselves.
@@ -142,6 +144,8 @@ record! {
         visits: u8,
         /// Pages of this visit.
         visit_pages: u8,
+        /// 1 where it signed in, and was led on: administration is its own then.
+        at_home: u8,
         /// 1 where the latest page was a probe for what some sites have.
         served_probe: u8,
         /// What came along with the latest page, and is no page itself.
@@ -236,6 +240,7 @@ impl ClientState {
             false_claims: 0,
             visits: 0,
             visit_pages: 0,
+            at_home: 0,
             served_probe: 0,
             along: 0,
         }
@@ -303,12 +308,13 @@ impl ClientState {
         self.requests += 1.0;
         self.heads += one_if(visit.is_head);
         let probe = if visit.is_cross_site { Probe::None } else { visit.probe };
-        self.probes += one_if(probe != Probe::None);
-        self.probe_hits += match probe {
-            Probe::None => 0.0,
-            Probe::Served => 1.0,
-            Probe::Secret => 4.0,
+        let (share, hits) = match probe {
+            Probe::None => (0.0, 0.0),
+            Probe::Served => (SERVED, 2.0 * SERVED),
+            Probe::Secret => (1.0, 4.0),
         };
+        self.probes += share;
+        self.probe_hits += hits;
         if matches!(visit.class, PathClass::Page | PathClass::Login) {
             self.served_probe = u8::from(probe == Probe::Served);
         }
@@ -324,9 +330,9 @@ impl ClientState {
             PathClass::Asset => {
                 self.assets += 1.0;
                 // The page is there, and was shown.
-                if visit.has_referer && std::mem::take(&mut self.served_probe) == 1 {
-                    self.probes = (self.probes - 1.0).max(0.0);
-                    self.probe_hits = (self.probe_hits - 1.0).max(0.0);
+                if std::mem::take(&mut self.served_probe) == 1 {
+                    self.probes = (self.probes - SERVED).max(0.0);
+                    self.probe_hits = (self.probe_hits - 2.0 * SERVED).max(0.0);
                 }
                 let out_of_nowhere = !visit.has_referer && self.assets > ASSETS_OF_A_PAGE * self.pages;
                 self.without_referer += one_if(out_of_nowhere);
@@ -402,7 +408,7 @@ impl ClientState {
         (self.last_page, self.previous_page, self.root, self.along) = (0, 0, 0, 0);
         // Nobody reads robots.txt by accident: but that was another day.
         if elapsed > ROBOTS_MS {
-            self.read_robots = 0;
+            (self.read_robots, self.at_home) = (0, 0);
         }
         self.visits = self.visits.saturating_add(1);
     }

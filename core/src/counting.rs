@@ -95,7 +95,11 @@ impl<'a> Visit<'a> {
                 (false, _) => Probe::None,
                 (true, true) => Probe::Secret,
                 // Whoever came to it from the site's own pages, and was shown those, is at home there.
-                (true, false) if asked.is_within && client.has_loaded() => Probe::None,
+                (true, false) if client.at_home == 1 || (asked.is_within && client.has_loaded()) => {
+                    Probe::None
+                }
+                // Whoever signs in there is held by what signing in is held by.
+                (true, false) if asked.is_attempt => Probe::None,
                 (true, false) => Probe::Served,
             },
             is_trap: asked.is_trap,

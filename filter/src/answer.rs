@@ -74,6 +74,7 @@ impl Watched {
             referer,
             content_type: &content_type,
             is_usual: false,
+            type_unknown: false,
         };
         let answer = worker.usual.borrow_mut().note(*watch, answer, keys.network, now_ms);
         if watch.matters(answer) {

@@ -93,7 +93,8 @@ impl Detector {
         let Judged { keys, watch, path, referer } = taken.flatten()?;
         let Told { status, location, content_type, session } = told;
         let (path, referer) = (&path, &referer);
-        let answer = Answer { path, status, location, referer, content_type, is_usual: false };
+        let answer =
+            Answer { path, status, location, referer, content_type, is_usual: false, type_unknown: false };
         let answer = self.usual().note(watch, answer, keys.network, now_ms);
         let (answered, _) = self.subjects(keys, |subjects| engine.answered(watch, answer, subjects, now_ms));
         if answered.login == Some(LoginOutcome::Failed) {

@@ -107,7 +107,8 @@ impl Judge {
         if let (Some(watch), Some(status)) = (decision.watch, line.status.filter(|_| !line.by_gate)) {
             // Logs tell no content type: an asset is what was answered to the name of one.
             let (path, referer) = (line.path(), facts.referer);
-            let answer = Answer { path, status, location: &line.location, referer, ..Answer::default() };
+            let location = &line.location;
+            let answer = Answer { path, status, location, referer, type_unknown: true, ..Answer::default() };
             self.engine.answered(watch, answer, &mut subjects, self.now_ms);
         }
         self.busy += started.elapsed();

@@ -133,7 +133,7 @@ fn scenarios_behave_as_described() {
         (Scenario::SearchLander, ENDPOINT, 0.05..0.4),
         (Scenario::TabOpener, BURST, 0.03..0.3),
         (Scenario::HotLinkViewer, RATE, 0.0..0.01),
-        (Scenario::Reloader, ENTROPY, 0.55..1.0),
+        (Scenario::Reloader, ENTROPY, 0.4..1.0),
         (Scenario::Shopper, LOGINS, 0.005..0.2),
         (Scenario::SinglePageApp, ENDPOINT, 0.2..0.6),
         (Scenario::FixedScraper, TIMING, 0.6..1.0),

@@ -363,7 +363,7 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&decision.ml_probability));
             prop_assert!(decision.features.values().iter().all(|value| (0.0..=1.0).contains(value)));
             if let Some(watch) = decision.watch {
-                let answer = Answer { path, status: *status, location: other, referer: other, content_type: other, is_usual: *status % 2 == 0 };
+                let answer = Answer { path, status: *status, location: other, referer: other, content_type: other, is_usual: *status % 2 == 0, type_unknown: *status % 3 == 0 };
                 records.answer(&engine, watch, answer, *now);
             }
             let Records { client, address, network, sessions } = &records;
