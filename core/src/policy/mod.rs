@@ -130,7 +130,7 @@ fn default_weight(check: Check) -> f32 {
         Check::DatacenterIp => 0.8,
         Check::IpReputation => 1.5,
         Check::UserAgent => 4.0,
-        Check::HeadersMismatch => 3.0,
+        Check::HeadersMismatch => 4.0,
         Check::Ja4Mismatch => 2.5,
         Check::FailedLogins => 1.5,
         Check::TrapPath => 5.0,

@@ -113,7 +113,7 @@ async fn of_400_pages_no_choice_reads_more_than_newcomers_have() {
     let gate = gate().await;
     let attack = |address: &'static str| (Method::GET, address, PAGES);
     let honest = reached(&gate, attack("203.0.113.7"), |_, _| {}).await;
-    assert!((1..=2).contains(&honest), "1 of 400 before, since then a second at once: {honest}");
+    assert!((1..=100).contains(&honest), "it takes some pages to tell: {honest}");
     let images = reached(&gate, attack("203.0.114.7"), |_, request| {
         put(request, "accept", "image/avif,image/webp,*/*;q=0.8");
         put(request, "sec-fetch-mode", "no-cors");
