@@ -11,7 +11,7 @@ use xtask::workspace::{cargo, run as run_command, target_dir};
 /// The one target that serves Envoy and, later, the browser.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// Largest filter we ship, bytes.
-const LIMIT: u64 = 704 * 1024;
+const LIMIT: u64 = 768 * 1024;
 /// Envoy's V8 has had SIMD switched on for years. The linker leaves five bytes for every number of a function or address
 /// unless it is told to write them as short as they are: 6 % of the module.
 pub(crate) const RUSTFLAGS: (&str, &str) = (
