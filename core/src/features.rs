@@ -83,7 +83,7 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
 }
 
 /// `max(0.9·robots, bare, 1 − (1 − hard)(1 − 0.6·noreferer)(1 − 0.5·noassets))`, with
-/// `hard = min(1, (probe + 0.7·client_error + 0.3·login + 0.5·api + head) / (n + 3))`,
+/// `hard = min(1, probe / (n + 1) + (0.7·client_error + 0.3·login + 0.5·api + 0.7·head) / (n + 2))`,
 /// `noreferer = w₁·(pages without referer + orphans) / (pages + assets + 1)`, and
 /// `noassets = w₂·max(0, 1 − assets / (0.3·pages + 0.5)) · pages / (pages + 1)`.
 /// `bare = min(noreferer, noassets) · m / (m + 3)`, m the pages of the visit: who reads on and on and shows neither.
