@@ -1,10 +1,11 @@
 //! The address's record: what stands behind one IPv4 address or IPv6 /64, whatever it calls itself.
 
-use crate::client::{LOGIN_TAU_S, one_if};
+use crate::client::one_if;
 use crate::decay::remaining;
 use crate::network::FALSE_CLAIM_TAU_S;
 use crate::policy::OF_AGENTS;
 use crate::record::record;
+use crate::visit::LOGIN_TAU_S;
 
 /// τ of the shares, in seconds; also of newcomers and their misdeeds, so that their share does not change by itself.
 const SHARE_TAU_S: f32 = 600.0;

@@ -38,6 +38,10 @@ pub struct Watch {
     pub(crate) may_be_json: bool,
     /// Which limits count for its host: [`crate::Policy::limits_at`].
     pub(crate) limits: u16,
+    /// Of what came along with a page, and was not counted as one: the hash of its path. 0 for others.
+    pub(crate) along: u64,
+    /// A sign-in where only some sites have one.
+    pub(crate) is_served: bool,
 }
 
 impl Watch {
@@ -51,9 +55,9 @@ impl Watch {
         self.class == PathClass::Asset && self.unproven
     }
 
-    /// Whether the answer's `content-type` is needed: an asset is what its answer says.
+    /// Whether the answer's `content-type` is needed: an asset, or a part of a page, is what its answer says.
     pub fn reads_type(&self) -> bool {
-        self.class == PathClass::Asset
+        self.class == PathClass::Asset || self.along != 0
     }
 
     /// Whether the answer's status is needed besides its type: not where an asset came, and nothing more is to be learned of
@@ -78,6 +82,7 @@ impl Watch {
         self.is_attempt
             || is_of_page
             || status == 101
+            || (self.along != 0 && is_html(answer.content_type))
             || is_honoured
             || proves
             || self.got(answer).is_some_and(Got::is_none)
@@ -175,7 +180,7 @@ impl Engine {
             let has_failed =
                 self.policy().login_failed(watch.login, answer) || (watch.is_led_on && !is_redirect(status));
             let outcome = if has_failed { LoginOutcome::Failed } else { LoginOutcome::Passed };
-            if !has_failed && is_redirect(status) {
+            if watch.is_served && !has_failed && is_redirect(status) {
                 subjects.client.at_home = 1;
             }
             let charges = self.login_ended(
@@ -211,6 +216,9 @@ impl Engine {
                 client.client_errors += one_if(is_error && !watch.is_cross_site);
                 if is_redirect(status) {
                     client.redirected();
+                }
+                if watch.along != 0 && is_html(answer.content_type) {
+                    client.was_page(watch.along);
                 }
                 // A WebSocket begins: nobody calls the site again and again.
                 if status == 101 && watch.class == PathClass::Api {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::client::{ALONG_MS, ClientState};
+use crate::client::ClientState;
 use crate::engine::Engine;
 use crate::facts::{RequestFacts, strip_query};
 use crate::keys::path_hash;
@@ -12,6 +12,7 @@ use crate::path::{PathClass, classify, is_form, is_icon, is_probe, is_robots, is
 use crate::plain::plain;
 use crate::site::{Normal, Places};
 use crate::text::find;
+use crate::visit::{ALONG_MS, page_of};
 
 /// A request as the policy sees it.
 #[derive(Clone, Debug)]
@@ -133,29 +134,26 @@ impl Asked<'_> {
         has_referer || self.facts.unknown.referer || is_led || !matches!(headers.origin, b"" | b"null")
     }
 
-    /// Whether it comes along with the client's latest page, as parts of pages do: right after, and led by that page where a
-    /// referer tells; or fetched in advance.
-    pub(crate) fn is_along(&self, client: &ClientState, now_ms: u64) -> bool {
-        if client.root == 0 || self.is_attempt {
+    /// Whether it comes along with the client's latest page, as parts of pages do: right after, and led by that page, as
+    /// `led_by` tells (see [`Asked::led_by`]).
+    pub(crate) fn is_along(&self, led_by: u32, client: &ClientState, now_ms: u64) -> bool {
+        let is_led = client.root != 0 && (led_by == client.root || led_by == client.last_page);
+        let is_soon = now_ms.saturating_sub(client.last_seen_ms) <= ALONG_MS;
+        if self.is_attempt || !is_led || !is_soon {
             return false;
         }
-        let headers = self.facts.headers.unwrap_or_default();
-        if headers.sec_purpose.starts_with(b"prefetch") {
-            return true;
-        }
-        let is_soon = now_ms.saturating_sub(client.last_seen_ms) <= ALONG_MS;
-        let page = (path_hash(self.facts.path) >> 32) as u32;
-        let is_led = |by: u32| by == client.root || by == client.last_page;
         // A page is no part of itself.
-        is_soon && page != client.root && page != client.last_page && self.led_by().is_some_and(is_led)
+        let page = page_of(path_hash(self.facts.path));
+        page != client.root && page != client.last_page
     }
 
-    /// The page that led here, as the client's record knows pages.
-    pub(crate) fn led_by(&self) -> Option<u32> {
-        let at = find(self.facts.referer, b"://")? + 3;
-        let rest = self.facts.referer.get(at..)?;
-        let path = rest.get(rest.iter().position(|byte| *byte == b'/')?..)?;
-        Some((path_hash(strip_query(path)) >> 32) as u32)
+    /// The page that led here, as the client's record knows pages; 0 for none.
+    pub(crate) fn led_by(&self) -> u32 {
+        let path = find(self.facts.referer, b"://").and_then(|at| {
+            let rest = self.facts.referer.get(at + 3..)?;
+            rest.get(rest.iter().position(|byte| *byte == b'/')?..)
+        });
+        path.map_or(0, |path| page_of(path_hash(strip_query(path))))
     }
 
     pub(crate) fn is_robots(&self) -> bool {

@@ -2,13 +2,14 @@
 
 use crate::address::AddressState;
 use crate::asked::Asked;
-use crate::client::{ClientState, Probe, Visit, one_if};
+use crate::client::{ClientState, one_if};
 use crate::decision::Basis;
 use crate::network::NetworkState;
 use crate::path::PathClass;
 use crate::proof::make_room;
 use crate::session::SessionState;
 use crate::subjects::Subjects;
+use crate::visit::{Probe, Visit};
 
 impl Subjects<'_> {
     /// Forgets what is from later than now: the clock was set back.
@@ -81,12 +82,14 @@ impl Subjects<'_> {
 impl<'a> Visit<'a> {
     fn of(asked: &Asked<'a>, client: &ClientState, now_ms: u64) -> Self {
         let facts = asked.facts;
+        let led_by =
+            if matches!(asked.class, PathClass::Page | PathClass::Login) { asked.led_by() } else { 0 };
         Self {
             class: asked.class,
             path: facts.path,
             has_referer: asked.is_led(),
-            led_by: asked.led_by().unwrap_or_default(),
-            is_along: asked.is_along(client, now_ms),
+            led_by,
+            is_along: asked.is_along(led_by, client, now_ms),
             is_sent: asked.is_sent,
             is_form: asked.is_form,
             is_head: facts.method == b"HEAD",

@@ -13,7 +13,7 @@ use crate::evidence::{MOST_OF_NEIGHBOURS, count_fully, failed_logins};
 use crate::facts::RequestFacts;
 use crate::features::Features;
 use crate::headers::Mismatch;
-use crate::keys::HashKey;
+use crate::keys::{HashKey, path_hash};
 use crate::limiter::{Standing, spend};
 use crate::model::{Model, sigmoid};
 use crate::path::{PathClass, is_named_asset, may_be_json};
@@ -272,6 +272,8 @@ impl Engine {
             is_named,
             may_be_json: may_be_json(&asked.path),
             limits: asked.limits,
+            along: if client.came_along() { path_hash(asked.facts.path) } else { 0 },
+            is_served: asked.is_attempt && asked.is_probe && !asked.is_secret,
         })
     }
 

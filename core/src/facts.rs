@@ -67,7 +67,6 @@ pub struct BrowserHeaders<'a> {
     pub sec_ch_ua_platform: &'a [u8],
     pub origin: &'a [u8],
     pub upgrade: &'a [u8],
-    pub sec_purpose: &'a [u8],
     pub content_type: &'a [u8],
     /// Whether the client spoke https: browsers send Sec-Fetch-* and Sec-CH-UA only to trustworthy origins.
     pub secure: bool,

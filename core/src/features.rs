@@ -153,8 +153,8 @@ fn burst(client: &ClientState) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{Probe, Visit};
     use crate::path::PathClass;
+    use crate::visit::{Probe, Visit};
 
     /// A client's requests: milliseconds since the one before, class, path, whether a referer came along.
     fn after(visits: &[(u64, PathClass, &str, bool)]) -> ClientState {

@@ -46,6 +46,7 @@ pub mod snapshot;
 mod subjects;
 mod text;
 mod usual;
+mod visit;
 mod wire;
 
 pub use address::AddressState;

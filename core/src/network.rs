@@ -1,8 +1,8 @@
 //! The network's record: what the newcomers of an IPv4 /24 or IPv6 /48 do together, whatever addresses they use.
 
-use crate::client::LOGIN_TAU_S;
 use crate::decay::remaining;
 use crate::record::record;
+use crate::visit::LOGIN_TAU_S;
 
 /// τ of claims to be an asset that the answer denied, in seconds.
 pub(crate) const FALSE_CLAIM_TAU_S: f32 = 60.0;

@@ -92,7 +92,6 @@ pub fn gather<'a>(
             "sec-fetch-dest" => browser.sec_fetch_dest = value,
             "sec-fetch-mode" => browser.sec_fetch_mode = value,
             "sec-fetch-site" => browser.sec_fetch_site = value,
-            "sec-purpose" => browser.sec_purpose = value,
             "upgrade" => browser.upgrade = value,
             "user-agent" => facts.user_agent = value,
             "x-forwarded-proto" => forwarded_proto = value,

@@ -67,8 +67,6 @@ pub(crate) struct LoggedHeaders<'a> {
     pub(crate) origin: Text<'a>,
     /// `Upgrade`.
     pub(crate) upgrade: Text<'a>,
-    /// `Sec-Purpose`.
-    pub(crate) sec_purpose: Text<'a>,
     /// `Content-Type` of the request.
     pub(crate) content_type: Text<'a>,
     /// Whether the request came over TLS.
@@ -115,7 +113,6 @@ impl LoggedHeaders<'_> {
             sec_ch_ua_platform: &self.sec_ch_ua_platform,
             origin: &self.origin,
             upgrade: &self.upgrade,
-            sec_purpose: &self.sec_purpose,
             content_type: &self.content_type,
             secure: self.secure,
         }

@@ -74,25 +74,14 @@ impl Default for Settings {
 pub struct Request {
     /// What a log would tell of it.
     pub(crate) line: LogLine<'static>,
-    /// What else was sent.
-    pub(crate) besides: Besides,
+    /// `Sec-Purpose`, which nothing is judged by; empty if there was none.
+    pub(crate) sec_purpose: &'static str,
     /// The kind of visitor.
     pub scenario: Scenario,
     /// The number of the visitor within its scenario, whatever addresses and user agents it takes.
     pub visitor: u32,
     /// Where it was sent.
     pub place: Place,
-}
-
-/// Headers that no log is read for.
-#[derive(Clone, Debug)]
-pub(crate) struct Besides {
-    /// `Origin`; empty if there was none.
-    pub(crate) origin: String,
-    /// `Sec-Purpose`; empty if there was none.
-    pub(crate) sec_purpose: &'static str,
-    /// `Upgrade`; empty if there was none.
-    pub(crate) upgrade: &'static str,
 }
 
 /// The requests of all scenarios in order of time. They are made while they are read, so memory holds only those of

@@ -26,15 +26,9 @@ struct Row<'a> {
     ja4: Cow<'a, str>,
     #[serde(flatten)]
     headers: Option<Headers<'a>>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    origin: &'a str,
+    /// Not read by replay, as all that follows: a header that it does not judge, the truth about the visitor.
     #[serde(skip_serializing_if = "str::is_empty")]
     sec_purpose: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    upgrade: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    http_content_type: Cow<'a, str>,
-    /// Not read by replay, as all that follows: the truth about the visitor.
     kind: &'static str,
     traits: &'static str,
     scenario: &'static str,
@@ -53,6 +47,12 @@ struct Headers<'a> {
     sec_ch_ua: Cow<'a, str>,
     sec_ch_ua_mobile: Cow<'a, str>,
     sec_ch_ua_platform: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    origin: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    upgrade: Cow<'a, str>,
+    #[serde(rename = "http_content_type", skip_serializing_if = "str::is_empty")]
+    content_type: Cow<'a, str>,
 }
 
 /// Writes a request as one line.
@@ -63,7 +63,6 @@ pub(super) fn request(out: &mut impl Write, request: &Request) -> io::Result<()>
     let line = &request.line;
     let text = |bytes| String::from_utf8_lossy(bytes);
     let [(_, kind), (_, traits), _] = request.place.names();
-    let is_told = line.headers.is_some();
     let row = Row {
         ts: timestamp(line.time_ms).to_string(),
         ip: line.address,
@@ -76,10 +75,7 @@ pub(super) fn request(out: &mut impl Write, request: &Request) -> io::Result<()>
         location: text(&line.location),
         ja4: text(&line.ja4),
         headers: line.headers.as_deref().map(headers),
-        origin: if is_told { &request.besides.origin } else { "" },
-        sec_purpose: if is_told { request.besides.sec_purpose } else { "" },
-        upgrade: if is_told { request.besides.upgrade } else { "" },
-        http_content_type: line.headers.as_deref().map_or_else(Cow::default, |told| text(&told.content_type)),
+        sec_purpose: if line.headers.is_some() { request.sec_purpose } else { "" },
         kind,
         traits,
         scenario: request.scenario.name(),
@@ -102,6 +98,9 @@ fn headers<'a>(headers: &'a LoggedHeaders<'_>) -> Headers<'a> {
         sec_ch_ua: text(&headers.sec_ch_ua),
         sec_ch_ua_mobile: text(&headers.sec_ch_ua_mobile),
         sec_ch_ua_platform: text(&headers.sec_ch_ua_platform),
+        origin: text(&headers.origin),
+        upgrade: text(&headers.upgrade),
+        content_type: text(&headers.content_type),
     }
 }
 

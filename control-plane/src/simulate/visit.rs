@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Request;
 use super::dice::Dice;
 use super::face::{Face, Origin, Transport};
 use super::place::Place;
 use super::purpose::{NamesOrigin, Purpose};
 use super::scenario::Scenario;
 use super::site::{Site, Trait};
-use super::{Besides, Request};
 use crate::replay::line::LogLine;
 
 /// No visitor asks for more.
@@ -205,8 +205,7 @@ impl<'w> Visit<'w> {
         let secure = self.transport == Transport::Https;
         let mut headers = self.face.headers(self.transport, ask.purpose, origin);
         if let Some(headers) = headers.as_deref_mut() {
-            headers.origin = named.clone().into_bytes().into();
-            headers.sec_purpose = sent.sec_purpose.as_bytes().into();
+            headers.origin = named.into_bytes().into();
             match ask.purpose {
                 Purpose::Handshake => headers.upgrade = b"websocket".into(),
                 Purpose::Report => headers.content_type = b"application/reports+json".into(),
@@ -227,10 +226,14 @@ impl<'w> Visit<'w> {
             headers,
             ..LogLine::default()
         };
-        let upgrade = if ask.purpose == Purpose::Handshake { "websocket" } else { "" };
-        let besides = Besides { origin: named, sec_purpose: sent.sec_purpose, upgrade };
         let place = Place { kind: self.site.kind, traits: self.site.traits, seen: self.transport };
-        self.out.push(Request { line, besides, scenario: self.scenario, visitor: self.number, place });
+        self.out.push(Request {
+            line,
+            sec_purpose: sent.sec_purpose,
+            scenario: self.scenario,
+            visitor: self.number,
+            place,
+        });
     }
 }
 

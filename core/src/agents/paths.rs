@@ -4,7 +4,8 @@ use super::AgentCategory;
 use crate::asked::Asked;
 use crate::path::PathClass;
 use crate::plain;
-use crate::text::{ends_with_ignore_case, starts_with_ignore_case};
+use crate::policy::pattern::fits_path;
+use crate::text::ends_with_ignore_case;
 
 /// Whether a request only looks at one of the files that standards name, as it is written there: whatever is spelled anew
 /// may be another file to the site.
@@ -119,10 +120,7 @@ fn fits(pattern: &str, path: &[u8]) -> bool {
             None => ends_with_ignore_case(bare, end.as_bytes()),
         };
     }
-    match pattern.strip_suffix('*') {
-        Some(start) => starts_with_ignore_case(path, start.as_bytes()),
-        None => bare.eq_ignore_ascii_case(pattern.strip_suffix('/').unwrap_or(pattern).as_bytes()),
-    }
+    fits_path(pattern, path)
 }
 
 /// Whether a path is sent as it is plain: a name buys nothing under another spelling.

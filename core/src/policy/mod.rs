@@ -7,7 +7,7 @@ mod host;
 mod host_limits;
 mod limits;
 mod lists;
-mod pattern;
+pub(crate) mod pattern;
 mod patterns;
 mod problems;
 mod routing;

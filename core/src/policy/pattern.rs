@@ -28,7 +28,7 @@ pub(super) fn same_path(one: &[u8], other: &[u8]) -> bool {
 
 /// Whether a path is the pattern, or begins as it does before a `*` at its end; as [`same_path`] compares, so that `/a/*`
 /// fits `/a` as it fits `/a/`.
-pub(super) fn fits_path(pattern: &str, path: &[u8]) -> bool {
+pub(crate) fn fits_path(pattern: &str, path: &[u8]) -> bool {
     match pattern.strip_suffix('*').map(str::as_bytes) {
         Some(prefix) => {
             starts_with_ignore_case(path, prefix) || (prefix.ends_with(b"/") && same_path(path, prefix))

@@ -2,9 +2,10 @@
 
 use super::Lesson;
 use crate::asked::Asked;
-use crate::client::{ALONG_MS, ClientState};
+use crate::client::ClientState;
 use crate::path::{PathClass, is_named_asset};
 use crate::subjects::Subjects;
+use crate::visit::ALONG_MS;
 
 /// Whoever is more suspicious than this by its user agent teaches nothing.
 const MOST_SUSPICIOUS: f32 = 0.3;
@@ -38,7 +39,8 @@ impl Subjects<'_> {
         let is_soon = before.root != 0 && now_ms.saturating_sub(before.last_seen_ms) <= ALONG_MS;
         let is_browser = was_shown || asked.is_within;
         let was_moved = before.redirect == 1;
-        let is_along = is_soon && (asked.facts.referer.is_empty() || asked.is_along(before, now_ms));
+        let is_along =
+            is_soon && (asked.facts.referer.is_empty() || asked.is_along(asked.led_by(), before, now_ms));
         Some(Lesson {
             assets: (is_second && follows_a_link(asked, before, client)).then_some(was_shown),
             referer: (is_second && was_shown).then(|| asked.is_led()),
@@ -51,7 +53,10 @@ impl Subjects<'_> {
 /// Whether the visitor went from one page to another by a link of the first: to say so it must have looked at the first.
 fn follows_a_link(asked: &Asked<'_>, before: &ClientState, client: &ClientState) -> bool {
     let goes_on = client.last_page != before.last_page;
-    let headers = asked.facts.headers.unwrap_or_default();
+    let says_so = || asked.facts.headers.unwrap_or_default().sec_fetch_site == b"same-origin";
     goes_on
-        && asked.led_by().map_or(headers.sec_fetch_site == b"same-origin", |page| page == before.last_page)
+        && match asked.led_by() {
+            0 => says_so(),
+            page => page == before.last_page,
+        }
 }

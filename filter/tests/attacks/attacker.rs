@@ -146,6 +146,14 @@ impl Attacker {
                 ask.fetch_site = "same-origin";
                 ask.referer = format!("{ORIGIN}/");
             }
+            Lever::LinkedPages => {
+                ask.fetch_site = "same-origin";
+                ask.referer = format!("{ORIGIN}/item/{}", number / 40 * 40);
+            }
+            Lever::Prefetch => {
+                self.pull(Lever::LinkedPages, world, number, ask);
+                ask.purpose = "prefetch";
+            }
             Lever::Evenly | Lever::Pauses => {}
             Lever::SignInFirst => {
                 if number.is_multiple_of(USES) {

@@ -37,6 +37,8 @@ pub(crate) enum Lever {
     WebhookName,
     WellKnown,
     SameOrigin,
+    LinkedPages,
+    Prefetch,
     Evenly,
     Pauses,
     SignInFirst,
@@ -50,7 +52,7 @@ pub(crate) enum Lever {
 pub(crate) const GRADUATES: u64 = 10;
 
 impl Lever {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Agents,
         Self::Fingerprints,
         Self::MadeUpSessions,
@@ -71,6 +73,8 @@ impl Lever {
         Self::WebhookName,
         Self::WellKnown,
         Self::SameOrigin,
+        Self::LinkedPages,
+        Self::Prefetch,
         Self::Evenly,
         Self::Pauses,
         Self::SignInFirst,
@@ -103,6 +107,8 @@ impl Lever {
             Self::WebhookName => "the name of a webhook, and its route: `/webhooks/../item/12`",
             Self::WellKnown => "a well-known path: `/.well-known/acme-challenge/../../item/12`",
             Self::SameOrigin => "`Sec-Fetch-Site: same-origin` and a referer",
+            Self::LinkedPages => "forty pages at once by the links of one, with it as the referer",
+            Self::Prefetch => "the same, and `Sec-Purpose: prefetch`",
             Self::Evenly => "no haste: evenly from the beginning",
             Self::Pauses => "four requests, then 31 minutes of silence",
             Self::SignInFirst => "sign in, accept the session, use it ten times, stop",

@@ -91,7 +91,8 @@ pub(crate) struct Ask {
     pub(crate) fetch_site: &'static str,
     pub(crate) fetch_mode: &'static str,
     pub(crate) fetch_dest: &'static str,
-    /// Empty for none, as the cookie.
+    /// `Sec-Purpose`; empty for none, as the two that follow.
+    pub(crate) purpose: &'static str,
     pub(crate) referer: String,
     pub(crate) cookie: String,
     pub(crate) password: Password,
@@ -111,6 +112,7 @@ impl Ask {
             fetch_site: "none",
             fetch_mode: "navigate",
             fetch_dest: "document",
+            purpose: "",
             referer: String::new(),
             cookie: String::new(),
             password: Password::Wrong,
@@ -182,6 +184,7 @@ impl Ask {
             ("sec-fetch-site", self.fetch_site),
             ("sec-fetch-mode", self.fetch_mode),
             ("sec-fetch-dest", self.fetch_dest),
+            ("sec-purpose", self.purpose),
             ("referer", &self.referer),
             ("cookie", &self.cookie),
             ("x-ja4", &self.browser.ja4),

@@ -107,7 +107,6 @@ pub(super) fn browser_headers(headers: &BTreeMap<String, String>) -> BrowserHead
         origin: value(headers, "origin"),
         upgrade: value(headers, "upgrade"),
         content_type: value(headers, "content-type"),
-        sec_purpose: value(headers, "sec-purpose"),
         secure: value(headers, "x-forwarded-proto").eq_ignore_ascii_case(b"https"),
     }
 }

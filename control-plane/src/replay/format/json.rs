@@ -238,7 +238,6 @@ impl Found<'_> {
             sec_fetch_dest: self.text(Field::SecFetchDest),
             origin: self.text(Field::Origin),
             upgrade: self.text(Field::Upgrade),
-            sec_purpose: self.text(Field::SecPurpose),
             content_type: self.text(Field::ContentType),
             sec_ch_ua: self.text(Field::SecChUa),
             sec_ch_ua_mobile: self.text(Field::SecChUaMobile),

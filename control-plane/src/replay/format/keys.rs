@@ -42,8 +42,6 @@ pub(super) enum Field {
     Origin,
     /// `Upgrade`.
     Upgrade,
-    /// `Sec-Purpose`.
-    SecPurpose,
     /// `Content-Type` of the request.
     ContentType,
     SecChUa,
@@ -179,7 +177,6 @@ const HEADERS: &[(Field, &str)] = &[
     (Field::SecFetchDest, "sec_fetch_dest"),
     (Field::Origin, "origin"),
     (Field::Upgrade, "upgrade"),
-    (Field::SecPurpose, "sec_purpose"),
     (Field::SecChUa, "sec_ch_ua"),
     (Field::SecChUaMobile, "sec_ch_ua_mobile"),
     (Field::SecChUaPlatform, "sec_ch_ua_platform"),
