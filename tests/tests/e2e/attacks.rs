@@ -113,7 +113,8 @@ async fn of_400_pages_no_choice_reads_more_than_newcomers_have() {
     let gate = gate().await;
     let attack = |address: &'static str| (Method::GET, address, PAGES);
     let honest = reached(&gate, attack("203.0.113.7"), |_, _| {}).await;
-    assert!((1..=100).contains(&honest), "it takes some pages to tell: {honest}");
+    // `Visitor::chrome` says that the site led here, so that only what newcomers have holds it for a while.
+    assert!((1..=most(PAGES, 0, READS, 1)).contains(&honest), "{honest}");
     let images = reached(&gate, attack("203.0.114.7"), |_, request| {
         put(request, "accept", "image/avif,image/webp,*/*;q=0.8");
         put(request, "sec-fetch-mode", "no-cors");
