@@ -38,9 +38,11 @@ pub struct Watch {
     pub(crate) may_be_json: bool,
     /// Which limits count for its host: [`crate::Policy::limits_at`].
     pub(crate) limits: u16,
-    /// Of what came along with a page, and was not counted as one: the hash of its path. 0 for others.
-    pub(crate) along: u64,
-    /// A sign-in where only some sites have one.
+    /// Of what was not counted as a page: the hash of its path. 0 for others.
+    pub(crate) light: u64,
+    /// Something led there.
+    pub(crate) is_led: bool,
+    /// A page that some sites have and others are scanned for.
     pub(crate) is_served: bool,
 }
 
@@ -57,7 +59,7 @@ impl Watch {
 
     /// Whether the answer's `content-type` is needed: an asset, or a part of a page, is what its answer says.
     pub fn reads_type(&self) -> bool {
-        self.class == PathClass::Asset || self.along != 0
+        self.class == PathClass::Asset || self.light != 0
     }
 
     /// Whether the answer's status is needed besides its type: not where an asset came, and nothing more is to be learned of
@@ -81,8 +83,8 @@ impl Watch {
             self.class != PathClass::Asset && ((400..500).contains(&status) || is_redirect(status));
         self.is_attempt
             || is_of_page
-            || status == 101
-            || (self.along != 0 && is_html(answer.content_type))
+            || (self.is_served && status < 400)
+            || (self.light != 0 && is_html(answer.content_type))
             || is_honoured
             || proves
             || self.got(answer).is_some_and(Got::is_none)
@@ -214,15 +216,14 @@ impl Engine {
                 let client = &mut *subjects.client;
                 let is_error = (400..500).contains(&status) && !matches!(status, 401 | 408 | 429);
                 client.client_errors += one_if(is_error && !watch.is_cross_site);
-                if is_redirect(status) {
-                    client.redirected();
+                match watch.light {
+                    0 if is_redirect(status) => client.redirected(),
+                    0 => {}
+                    hash if is_html(answer.content_type) => client.was_page(hash, watch.is_led),
+                    _ => {}
                 }
-                if watch.along != 0 && is_html(answer.content_type) {
-                    client.was_page(watch.along);
-                }
-                // A WebSocket begins: nobody calls the site again and again.
-                if status == 101 && watch.class == PathClass::Api {
-                    client.api_calls = (client.api_calls - 1.0).max(0.0);
+                if watch.is_served && status < 400 {
+                    client.found_served(watch.is_within);
                 }
                 let found = status == 304 || (watch.is_within && (200..300).contains(&status));
                 match watch.class {

@@ -10,6 +10,7 @@ use crate::keys::path_hash;
 use crate::login_path::sends;
 use crate::path::{PathClass, classify, is_form, is_icon, is_probe, is_robots, is_secret, is_sign_in_itself};
 use crate::plain::plain;
+use crate::policy::Responses;
 use crate::site::{Normal, Places};
 use crate::text::find;
 use crate::visit::{ALONG_MS, page_of};
@@ -45,6 +46,8 @@ pub struct Asked<'a> {
     pub(crate) limits: u16,
     /// Sent, as forms and scripts send.
     pub(crate) is_sent: bool,
+    /// Its answer will be seen.
+    pub(crate) is_answered: bool,
     /// Sent to where visitors write something.
     pub(crate) is_form: bool,
     /// Most who ask for it load it with a page, whatever it is named.
@@ -101,6 +104,7 @@ impl Engine {
             is_signed_in: route.signed_in,
             limits: self.policy().limits_place(facts.authority),
             is_sent,
+            is_answered: !facts.unanswered && self.policy().responses() == Responses::Pages,
             is_form: is_sent && class == PathClass::Page && is_form(&path),
             is_part,
             places,
@@ -139,12 +143,18 @@ impl Asked<'_> {
     pub(crate) fn is_along(&self, led_by: u32, client: &ClientState, now_ms: u64) -> bool {
         let is_led = client.root != 0 && (led_by == client.root || led_by == client.last_page);
         let is_soon = now_ms.saturating_sub(client.last_seen_ms) <= ALONG_MS;
-        if self.is_attempt || !is_led || !is_soon {
+        if self.is_attempt || !self.is_within || !is_led || !is_soon {
             return false;
         }
         // A page is no part of itself.
         let page = page_of(path_hash(self.facts.path));
         page != client.root && page != client.last_page
+    }
+
+    /// Whether a page's script sends it, or the browser by itself, as it says.
+    pub(crate) fn is_by_script(&self) -> bool {
+        let is_post = self.is_sent && self.is_led() && !self.is_attempt && !self.is_form;
+        is_post || self.facts.headers.is_some_and(|headers| headers.is_by_itself())
     }
 
     /// The page that led here, as the client's record knows pages; 0 for none.

@@ -61,6 +61,8 @@ record! {
         trap: f32,
         /// Probe hits, τ = 1,800 s.
         probe_hits: f32,
+        /// Pages read, fading over a day.
+        read: f32,
         /// Forms that were sent as no person sends them, τ = 1,800 s.
         quick_forms: f32,
         /// The user agent's suspicion: judged once per record.
@@ -105,12 +107,12 @@ record! {
         visit_pages: u8,
         /// 1 where it signed in, and was led on: administration is its own then.
         at_home: u8,
-        /// 1 where the latest page was a probe for what some sites have.
+        /// 1 where the latest page was one that some sites have, and this one has.
         served_probe: u8,
         /// What came along with the latest page, and is no page itself.
         along: u8,
-        /// 1 where the latest request did.
-        came_along: u8,
+        /// 1 where the latest request was counted as no page, until its answer tells.
+        is_light: u8,
     }
 }
 
@@ -147,6 +149,7 @@ impl ClientState {
             failures: 0.0,
             trap: 0.0,
             probe_hits: 0.0,
+            read: 0.0,
             quick_forms: 0.0,
             agent_suspicion: 0.0,
             gaps: 0,
@@ -171,7 +174,7 @@ impl ClientState {
             at_home: 0,
             served_probe: 0,
             along: 0,
-            came_along: 0,
+            is_light: 0,
         }
     }
 

@@ -89,7 +89,8 @@ impl<'a> Visit<'a> {
             path: facts.path,
             has_referer: asked.is_led(),
             led_by,
-            is_along: asked.is_along(led_by, client, now_ms),
+            is_along: asked.is_answered && asked.is_along(led_by, client, now_ms),
+            is_by_script: asked.is_answered && asked.is_by_script(),
             is_sent: asked.is_sent,
             is_form: asked.is_form,
             is_head: facts.method == b"HEAD",
@@ -97,10 +98,6 @@ impl<'a> Visit<'a> {
             probe: match (asked.is_probe, asked.is_secret) {
                 (false, _) => Probe::None,
                 (true, true) => Probe::Secret,
-                // Whoever came to it from the site's own pages, and was shown those, is at home there.
-                (true, false) if client.at_home == 1 || (asked.is_within && client.has_loaded()) => {
-                    Probe::None
-                }
                 // Whoever signs in there is held by what signing in is held by.
                 (true, false) if asked.is_attempt => Probe::None,
                 (true, false) => Probe::Served,

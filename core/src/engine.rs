@@ -154,7 +154,9 @@ impl Engine {
                 self.weighed(asked, subjects, (marks, standing), (features, mismatch), now_ms)
             });
         decision = self.spare_name(decision, subjects.client.agent_verdict(now_ms));
-        let hits = asked.is_trap || asked.is_probe;
+        // Whoever is at home in what some sites have does nothing suspicious there.
+        let is_pardoned = !asked.is_secret && before.is_at_home(asked.is_within);
+        let hits = asked.is_trap || (asked.is_probe && !is_pardoned);
         if hits && asked.is_cross_site {
             self.refuse_brought(asked, &mut decision);
         }
@@ -272,8 +274,9 @@ impl Engine {
             is_named,
             may_be_json: may_be_json(&asked.path),
             limits: asked.limits,
-            along: if client.came_along() { path_hash(asked.facts.path) } else { 0 },
-            is_served: asked.is_attempt && asked.is_probe && !asked.is_secret,
+            light: if client.is_light == 1 { path_hash(asked.facts.path) } else { 0 },
+            is_led: asked.is_led(),
+            is_served: asked.is_probe && !asked.is_secret,
         })
     }
 

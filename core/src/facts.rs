@@ -78,7 +78,6 @@ impl BrowserHeaders<'_> {
     pub(crate) fn is_by_itself(&self) -> bool {
         self.upgrade.eq_ignore_ascii_case(b"websocket")
             || self.content_type.starts_with(b"application/reports+json")
-            || self.sec_fetch_dest == b"report"
     }
 }
 

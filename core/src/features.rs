@@ -86,7 +86,7 @@ fn user_agent(client: &ClientState, mismatch: f32) -> f32 {
 /// `hard = min(1, probe / (n + 1) + (0.7·client_error + 0.3·login + 0.5·api + 0.7·head) / (n + 2))`,
 /// `noreferer = w₁·(pages without referer + orphans) / (pages + assets + 1)`, and
 /// `noassets = w₂·max(0, 1 − assets / (0.3·pages + 0.5)) · pages / (pages + 1)`.
-/// `bare = max(min(noreferer, noassets) · m / (m + 3), noassets · m / (m + 60))`, m the pages of the visit: who reads on and
+/// `bare = max(min(noreferer, noassets) · m / (m + 3), noassets · m / (m + 60))`, m the pages read, fading over a day: who reads on and
 /// on and shows neither, or for very long no assets.
 /// n and all counts are decayed ×0.95 per request, and at most five pages' worth of them outlives a visit. Login attempts and
 /// what is sent are no pages here. The first page of a visit that nothing led to counts 0.4. An orphan is an asset without
@@ -103,7 +103,7 @@ fn endpoint_pattern(client: &ClientState, normal: Normal) -> f32 {
     let no_assets = (1.0 - c.assets / (0.3 * c.pages + 0.5)).max(0.0) * c.pages / (c.pages + 1.0);
     let no_assets = no_assets * normal.without_assets;
     let pattern = 1.0 - (1.0 - hard.min(1.0)) * (1.0 - 0.6 * no_referer) * (1.0 - 0.5 * no_assets);
-    let many = f32::from(c.visit_pages);
+    let many = c.read;
     let bare = (no_referer.min(no_assets) * many / (many + 3.0)).max(no_assets * many / (many + 60.0));
     pattern.max(bare).max(0.9 * f32::from(c.read_robots.min(1)))
 }
@@ -172,6 +172,7 @@ mod tests {
                 probe: Probe::None,
                 led_by: 0,
                 is_along: false,
+                is_by_script: false,
                 is_sent: false,
                 is_form: false,
                 is_trap: false,

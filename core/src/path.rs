@@ -90,7 +90,7 @@ pub(crate) fn classify(facts: &RequestFacts<'_>, path: &[u8]) -> PathClass {
     if !sends && (is_asset_name(last_segment(path)) || facts.headers.is_some_and(|h| asks_for_asset(&h))) {
         return PathClass::Asset;
     }
-    let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty" || h.is_by_itself());
+    let fetched_by_script = facts.headers.is_some_and(|h| h.sec_fetch_dest == b"empty");
     if fetched_by_script || is_api(path) { PathClass::Api } else { PathClass::Page }
 }
 

@@ -15,8 +15,8 @@ const FOLLOWED_MS: u64 = 10_000;
 const ENTRY: f32 = 0.4;
 /// How much of a probe a page is that some sites have.
 const SERVED: f32 = 0.4;
-/// How much of a page's rate what comes along with one is.
-const COMES_ALONG: f32 = 0.2;
+/// How much of a page's rate is what is no page as far as the request tells.
+const LIGHT: f32 = 0.2;
 /// At most so many requests come along with a page before they are pages themselves.
 const MOST_ALONG: u8 = 60;
 /// What comes along with a page comes so soon after the request before it.
@@ -37,6 +37,8 @@ const HIT_TAU_S: f32 = 1_800.0;
 const VISIT_MS: u64 = 1_800_000;
 /// A visit begins with what the last ones were, with the weight of so many pages at most.
 const CARRIED_PAGES: f32 = 5.0;
+/// So many pages are carried of those that say how long somebody has read.
+const CARRIED_READ: f32 = 20.0;
 /// Who read `/robots.txt` is known for it for so long, in milliseconds (1 day of silence).
 const ROBOTS_MS: u64 = 86_400_000;
 /// τ of what is carried, in seconds (1 day).
@@ -64,6 +66,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) led_by: u32,
     /// Asked for along with the latest page.
     pub(crate) is_along: bool,
+    /// Sent or asked for by a page's script or the browser itself, as it says.
+    pub(crate) is_by_script: bool,
     /// Sent, as forms and scripts send.
     pub(crate) is_sent: bool,
     /// Sent to where visitors write something.
@@ -90,7 +94,7 @@ impl ClientState {
             self.first_seen_ms = now_ms;
         }
         self.shares().into_iter().for_each(|share| *share *= SHARE_DECAY);
-        self.came_along = 0;
+        self.is_light = 0;
         self.requests += 1.0;
         self.heads += one_if(visit.is_head);
         let probe = if visit.is_cross_site { Probe::None } else { visit.probe };
@@ -102,7 +106,7 @@ impl ClientState {
         self.probes += share;
         self.probe_hits += hits;
         if matches!(visit.class, PathClass::Page | PathClass::Login) {
-            self.served_probe = u8::from(probe == Probe::Served);
+            self.served_probe = 0;
         }
         self.logins += one_if(visit.is_attempt);
         if visit.is_trap && !visit.is_cross_site {
@@ -116,9 +120,8 @@ impl ClientState {
             PathClass::Asset => {
                 self.assets += 1.0;
                 // The page is there, and was shown.
-                if std::mem::take(&mut self.served_probe) == 1 {
-                    self.probes = (self.probes - SERVED).max(0.0);
-                    self.probe_hits = (self.probe_hits - 2.0 * SERVED).max(0.0);
+                if self.served_probe == 1 {
+                    self.pardon();
                 }
                 let out_of_nowhere = !visit.has_referer && self.assets > ASSETS_OF_A_PAGE * self.pages;
                 self.without_referer += one_if(out_of_nowhere);
@@ -169,6 +172,26 @@ impl ClientState {
         now_ms
     }
 
+    /// The site has the page, and this one is at home there: it was no probe.
+    pub(crate) fn pardon(&mut self) {
+        self.served_probe = 0;
+        self.probes = (self.probes - SERVED).max(0.0);
+        self.probe_hits = (self.probe_hits - 2.0 * SERVED).max(0.0);
+    }
+
+    /// The site has the page that some have; `is_within` says that it led there.
+    pub(crate) fn found_served(&mut self, is_within: bool) {
+        self.served_probe = 1;
+        if self.is_at_home(is_within) {
+            self.pardon();
+        }
+    }
+
+    /// Whether administration is its own: it signed in there, or comes to it from the site's pages, and was shown those.
+    pub(crate) fn is_at_home(&self, is_within: bool) -> bool {
+        self.at_home == 1 || (is_within && (self.has_loaded() || self.proven_s != 0))
+    }
+
     /// Whether it has loaded assets lately.
     pub(crate) fn has_loaded(&self) -> bool {
         self.assets > 0.3
@@ -185,6 +208,7 @@ impl ClientState {
         let fades = remaining(elapsed, CARRIED_TAU_S);
         let kept = fades * (CARRIED_PAGES / self.pages.max(CARRIED_PAGES));
         self.shares().into_iter().for_each(|share| *share *= kept);
+        self.read = (self.read * fades).min(CARRIED_READ);
         for mean in [&mut self.fast, &mut self.repeat, &mut self.back] {
             *mean *= fades;
         }
@@ -223,14 +247,11 @@ impl ClientState {
             self.pages_2s += 1.0;
             return;
         }
-        if self.comes_along(visit) {
+        // What its answer says to be a page is counted then: see `was_page`.
+        if self.comes_along(visit) || visit.is_by_script {
             self.awaits_proof = 1;
-            self.pages_60s += COMES_ALONG;
-            return;
-        }
-        // Scripts of a page send without being asked.
-        if visit.is_sent && visit.has_referer && !visit.is_attempt && !visit.is_form {
-            self.pages_60s += COMES_ALONG;
+            self.is_light = 1;
+            self.pages_60s += LIGHT;
             return;
         }
         self.pages_60s += 1.0;
@@ -239,9 +260,9 @@ impl ClientState {
         if !goes_on {
             self.page_event(now_ms);
         }
-        // What is sent is answered by a redirect or by the form again: what a page loads is not to be expected, nor is it a
-        // reading of the same page again.
-        if visit.is_attempt || visit.is_sent {
+        // What is sent from a page is answered by a redirect or by the form again: what a page loads is not to be expected,
+        // nor is it a reading of the same page again.
+        if visit.is_attempt || (visit.is_sent && visit.has_referer) {
             return;
         }
         self.pages += 1.0;
@@ -252,6 +273,7 @@ impl ClientState {
         let without = if self.visit_pages == 0 || reloads { ENTRY } else { 1.0 };
         self.without_referer += without * one_if(!visit.has_referer);
         self.visit_pages = self.visit_pages.saturating_add(1);
+        self.read += 1.0;
         // A double click is no reading again either.
         let same = goes_on && reloads;
         if !same {
@@ -268,23 +290,19 @@ impl ClientState {
     fn comes_along(&mut self, visit: Visit<'_>) -> bool {
         let is_along = visit.is_along && self.along < MOST_ALONG;
         self.along = if is_along { self.along + 1 } else { 0 };
-        self.came_along = u8::from(is_along);
         if is_along && visit.led_by == self.last_page {
             self.root = self.last_page;
         }
         is_along
     }
 
-    /// Whether the latest request came along with a page.
-    pub(crate) fn came_along(&self) -> bool {
-        self.came_along == 1
-    }
-
-    /// What came along was a page, as its answer says; `hash` is its path's.
-    pub(crate) fn was_page(&mut self, hash: u64) {
-        self.pages_60s += 1.0 - COMES_ALONG;
+    /// What was counted as no page is one, as its answer says; `hash` is its path's, `is_led` says that something led there.
+    pub(crate) fn was_page(&mut self, hash: u64, is_led: bool) {
+        self.pages_60s += 1.0 - LIGHT;
         self.pages_2s += 1.0;
         self.pages += 1.0;
+        self.read += 1.0;
+        self.without_referer += one_if(!is_led);
         self.visit_pages = self.visit_pages.saturating_add(1);
         self.read_page(hash);
         self.page_count = self.page_count.saturating_add(1);

@@ -12,6 +12,7 @@ const MINUTE: u64 = 60_000;
 const DAY: u64 = 86_400_000;
 const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
 const SITE: &str = "https://site.example";
+const SESSION: &[u8] = b"a-session-of-the-site";
 
 fn engine() -> Engine {
     let policy = Policy::compile(PolicyConfig::default()).expect("a valid policy");
@@ -45,6 +46,8 @@ struct Visitor {
     user_agent: &'static str,
     records: Records,
     now_ms: u64,
+    /// Suspicious actions of its session.
+    suspicious: u32,
 }
 
 impl Visitor {
@@ -53,10 +56,11 @@ impl Visitor {
         let facts = RequestFacts {
             address: Some([198, 51, 100, 7].into()),
             user_agent: user_agent.as_bytes(),
+            session: SESSION,
             ..RequestFacts::default()
         };
-        let records = Records::of(&engine, &facts);
-        Self { engine, user_agent, records, now_ms: NOW }
+        let records = Records::of(&engine, &facts).issued(NOW);
+        Self { engine, user_agent, records, now_ms: NOW, suspicious: 0 }
     }
 
     fn asks(&mut self, after_ms: u64, ask: &Ask) -> (Action, [f32; 7]) {
@@ -68,11 +72,13 @@ impl Visitor {
             path: ask.path.as_bytes(),
             user_agent: self.user_agent.as_bytes(),
             referer: ask.referer.as_bytes(),
+            session: SESSION,
             headers: ask.headers,
             unknown: ask.unknown,
             ..RequestFacts::default()
         };
         let decision = self.records.judge(&self.engine, &facts, Marks::default(), self.now_ms);
+        self.suspicious += u32::from(decision.is_suspicious);
         if let Some(watch) = decision.watch {
             let answer = Answer { path: facts.path, status: ask.status, ..Answer::default() };
             self.records.answer(&self.engine, watch, answer, self.now_ms);
@@ -206,6 +212,7 @@ fn the_owner_of_a_wordpress_site_signs_in_and_works() {
         assert!(owner.gets(80, &style) && owner.loads(page), "{number}");
         assert!((0..4).all(|_| owner.gets(15_000, &post("/wp-admin/admin-ajax.php", page))), "{number}");
     }
+    assert!(owner.suspicious <= 1, "nothing is suspicious at home: {}", owner.suspicious);
     let mut scanner = Visitor::new(CHROME);
     let tried = ["/wp-login.php", "/administrator/", "/phpmyadmin/", "/xmlrpc.php", "/adminer.php", "/owa/"];
     let passed =

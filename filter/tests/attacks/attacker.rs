@@ -152,8 +152,15 @@ impl Attacker {
             }
             Lever::Prefetch => {
                 self.pull(Lever::LinkedPages, world, number, ask);
-                ask.purpose = "prefetch";
+                ask.extra = ("sec-purpose", "prefetch");
             }
+            Lever::Handshake => ask.extra = ("upgrade", "websocket"),
+            Lever::Sent if ask.path.starts_with("/item/") => {
+                ask.method = "POST";
+                ask.fetch_site = "same-origin";
+                ask.referer = format!("{ORIGIN}/item/{}", number.saturating_sub(1));
+            }
+            Lever::Sent => {}
             Lever::Evenly | Lever::Pauses => {}
             Lever::SignInFirst => {
                 if number.is_multiple_of(USES) {

@@ -39,6 +39,8 @@ pub(crate) enum Lever {
     SameOrigin,
     LinkedPages,
     Prefetch,
+    Handshake,
+    Sent,
     Evenly,
     Pauses,
     SignInFirst,
@@ -52,7 +54,7 @@ pub(crate) enum Lever {
 pub(crate) const GRADUATES: u64 = 10;
 
 impl Lever {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Agents,
         Self::Fingerprints,
         Self::MadeUpSessions,
@@ -75,6 +77,8 @@ impl Lever {
         Self::SameOrigin,
         Self::LinkedPages,
         Self::Prefetch,
+        Self::Handshake,
+        Self::Sent,
         Self::Evenly,
         Self::Pauses,
         Self::SignInFirst,
@@ -109,6 +113,8 @@ impl Lever {
             Self::SameOrigin => "`Sec-Fetch-Site: same-origin` and a referer",
             Self::LinkedPages => "forty pages at once by the links of one, with it as the referer",
             Self::Prefetch => "the same, and `Sec-Purpose: prefetch`",
+            Self::Handshake => "a page as a WebSocket: `Upgrade: websocket`",
+            Self::Sent => "a page by POST, with the page before as the referer",
             Self::Evenly => "no haste: evenly from the beginning",
             Self::Pauses => "four requests, then 31 minutes of silence",
             Self::SignInFirst => "sign in, accept the session, use it ten times, stop",

@@ -91,8 +91,9 @@ pub(crate) struct Ask {
     pub(crate) fetch_site: &'static str,
     pub(crate) fetch_mode: &'static str,
     pub(crate) fetch_dest: &'static str,
-    /// `Sec-Purpose`; empty for none, as the two that follow.
-    pub(crate) purpose: &'static str,
+    /// Another header; of these two an empty value is none.
+    pub(crate) extra: (&'static str, &'static str),
+    /// Empty for none, as the cookie.
     pub(crate) referer: String,
     pub(crate) cookie: String,
     pub(crate) password: Password,
@@ -112,7 +113,7 @@ impl Ask {
             fetch_site: "none",
             fetch_mode: "navigate",
             fetch_dest: "document",
-            purpose: "",
+            extra: ("x-extra", ""),
             referer: String::new(),
             cookie: String::new(),
             password: Password::Wrong,
@@ -184,7 +185,7 @@ impl Ask {
             ("sec-fetch-site", self.fetch_site),
             ("sec-fetch-mode", self.fetch_mode),
             ("sec-fetch-dest", self.fetch_dest),
-            ("sec-purpose", self.purpose),
+            self.extra,
             ("referer", &self.referer),
             ("cookie", &self.cookie),
             ("x-ja4", &self.browser.ja4),
