@@ -132,7 +132,7 @@ fn default_weight(check: Check) -> f32 {
         Check::UserAgent => 4.0,
         Check::HeadersMismatch => 4.0,
         Check::Ja4Mismatch => 2.5,
-        Check::FailedLogins => 1.5,
+        Check::FailedLogins => 1.2,
         Check::TrapPath => 5.0,
         Check::ProbePath => 5.0,
         Check::FormSpam => 5.0,
