@@ -15,8 +15,8 @@ const FIRST_EVIDENCE: u8 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
     pub(crate) class: PathClass,
-    /// Keyed hash of an asset's plain path; 0 for others.
-    pub(crate) asset_key: u64,
+    /// Keyed hash of an asset's plain path; 0 for most others.
+    pub(crate) path_key: u64,
     pub(crate) is_attempt: bool,
     /// The login route's place in the policy, where one is configured.
     pub(crate) login: Option<u16>,
@@ -38,8 +38,8 @@ pub struct Watch {
     pub(crate) may_be_json: bool,
     /// Which limits count for its host: [`crate::Policy::limits_at`].
     pub(crate) limits: u16,
-    /// Of what was not counted as a page: the hash of its path. 0 for others.
-    pub(crate) light: u64,
+    /// It was counted as no page: then [`Watch::path_key`] is the hash of its path, as client records know pages.
+    pub(crate) is_light: bool,
     /// Something led there.
     pub(crate) is_led: bool,
     /// A page that some sites have and others are scanned for.
@@ -59,7 +59,7 @@ impl Watch {
 
     /// Whether the answer's `content-type` is needed: an asset, or a part of a page, is what its answer says.
     pub fn reads_type(&self) -> bool {
-        self.class == PathClass::Asset || self.light != 0
+        self.class == PathClass::Asset || self.is_light
     }
 
     /// Whether the answer's status is needed besides its type: not where an asset came, and nothing more is to be learned of
@@ -84,7 +84,7 @@ impl Watch {
         self.is_attempt
             || is_of_page
             || (self.is_served && status < 400)
-            || (self.light != 0 && is_html(answer.content_type))
+            || (self.is_light && is_html(answer.content_type))
             || is_honoured
             || proves
             || self.got(answer).is_some_and(Got::is_none)
@@ -216,11 +216,10 @@ impl Engine {
                 let client = &mut *subjects.client;
                 let is_error = (400..500).contains(&status) && !matches!(status, 401 | 408 | 429);
                 client.client_errors += one_if(is_error && !watch.is_cross_site);
-                match watch.light {
-                    0 if is_redirect(status) => client.redirected(),
-                    0 => {}
-                    hash if is_html(answer.content_type) => client.was_page(hash, watch.is_led),
-                    _ => {}
+                if watch.is_light && is_html(answer.content_type) {
+                    client.was_page(watch.path_key, watch.is_led);
+                } else if !watch.is_light && is_redirect(status) {
+                    client.redirected();
                 }
                 if watch.is_served && status < 400 {
                     client.found_served(watch.is_within);

@@ -256,11 +256,12 @@ impl Engine {
         let is_named = is_named_asset(&asked.path) || asked.is_part;
         // Of those who have proven themselves now and then: nobody but us knows of which files.
         let now_and_then = !is_named || asked.asset_key.is_multiple_of(PROVEN_READ);
+        let is_light = client.is_light == 1;
         let reads_pages = self.policy.responses() == Responses::Pages && !asked.is_icon();
         let reads = reads_pages && (asked.class != PathClass::Asset || unproven || now_and_then);
         (asked.is_attempt || reads).then_some(Watch {
             class: asked.class,
-            asset_key: asked.asset_key,
+            path_key: if is_light { path_hash(asked.facts.path) } else { asked.asset_key },
             is_attempt: asked.is_attempt,
             login: asked.login,
             is_newcomer,
@@ -274,7 +275,7 @@ impl Engine {
             is_named,
             may_be_json: may_be_json(&asked.path),
             limits: asked.limits,
-            light: if client.is_light == 1 { path_hash(asked.facts.path) } else { 0 },
+            is_light,
             is_led: asked.is_led(),
             is_served: asked.is_probe && !asked.is_secret,
         })

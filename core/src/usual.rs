@@ -65,7 +65,7 @@ impl UsualAnswers {
             Some(Got::Other | Got::Nothing) => false,
             _ => return answer,
         };
-        let is_usual = self.count((watch.asset_key, is_asset), network, (now_ms / 1000) as u32);
+        let is_usual = self.count((watch.path_key, is_asset), network, (now_ms / 1000) as u32);
         Answer { is_usual: is_usual && !is_asset, ..answer }
     }
 
