@@ -30,7 +30,11 @@ async fn labels_move_the_model_and_a_restart_goes_on_from_there() {
     let before = plane.app.publisher.current();
     label(&plane, 12, unix_ms()).await;
     let status = plane.catch_up().await;
-    assert_eq!((status.state, status.published, status.anchor), (LearningState::Learning, 1, 0));
+    assert_eq!(
+        (status.state, status.published, status.anchor),
+        (LearningState::Learning, 1, 0),
+        "{status:?}"
+    );
     assert!(status.labels.learned >= 10, "{status:?}");
     assert_eq!(status.labels.learned + status.labels.reserved, 24, "{status:?}");
 
