@@ -31,8 +31,7 @@ fn headers_mismatch(facts: &RequestFacts<'_>, headers: &BrowserHeaders<'_>, clai
     let is_by_itself = headers.is_by_itself();
     let signs = [
         (headers.accept.is_empty() && !is_by_itself, 0.4),
-        // Some companies' proxies take it away.
-        (headers.accept_language.is_empty(), 0.35),
+        (headers.accept_language.is_empty(), 0.5),
         (headers.accept_encoding.is_empty(), 0.5),
         (lacks_fetch_metadata(headers, claim) && !is_by_itself, 0.6),
         (contradicting_hints(facts, headers, claim), 0.8),

@@ -263,6 +263,8 @@ impl ClientState {
         // What is sent from a page is answered by a redirect or by the form again: what a page loads is not to be expected,
         // nor is it a reading of the same page again.
         if visit.is_attempt || (visit.is_sent && visit.has_referer) {
+            // What comes next belongs to where it leads.
+            self.root = 0;
             return;
         }
         self.pages += 1.0;
